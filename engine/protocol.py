@@ -1,0 +1,249 @@
+"""The wire between Blender and the engine: one table of messages, used by both sides.
+
+A message is one JSON header line followed by the raw bytes of its arrays:
+
+    {"type": "render", "id": 7, "fields": {…}, "arrays": [{"name", "dtype", "shape"}], "bytes": N}\\n
+    <N raw bytes: the arrays one after the other, C order, little endian>
+
+Standard library only, so that the host needs neither numpy nor the engine's wheels.
+Requests carry an id above 0 that is unique in one connection; every request gets exactly one final
+reply with that id, its own reply type or `failed`, with any number of `progress` before it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO, NamedTuple
+
+PROTOCOL_VERSION = 1
+MAX_HEADER_BYTES = 4 * 1024 * 1024
+MAX_PAYLOAD_BYTES = 4 * 1024**3
+
+# Items of one array element on the wire, bytes.
+DTYPES = {"uint8": 1, "uint16": 2, "int32": 4, "float16": 2, "float32": 4, "float64": 8}
+
+
+class MessageType(NamedTuple):
+    """One row of the message table."""
+
+    name: str
+    reply: str  # the type of the successful final reply; "" for a reply or a notice
+    fields: tuple[str, ...]  # required header fields
+    arrays: tuple[str, ...]  # required arrays
+    meaning: str
+
+
+_ROWS = (
+    MessageType("hello", "ready", ("protocol", "version"), (), "First request; versions must match."),
+    MessageType(
+        "ready",
+        "",
+        ("protocol", "version", "capabilities"),
+        (),
+        "Engine is up. capabilities: {renderers: {name: {device, precision, model_set}}, python, …}.",
+    ),
+    MessageType("ping", "pong", (), (), "Heartbeat; answered at once, also while the engine works."),
+    MessageType("pong", "", ("is_busy",), (), "Answer to ping."),
+    MessageType(
+        "detect",
+        "detected",
+        ("encoding",),
+        ("image",),
+        "Find the faces of an image (H, W, 4) uint8 or float32 RGBA, top row first.",
+    ),
+    MessageType("detected", "", ("faces",), (), "faces: list of Face.to_json(), largest first."),
+    MessageType(
+        "open",
+        "opened",
+        ("encoding", "renderer", "faces", "options"),
+        ("image",),
+        "Fit an image and its chosen faces once; the handle then renders often.",
+    ),
+    MessageType("opened", "", ("handle", "faces"), (), "handle: int; faces as fitted, same order."),
+    MessageType(
+        "render",
+        "frame",
+        ("handle", "motions", "options"),
+        (),
+        "One Motion.to_json() per face. options: {save: {path, format}} writes the whole picture "
+        "to a file instead of sending pixels.",
+    ),
+    MessageType(
+        "frame",
+        "",
+        ("rectangle",),
+        ("pixels",),
+        "The part that differs from the source: rectangle [x, y, width, height] in pixels from the "
+        "top left, pixels (height, width, 4) of the source's dtype. Empty when nothing differs or "
+        "the picture was saved.",
+    ),
+    MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
+    MessageType("closed", "", ("handle",), (), "Answer to close."),
+    MessageType(
+        "cancel", "cancelled", ("request",), (), "Drop a waiting or running request, which then fails."
+    ),
+    MessageType("cancelled", "", ("request", "is_found"), (), "Answer to cancel."),
+    MessageType("progress", "", ("fraction", "text"), (), "fraction 0..1 of a running request."),
+    MessageType("failed", "", ("code", "message", "hint"), (), "Final answer to a failed request."),
+    MessageType("shutdown", "bye", (), (), "End the engine after the running request."),
+    MessageType("bye", "", (), (), "Last message of the engine."),
+)
+MESSAGE_TYPES: Mapping[str, MessageType] = {row.name: row for row in _ROWS}
+
+# Error codes on the wire. The host may add its own (engine_died, timeout…), see host/errors.py.
+ERROR_CODES: Mapping[str, str] = {
+    "version_skew": "host and engine speak different protocol versions",
+    "bad_request": "the request breaks the message table",
+    "bad_image": "the image cannot be used (empty, too large, wrong dtype)",
+    "no_face": "no face in the image",
+    "bad_face": "a face that this renderer cannot move well (tiny, profile, animal)",
+    "unknown_handle": "the source is not open (closed, or the engine was restarted)",
+    "unknown_renderer": "the renderer does not exist or is not installed",
+    "no_models": "model files are missing or damaged",
+    "out_of_memory": "not enough memory on the device",
+    "cancelled": "the request was cancelled",
+    "write_failed": "a file could not be written",
+    "internal": "a bug in the engine; details in the log",
+}
+
+
+class ProtocolError(Exception):
+    """The bytes on the wire are not a message of this protocol."""
+
+
+@dataclass(frozen=True)
+class Array:
+    """A typed block of bytes; numpy.frombuffer(a.data, a.dtype).reshape(a.shape) reads it."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    data: bytes | bytearray | memoryview
+
+    @property
+    def nbytes(self) -> int:
+        """Size by dtype and shape, bytes."""
+        return DTYPES[self.dtype] * math.prod(self.shape)
+
+
+def _no_fields() -> dict[str, Any]:
+    return {}
+
+
+def _no_arrays() -> dict[str, Array]:
+    return {}
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message of MESSAGE_TYPES. `id` is the request's id, 0 for a notice."""
+
+    type: str
+    id: int = 0
+    fields: Mapping[str, Any] = field(default_factory=_no_fields)
+    arrays: Mapping[str, Array] = field(default_factory=_no_arrays)
+
+
+def check(message: Message) -> None:
+    """Raise ProtocolError when a message does not fit its row of the table."""
+    row = MESSAGE_TYPES.get(message.type)
+    if row is None:
+        raise ProtocolError(f"unknown message type '{message.type}'")
+    missing = [name for name in row.fields if name not in message.fields]
+    missing += [name for name in row.arrays if name not in message.arrays]
+    if missing:
+        raise ProtocolError(f"'{message.type}' lacks {', '.join(missing)}")
+    for name, array in message.arrays.items():
+        if array.dtype not in DTYPES or any(n < 0 for n in array.shape):
+            raise ProtocolError(f"array '{name}' has dtype {array.dtype}, shape {array.shape}")
+        if len(memoryview(array.data).cast("B")) != array.nbytes:
+            raise ProtocolError(f"array '{name}' does not hold {array.nbytes} bytes")
+
+
+def write_message(stream: BinaryIO, message: Message) -> None:
+    """Write one checked message to a binary stream and flush it. Not thread-safe."""
+    check(message)
+    header = {
+        "type": message.type,
+        "id": message.id,
+        "fields": dict(message.fields),
+        "arrays": [
+            {"name": name, "dtype": a.dtype, "shape": list(a.shape)}
+            for name, a in message.arrays.items()
+        ],
+        "bytes": sum(a.nbytes for a in message.arrays.values()),
+    }
+    line = json.dumps(header, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+    if len(line) > MAX_HEADER_BYTES:
+        raise ProtocolError(f"header of {len(line)} bytes is too long")
+    _write_all(stream, line)
+    for array in message.arrays.values():
+        _write_all(stream, memoryview(array.data).cast("B"))
+    stream.flush()
+
+
+def read_message(stream: BinaryIO) -> Message | None:
+    """Read one message from a blocking binary stream; None at a clean end of the stream.
+
+    Raises ProtocolError on anything that is not a whole, well-formed message.
+    """
+    line = stream.readline(MAX_HEADER_BYTES + 1)
+    if not line:
+        return None
+    if not line.endswith(b"\n"):
+        raise ProtocolError(f"no header line in the first {len(line)} bytes: {line[:60]!r}")
+    header = _parse_header(line)
+    arrays: dict[str, Array] = {}
+    for entry in header["arrays"]:
+        array = Array(entry["dtype"], tuple(entry["shape"]), b"")
+        arrays[entry["name"]] = Array(
+            array.dtype, array.shape, _read_exactly(stream, array.nbytes)
+        )
+    message = Message(header["type"], header["id"], header["fields"], arrays)
+    check(message)
+    return message
+
+
+def _parse_header(line: bytes) -> dict[str, Any]:
+    try:
+        header: dict[str, Any] = json.loads(line)
+        total = 0
+        for entry in header["arrays"]:
+            if entry["dtype"] not in DTYPES or not isinstance(entry["name"], str):
+                raise ProtocolError(f"unknown array {entry!r}")
+            if any(type(n) is not int or n < 0 for n in entry["shape"]):
+                raise ProtocolError(f"bad shape in {entry!r}")
+            total += DTYPES[entry["dtype"]] * math.prod(entry["shape"])
+        is_sane = (
+            type(header["id"]) is int
+            and isinstance(header["type"], str)
+            and isinstance(header["fields"], dict)
+        )
+        declared = header["bytes"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtocolError(f"bad header {line[:80]!r}") from error
+    if not is_sane or declared != total or total > MAX_PAYLOAD_BYTES:
+        raise ProtocolError(f"bad header {line[:80]!r}")
+    return header
+
+
+def _read_exactly(stream: BinaryIO, count: int) -> bytearray:
+    data = bytearray(count)
+    view = memoryview(data)
+    done = 0
+    while done < count:
+        part = stream.read(min(count - done, 1 << 20))
+        if not part:
+            raise ProtocolError(f"stream ended after {done} of {count} payload bytes")
+        view[done : done + len(part)] = part
+        done += len(part)
+    return data
+
+
+def _write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
+    view = memoryview(data)
+    while view:
+        written = stream.write(view)
+        view = view[written or 0 :]

@@ -1,0 +1,88 @@
+"""The seam between the engine's service and its renderers (analytic, LivePortrait's networks)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .motion import Face, Motion
+
+
+class EngineError(Exception):
+    """A failure that the user is told about: code of protocol.ERROR_CODES, message, hint."""
+
+    def __init__(self, code: str, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+
+
+class Rectangle(NamedTuple):
+    """Pixels from the top left corner of a picture."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """(rows, columns) for indexing an (H, W, …) array."""
+        return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
+
+    def union(self, other: Rectangle) -> Rectangle:
+        """Smallest rectangle around both; an empty one adds nothing."""
+        if not self.width or not self.height:
+            return other
+        if not other.width or not other.height:
+            return self
+        x, y = min(self.x, other.x), min(self.y, other.y)
+        right = max(self.x + self.width, other.x + other.width)
+        bottom = max(self.y + self.height, other.y + other.height)
+        return Rectangle(x, y, right - x, bottom - y)
+
+
+NOTHING = Rectangle(0, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class SourceImage:
+    """A picture as it came over the wire.
+
+    pixels    (H, W, 4) uint8 or float32, RGBA, straight alpha, row 0 at the top
+    encoding  "srgb" (display-referred values, float 0..1 or uint8) or "linear" (scene-linear
+              Rec.709 float, may exceed 1)
+    """
+
+    pixels: np.ndarray
+    encoding: str
+
+
+class FacePortrait(Protocol):
+    """One face of one picture, fitted and ready to move."""
+
+    face: Face
+
+    def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
+        """Draw the moved face into `canvas` and return the rectangle that it may have changed.
+
+        canvas  (H, W, 4), the source's dtype: the picture with the other faces already moved;
+                the face is warped out of it, so that overlapping faces blend without a seam.
+        Pixels outside the returned rectangle, and all pixels under a neutral motion, stay
+        bit-identical.
+        """
+        ...
+
+
+class Renderer(Protocol):
+    """Fits faces of pictures."""
+
+    name: str  # "analytic" or "liveportrait"
+
+    def open(self, image: SourceImage, face: Face) -> FacePortrait:
+        """Fit one face. Raises EngineError (bad_face, no_face, no_models…)."""
+        ...
