@@ -1,0 +1,118 @@
+# KeyPortrait: everything from a fresh clone, on a machine with Python 3.11 and make.
+# `make help` lists the targets. Tools and environments go to .venv and build/, nothing else.
+
+PYTHON ?= python3.11
+DEVICE ?= cpu
+TEST_ARGS ?=
+
+VENV := .venv
+UV := $(VENV)/bin/uv
+ENVS := build/envs
+REQUIREMENTS := scripts/requirements
+RUN := $(VENV)/bin/python
+CHECK := $(ENVS)/check/bin
+UNIT := $(ENVS)/unit/bin/python
+PYTEST := -m pytest -c tests/pytest.ini --rootdir tests
+DEBIAN ?= $(CURDIR)/build/debian
+
+export PYTHONDONTWRITEBYTECODE := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help check format lock test test-unit test-blender test-all test-gui wheels models zip \
+	demo closed-loop bench bench-neural parity clean system
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
+
+# ---- environments ------------------------------------------------------------------------------
+
+$(UV): $(REQUIREMENTS)/uv.txt
+	@echo "Setting up $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install -q -r $<
+	@touch $@
+
+$(ENVS)/%/.ready: $(REQUIREMENTS)/%.txt $(UV)
+	@echo "Setting up $(ENVS)/$*"
+	@$(UV) venv -q --clear --python $(RUN) $(ENVS)/$*
+	@$(UV) pip install -q --python $(ENVS)/$* -r $<
+	@touch $@
+
+# pip and not uv, because pip also finds a CPU build where the machine is configured to offer one.
+$(ENVS)/unit/.torch: $(REQUIREMENTS)/torch.txt $(ENVS)/unit/.ready
+	@echo "Installing torch for the network tests"
+	@$(RUN) -m pip --python $(ENVS)/unit/bin/python install -q -r $<
+	@touch $@
+
+# Blender's wheels need a few X11 libraries even without a window.
+system: $(UV)
+	@$(RUN) scripts/system_libraries.py
+
+lock: $(UV)  ## Pin the requirements files again from their .in files
+	@for name in $(patsubst $(REQUIREMENTS)/%.in,%,$(filter-out %/bpy-5.2.3.in,$(wildcard $(REQUIREMENTS)/*.in))); do \
+		$(UV) pip compile -q --no-header --no-annotate --python-version 3.11 $(REQUIREMENTS)/$$name.in -o $(REQUIREMENTS)/$$name.txt || exit 1; done
+	@$(UV) pip compile -q --no-header --no-annotate --python-version 3.13 $(REQUIREMENTS)/bpy-5.2.3.in -o $(REQUIREMENTS)/bpy-5.2.3.txt
+
+# ---- checks and tests --------------------------------------------------------------------------
+
+check: $(ENVS)/check/.ready  ## Lint, format, types, layers and house rules
+	$(CHECK)/ruff check .
+	$(CHECK)/ruff format --check .
+	$(CHECK)/pyright --warnings --level error
+	$(CHECK)/python $(PYTEST) -q tests/unit/test_layers.py tests/unit/test_house.py
+
+format: $(ENVS)/check/.ready  ## Format the code in place
+	$(CHECK)/ruff format .
+	$(CHECK)/ruff check --fix-only --select I .
+
+test: test-unit test-blender  ## Unit tests, and the installed zip in Blender 4.5 and 5.0
+
+test-unit: $(ENVS)/unit/.ready $(ENVS)/unit/.torch models  ## Unit tests, without Blender
+	$(UNIT) $(PYTEST) tests/unit $(TEST_ARGS)
+
+test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1
+	$(RUN) scripts/run_blender_tests.py 4.5.15 -- $(TEST_ARGS)
+	$(RUN) scripts/run_blender_tests.py 5.0.1 -- $(TEST_ARGS)
+
+test-all: test $(ENVS)/bpy-4.2.23/.ready test-gui  ## test, bpy 4.2.23 and 5.2.3, and the GUI test
+	$(RUN) scripts/run_blender_tests.py 4.2.23 -- $(TEST_ARGS)
+	$(RUN) scripts/run_blender_tests.py 5.2.3 --debian $(DEBIAN) -- $(TEST_ARGS)
+
+test-gui: zip $(ENVS)/unit/.ready $(DEBIAN)/.ready  ## Real Blender under Xvfb (root, Debian): clicks, screenshots
+	KEYPORTRAIT_DEBIAN=$(DEBIAN) $(UNIT) $(PYTEST) tests/gui $(TEST_ARGS)
+
+$(DEBIAN)/.ready: scripts/debian_folder.sh
+	sh scripts/debian_folder.sh $(DEBIAN)
+
+# ---- the extension -----------------------------------------------------------------------------
+
+wheels: $(UV)  ## Fetch the wheels that the zip bundles
+	@$(RUN) scripts/fetch_wheels.py
+
+models: $(UV)  ## Fetch the face models of the embedded renderer
+	@$(RUN) scripts/fetch_models.py
+
+zip: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Build and check the extension's zips in build/dist
+	@$(RUN) scripts/build_zip.py
+
+# ---- see it work -------------------------------------------------------------------------------
+
+demo: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## A photograph comes alive: film, contact sheet, .blend
+	@$(ENVS)/demo/bin/python scripts/demo.py
+
+closed-loop: $(ENVS)/unit/.ready models  ## Measure every control on a folder of pictures: IMAGES=DIR OUT=DIR
+	@test -n "$(IMAGES)" -a -n "$(OUT)" || { echo "usage: make closed-loop IMAGES=DIR OUT=DIR"; exit 2; }
+	$(UNIT) scripts/closed_loop.py "$(IMAGES)" "$(OUT)"
+
+bench: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## Speed and memory; build/bench.json
+	$(UNIT) scripts/bench.py
+
+bench-neural: $(ENVS)/unit/.torch  ## Speed of the networks; build/bench-neural.json
+	$(UNIT) scripts/bench_neural.py
+
+parity: $(ENVS)/unit/.torch  ## Compare with golden numbers: GOLDEN=DIR [DEVICE=cpu|cuda]
+	@test -n "$(GOLDEN)" || { echo "usage: make parity GOLDEN=DIR [DEVICE=cpu|cuda]"; exit 2; }
+	$(UNIT) scripts/parity.py "$(GOLDEN)" --device "$(DEVICE)"
+
+clean:  ## Remove what the targets made, but for .venv, wheels and models
+	rm -rf --one-file-system build
