@@ -1,0 +1,182 @@
+"""Upright square crops around a face: the frame in which LivePortrait's networks see it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from .layouts import anchor_points
+from .quirks import SENSIBLE, Quirks
+
+CROP_SIZE = 512
+NETWORK_SIZE = 256
+
+
+@dataclass(frozen=True)
+class CropOptions:
+    """How a crop square follows from landmarks.
+
+    size       edge of the crop, pixels
+    scale      crop edge / edge of the landmarks' square; larger shows more around the face
+    vx_ratio, vy_ratio  shift of the centre along the face's own axes, in crop edges
+    use_rotation  turn the crop so that the face stands upright
+    """
+
+    size: int = CROP_SIZE
+    scale: float = 2.3
+    vx_ratio: float = 0.0
+    vy_ratio: float = -0.125
+    use_rotation: bool = True
+
+
+SOURCE_CROP = CropOptions()
+LANDMARK_CROP = CropOptions(size=224, scale=1.5, vy_ratio=-0.1)
+DRIVING_CROP = CropOptions(scale=2.2, vy_ratio=-0.1, use_rotation=False)
+
+
+@dataclass(frozen=True)
+class FaceSquare:
+    """A square in picture pixels: centre (x, y), edge, clockwise angle in radians."""
+
+    center: tuple[float, float]
+    edge: float
+    angle: float = 0.0
+
+    def to_crop_matrix(self, size: int, *, use_rotation: bool = True) -> np.ndarray:
+        """image_to_crop (3, 3) float32: maps the square onto a crop of size x size pixels."""
+        angle = self.angle if use_rotation else 0.0
+        factor = size / self.edge
+        cosine, sine = factor * np.cos(angle), factor * np.sin(angle)
+        x, y = self.center
+        matrix = [
+            [cosine, sine, size / 2 - (cosine * x + sine * y)],
+            [-sine, cosine, size / 2 - (cosine * y - sine * x)],
+            [0.0, 0.0, 1.0],
+        ]
+        return np.array(matrix, np.float32)
+
+    def corners(self, *, use_rotation: bool = True) -> np.ndarray:
+        """(4, 2) float32 corners from the top left, clockwise in the face's own frame."""
+        cosine, sine = np.cos(self.angle), np.sin(self.angle)
+        turn = np.array([[cosine, sine], [-sine, cosine]]) if use_rotation else np.eye(2)
+        square = 0.5 * self.edge * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
+        return (np.array(self.center) + square @ turn).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """A crop and its place in the picture.
+
+    image          (S, S, C), the picture's dtype
+    image_to_crop, crop_to_image  (3, 3) float32 pixel coordinate transforms
+    """
+
+    image: np.ndarray
+    image_to_crop: np.ndarray
+    crop_to_image: np.ndarray
+
+
+def face_square(
+    landmarks: np.ndarray,
+    options: CropOptions = SOURCE_CROP,
+    *,
+    use_lip: bool = True,
+    quirks: Quirks = SENSIBLE,
+) -> FaceSquare:
+    """The square around (N, 2) landmarks, standing on the line from the eyes to the mouth."""
+    points = np.asarray(landmarks, np.float32)
+    anchors = anchor_points(
+        points, use_lip=use_lip, guesses_point_layouts=quirks.guesses_point_layouts
+    )
+    down = anchors[1] - anchors[0]
+    length = np.linalg.norm(down)
+    down = np.array([0, 1], np.float32) if length <= 1e-3 else down / length
+    right = np.array([down[1], -down[0]], np.float32)
+    angle = float(np.arccos(np.clip(right[0], -1.0, 1.0)))
+    axes = np.stack([right, down])
+    mean = points.mean(axis=0)
+    upright = (points - mean) @ axes.T
+    low, high = upright.min(axis=0), upright.max(axis=0)
+    edge = float((high - low).max()) * options.scale
+    vx_ratio = 0.0 if quirks.ignores_crop_x_offset else options.vx_ratio
+    center = mean + ((low + high) / 2) @ axes
+    center = center + right * (vx_ratio * edge) + down * (options.vy_ratio * edge)
+    return FaceSquare(
+        (float(center[0]), float(center[1])), edge, -angle if right[1] < 0 else angle
+    )
+
+
+def crop_square(
+    image: np.ndarray, square: FaceSquare, size: int = CROP_SIZE, *, use_rotation: bool = True
+) -> FaceCrop:
+    """Cut a square out of an (H, W, C) picture: bilinear, black (and clear) outside of it."""
+    matrix = square.to_crop_matrix(size, use_rotation=use_rotation)
+    crop = cv2.warpAffine(image, matrix[:2], (size, size), flags=cv2.INTER_LINEAR)
+    return FaceCrop(crop, matrix, np.linalg.inv(matrix).astype(np.float32))
+
+
+def crop_face(
+    image: np.ndarray,
+    landmarks: np.ndarray,
+    options: CropOptions = SOURCE_CROP,
+    *,
+    quirks: Quirks = SENSIBLE,
+) -> FaceCrop:
+    """Cut the upright square around (N, 2) landmarks out of an (H, W, C) picture."""
+    square = face_square(landmarks, options, quirks=quirks)
+    return crop_square(image, square, options.size, use_rotation=options.use_rotation)
+
+
+def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Apply a (3, 3) or (2, 3) affine matrix to (N, 2) points; float32."""
+    points = np.asarray(points, np.float32)
+    return points @ matrix[:2, :2].T.astype(np.float32) + matrix[:2, 2].astype(np.float32)
+
+
+def upright_box(
+    landmarks: np.ndarray, options: CropOptions = DRIVING_CROP, *, quirks: Quirks = SENSIBLE
+) -> tuple[float, float, float, float]:
+    """(left, top, right, bottom) of a driving frame's square, its rotation left out."""
+    corners = face_square(landmarks, options, quirks=quirks).corners(use_rotation=False)
+    return tuple(float(v) for v in (*corners[0], *corners[2]))  # type: ignore[return-value]
+
+
+def mean_box(boxes: np.ndarray) -> tuple[float, float, float, float]:
+    """The mean of (T, 4) boxes: one fixed crop for a whole driving video."""
+    return tuple(float(v) for v in np.mean(boxes, axis=0))  # type: ignore[return-value]
+
+
+def crop_box(
+    image: np.ndarray, box: tuple[float, float, float, float], size: int = CROP_SIZE
+) -> FaceCrop:
+    """Cut an upright box out; its width is scaled to `size`, its centre to the crop's."""
+    left, top, right, bottom = box
+    square = FaceSquare(((left + right) / 2, (top + bottom) / 2), right - left)
+    return crop_square(image, square, size)
+
+
+def network_input(crop: np.ndarray) -> np.ndarray:
+    """A source crop as the networks read it: 256 x 256, box filtered when it is reduced."""
+    return cv2.resize(crop, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_AREA)
+
+
+def driving_input(frame: np.ndarray) -> np.ndarray:
+    """A whole frame or a driving crop as the networks read it: 256 x 256, bilinear."""
+    return cv2.resize(frame, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
+
+
+def limit_size(image: np.ndarray, longest: int = 1280, multiple: int = 2) -> np.ndarray:
+    """The official pipeline's source: longer side at most `longest`, sides cut to `multiple`.
+
+    Only parity needs it: our pictures keep their size, since just the crop meets the networks.
+    """
+    height, width = image.shape[:2]
+    if max(height, width) > longest:
+        if height > width:
+            width, height = int(width * (longest / height)), longest
+        else:
+            height, width = int(height * (longest / width)), longest
+        image = cv2.resize(image, (width, height))
+    return image[: height - height % multiple or height, : width - width % multiple or width]
