@@ -2,8 +2,10 @@
 
 A message is one JSON header line followed by the raw bytes of its arrays:
 
-    {"type": "render", "id": 7, "fields": {…}, "arrays": [{"name", "dtype", "shape"}], "bytes": N}\\n
+    {"type": "render", "id": 7, "fields": {…}, "arrays": [{…}], "bytes": N}\\n
     <N raw bytes: the arrays one after the other, C order, little endian>
+
+An entry of arrays is {"name", "dtype", "shape"}.
 
 Standard library only, so that the host needs neither numpy nor the engine's wheels.
 Requests carry an id above 0 that is unique in one connection; every request gets exactly one final
@@ -12,15 +14,18 @@ reply with that id, its own reply type or `failed`, with any number of `progress
 
 from __future__ import annotations
 
+import io
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 PROTOCOL_VERSION = 1
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
+MAX_DIMENSIONS = 8
+_FIRST_BYTES = 64 * 1024**2
 
 # Items of one array element on the wire, bytes.
 DTYPES = {"uint8": 1, "uint16": 2, "int32": 4, "float16": 2, "float32": 4, "float64": 8}
@@ -37,15 +42,20 @@ class MessageType(NamedTuple):
 
 
 _ROWS = (
-    MessageType("hello", "ready", ("protocol", "version"), (), "First request; versions must match."),
+    MessageType(
+        "hello", "ready", ("protocol", "version"), (), "First request; versions must match."
+    ),
     MessageType(
         "ready",
         "",
         ("protocol", "version", "capabilities"),
         (),
-        "Engine is up. capabilities: {renderers: {name: {device, precision, model_set}}, python, …}.",
+        "Engine is up. capabilities: {renderers: {name: {device, precision, "
+        "model_set}}, python, …}.",
     ),
-    MessageType("ping", "pong", (), (), "Heartbeat; answered at once, also while the engine works."),
+    MessageType(
+        "ping", "pong", (), (), "Heartbeat; answered at once, also while the engine works."
+    ),
     MessageType("pong", "", ("is_busy",), (), "Answer to ping."),
     MessageType(
         "detect",
@@ -83,7 +93,11 @@ _ROWS = (
     MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
     MessageType("closed", "", ("handle",), (), "Answer to close."),
     MessageType(
-        "cancel", "cancelled", ("request",), (), "Drop a waiting or running request, which then fails."
+        "cancel",
+        "cancelled",
+        ("request",),
+        (),
+        "Drop a waiting or running request, which then fails.",
     ),
     MessageType("cancelled", "", ("request", "is_found"), (), "Answer to cancel."),
     MessageType("progress", "", ("fraction", "text"), (), "fraction 0..1 of a running request."),
@@ -103,6 +117,7 @@ ERROR_CODES: Mapping[str, str] = {
     "unknown_handle": "the source is not open (closed, or the engine was restarted)",
     "unknown_renderer": "the renderer does not exist or is not installed",
     "no_models": "model files are missing or damaged",
+    "not_installed": "a Python module that the engine needs is missing",
     "out_of_memory": "not enough memory on the device",
     "cancelled": "the request was cancelled",
     "write_failed": "a file could not be written",
@@ -162,8 +177,12 @@ def check(message: Message) -> None:
             raise ProtocolError(f"array '{name}' does not hold {array.nbytes} bytes")
 
 
-def write_message(stream: BinaryIO, message: Message) -> None:
-    """Write one checked message to a binary stream and flush it. Not thread-safe."""
+def encode_header(message: Message) -> bytes:
+    """The header line of a message, after check().
+
+    Raises ProtocolError for a message off the table, TypeError or ValueError for fields that JSON
+    cannot hold (NaN included).
+    """
     check(message)
     header = {
         "type": message.type,
@@ -178,16 +197,27 @@ def write_message(stream: BinaryIO, message: Message) -> None:
     line = json.dumps(header, separators=(",", ":"), allow_nan=False).encode() + b"\n"
     if len(line) > MAX_HEADER_BYTES:
         raise ProtocolError(f"header of {len(line)} bytes is too long")
-    _write_all(stream, line)
-    for array in message.arrays.values():
+    return line
+
+
+def write_raw(stream: BinaryIO, header: bytes, arrays: Iterable[Array]) -> None:
+    """Write an encoded header and its arrays to a binary stream and flush it. Not thread-safe."""
+    _write_all(stream, header)
+    for array in arrays:
         _write_all(stream, memoryview(array.data).cast("B"))
     stream.flush()
 
 
-def read_message(stream: BinaryIO) -> Message | None:
+def write_message(stream: BinaryIO, message: Message) -> None:
+    """Write one checked message to a binary stream and flush it. Not thread-safe."""
+    write_raw(stream, encode_header(message), message.arrays.values())
+
+
+def read_message(stream: io.BufferedReader | io.BytesIO) -> Message | None:
     """Read one message from a blocking binary stream; None at a clean end of the stream.
 
-    Raises ProtocolError on anything that is not a whole, well-formed message.
+    Raises ProtocolError on anything that is not a whole, well-formed message. The stream is then
+    of no further use: nobody knows where the next message begins.
     """
     line = stream.readline(MAX_HEADER_BYTES + 1)
     if not line:
@@ -197,48 +227,60 @@ def read_message(stream: BinaryIO) -> Message | None:
     header = _parse_header(line)
     arrays: dict[str, Array] = {}
     for entry in header["arrays"]:
-        array = Array(entry["dtype"], tuple(entry["shape"]), b"")
-        arrays[entry["name"]] = Array(
-            array.dtype, array.shape, _read_exactly(stream, array.nbytes)
-        )
+        shape = tuple(entry["shape"])
+        count = DTYPES[entry["dtype"]] * math.prod(shape)
+        arrays[entry["name"]] = Array(entry["dtype"], shape, _read_exactly(stream, count))
     message = Message(header["type"], header["id"], header["fields"], arrays)
     check(message)
     return message
 
 
 def _parse_header(line: bytes) -> dict[str, Any]:
+    # RecursionError: JSON may nest deeper than the parser goes.
     try:
-        header: dict[str, Any] = json.loads(line)
-        total = 0
-        for entry in header["arrays"]:
-            if entry["dtype"] not in DTYPES or not isinstance(entry["name"], str):
-                raise ProtocolError(f"unknown array {entry!r}")
-            if any(type(n) is not int or n < 0 for n in entry["shape"]):
-                raise ProtocolError(f"bad shape in {entry!r}")
-            total += DTYPES[entry["dtype"]] * math.prod(entry["shape"])
+        header: dict[str, Any] = json.loads(line, parse_constant=_refuse_constant)
+        total = sum(_entry_bytes(entry) for entry in header["arrays"])
+        names = {entry["name"] for entry in header["arrays"]}
         is_sane = (
             type(header["id"]) is int
             and isinstance(header["type"], str)
             and isinstance(header["fields"], dict)
+            and type(header["bytes"]) is int
+            and len(names) == len(header["arrays"])
+            and header["bytes"] == total <= MAX_PAYLOAD_BYTES
         )
-        declared = header["bytes"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ProtocolError(f"bad header {line[:80]!r}") from error
-    if not is_sane or declared != total or total > MAX_PAYLOAD_BYTES:
+    if not is_sane:
         raise ProtocolError(f"bad header {line[:80]!r}")
     return header
 
 
-def _read_exactly(stream: BinaryIO, count: int) -> bytearray:
-    data = bytearray(count)
-    view = memoryview(data)
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _entry_bytes(entry: dict[str, Any]) -> int:
+    shape: list[int] = entry["shape"]
+    if not isinstance(entry["name"], str) or len(shape) > MAX_DIMENSIONS:
+        raise ValueError("bad array")
+    if any(type(n) is not int or n < 0 for n in shape):
+        raise ValueError("bad shape")
+    return DTYPES[entry["dtype"]] * math.prod(shape)
+
+
+def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytearray:
+    # Memory follows the bytes that arrive, so that a lying header cannot claim gigabytes.
+    data = bytearray(min(count, _FIRST_BYTES))
     done = 0
     while done < count:
-        part = stream.read(min(count - done, 1 << 20))
+        if done == len(data):
+            data.extend(bytes(min(count - done, done)))
+        with memoryview(data) as view:
+            part = stream.readinto(view[done:])
         if not part:
             raise ProtocolError(f"stream ended after {done} of {count} payload bytes")
-        view[done : done + len(part)] = part
-        done += len(part)
+        done += part
     return data
 
 

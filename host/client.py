@@ -1,0 +1,266 @@
+"""The engine as Blender's side sees it: start it, ask it, never wait for it by accident.
+
+engine = Engine(Launch(python, root, log_path))
+engine.start()
+ticket = engine.submit("render", fields, policy=Policy.NEWEST, key=("live", handle))
+for reply in engine.drain(): ...             # from a timer, never blocks
+message = engine.wait(ticket, timeout_s=60)  # while rendering and in the background
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections.abc import Hashable, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..engine.protocol import Array, Message
+from .errors import EngineError, NotRunningError, StartError, WaitTimeoutError
+from .log import EngineLog
+from .process import Launch
+from .requests import RequestBook
+from .session import Callbacks, Session, Timing
+from .ticket import Policy, Progress, Reply, Ticket
+
+__all__ = [
+    "Engine",
+    "EngineError",
+    "Launch",
+    "Policy",
+    "Progress",
+    "Reply",
+    "State",
+    "Ticket",
+    "Timing",
+]
+
+
+class State(Enum):
+    """What the engine process is doing."""
+
+    STOPPED = "stopped"  # not started, or stopped on purpose
+    STARTING = "starting"  # started, has not answered yet; requests are kept until it does
+    READY = "ready"  # idle
+    BUSY = "busy"  # working on requests
+    FAILED = "failed"  # could not start, died, hung or spoke garbage; `error` says which
+
+
+class Engine:
+    """A background engine process. Every method may be called from any thread.
+
+    Nothing here blocks but `wait`, `wait_ready` and `stop`, and those no longer than told.
+    """
+
+    def __init__(self, launch: Launch, timing: Timing | None = None) -> None:
+        self.launch = launch
+        self._timing = timing or Timing()
+        self._log = EngineLog(launch.log_path)
+        self._book = RequestBook()
+        self._changed = threading.Condition(threading.RLock())
+        self._session: Session | None = None
+        self._state = State.STOPPED
+        self._error: EngineError | None = None
+        self._capabilities: dict[str, Any] = {}
+        self._generation = 0
+
+    # --- state --------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> State:
+        """The state to show."""
+        if self._state is State.READY and self._book.is_busy:
+            return State.BUSY
+        return self._state
+
+    @property
+    def is_running(self) -> bool:
+        """True while requests are accepted: STARTING, READY or BUSY."""
+        return self._state in (State.STARTING, State.READY)
+
+    @property
+    def error(self) -> EngineError | None:
+        """Why the state is FAILED; None in every other state."""
+        return self._error
+
+    @property
+    def capabilities(self) -> Mapping[str, Any]:
+        """What the engine said about itself in `ready`; empty before."""
+        return self._capabilities
+
+    @property
+    def generation(self) -> int:
+        """Number of starts so far. Handles are only good in the generation that opened them."""
+        return self._generation
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the engine, None when none runs."""
+        session = self._session
+        return None if session is None else session.process.pid
+
+    @property
+    def log_path(self) -> Path:
+        """The file with the engine's stderr."""
+        return self.launch.log_path
+
+    def log_tail(self) -> list[str]:
+        """The last lines of the log, oldest first."""
+        return self._log.tail()
+
+    # --- life ---------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Start the process if none runs. Returns at once; `state` tells how it goes."""
+        with self._changed:
+            if self.is_running:
+                return
+            self._generation += 1
+            self._error = None
+            self._capabilities = {}
+            callbacks = Callbacks(self._on_ready, self._book.receive, self._on_failed)
+            try:
+                session = Session(
+                    self.launch, self._timing, self._log, callbacks, self._book.new_id
+                )
+            except StartError as error:
+                self._set_failed(error)
+                return
+            self._session = session
+            self._state = State.STARTING
+            atexit.register(self._kill)
+            session.start()
+
+    def stop(self, grace_s: float = 1.0) -> None:
+        """End the process: ask, kill after `grace_s` seconds, reap. Fails open tickets."""
+        session = self._detach(grace_s)
+        if session is not None:
+            session.join(grace_s + 3.0)
+
+    def restart(self) -> None:
+        """Kill the process, if any, and start a new one. Returns at once."""
+        self._detach(0.0)
+        self.start()
+
+    def _detach(self, grace_s: float) -> Session | None:
+        error = NotRunningError("The engine was stopped.", "Start it and try again.")
+        with self._changed:
+            session, self._session = self._session, None
+            self._state, self._error = State.STOPPED, None
+            self._book.fail_all(error)
+            self._changed.notify_all()
+        atexit.unregister(self._kill)
+        if session is not None:
+            session.end(grace_s)
+        return session
+
+    def _kill(self) -> None:
+        self.stop(0.0)
+
+    def _on_ready(self, session: Session, capabilities: dict[str, Any]) -> None:
+        with self._changed:
+            if session is not self._session:
+                return
+            self._capabilities = capabilities
+            self._state = State.READY
+            self._book.open(session.send)
+            self._changed.notify_all()
+
+    def _on_failed(self, session: Session, error: EngineError) -> None:
+        with self._changed:
+            if session is not self._session:
+                return
+            self._session = None
+            self._set_failed(error)
+
+    def _set_failed(self, error: EngineError) -> None:
+        self._state, self._error = State.FAILED, error
+        atexit.unregister(self._kill)
+        self._book.fail_all(error)
+        self._changed.notify_all()
+
+    # --- requests -----------------------------------------------------------------------------
+
+    def submit(
+        self,
+        type: str,
+        fields: Mapping[str, Any] | None = None,
+        arrays: Mapping[str, Array] | None = None,
+        *,
+        policy: Policy = Policy.ALL,
+        key: Hashable = None,
+        tag: object = None,
+        use_drain: bool = True,
+    ) -> Ticket:
+        """Ask the engine something; the ticket is finished later, or at once when none runs.
+
+        type, fields, arrays  as in engine.protocol.MESSAGE_TYPES; arrays are not copied and must
+                   not change until the ticket is done
+        policy     ALL sends every request; NEWEST sends only the newest one per `key`
+        tag        the caller's own, kept on the ticket
+        use_drain  False keeps the ticket out of `drain`, for a caller that looks at the ticket
+
+        Raises ProtocolError, TypeError or ValueError for a request that breaks the table.
+        """
+        with self._changed:
+            if not self.is_running:
+                error = self._error or NotRunningError(
+                    "The engine is not running.", "Start it first."
+                )
+                return self._book.refuse(type, policy, key, tag, use_drain, error)
+            return self._book.submit(type, fields, arrays, policy, key, tag, use_drain)
+
+    def cancel(self, ticket: Ticket) -> None:
+        """End a ticket as `cancelled` and tell the engine to drop the work."""
+        self._cancel(ticket, None)
+
+    def cancel_key(self, key: Hashable) -> None:
+        """Cancel every unfinished ticket with this key."""
+        for ticket in self._book.tickets(key):
+            self._cancel(ticket, None)
+
+    def _cancel(self, ticket: Ticket, error: EngineError | None) -> None:
+        with self._changed:
+            is_sent = self._book.cancel(ticket, error)
+            session = self._session
+        if is_sent and session is not None:
+            message = Message("cancel", self._book.new_id(), {"request": ticket.id})
+            session.send(message)
+
+    def drain(self) -> list[Reply]:
+        """Requests finished since the last call, oldest first; each one once. Never blocks.
+
+        Superseded requests are among them. Requests that someone waits for are not.
+        """
+        return self._book.drain()
+
+    def wait(self, ticket: Ticket, timeout_s: float) -> Message:
+        """Block until this ticket is done and return the answer; nobody needs to drain meanwhile.
+
+        Raises the ticket's EngineError, or WaitTimeoutError after `timeout_s`, which cancels the
+        request.
+        """
+        self._book.claim(ticket)
+        if not ticket.wait(timeout_s):
+            text = f"The engine did not finish '{ticket.type}' within {timeout_s:g} s."
+            self._cancel(ticket, WaitTimeoutError(text, f"See the log: {self.log_path}"))
+        return ticket.result()
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Block until the handshake is over.
+
+        Raises the engine's error when it failed, NotRunningError when it is stopped, and
+        WaitTimeoutError.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._changed:
+            while self._state is State.STARTING:
+                if not self._changed.wait(deadline - time.monotonic()):
+                    text = f"The engine was not ready within {timeout_s:g} s."
+                    raise WaitTimeoutError(text, f"See the log: {self.log_path}")
+            if self._state is not State.READY:
+                raise self._error or NotRunningError(
+                    "The engine is not running.", "Start it first."
+                )
