@@ -72,7 +72,9 @@ def check_inputs(source: Path) -> None:
         if not path.exists() or sha256_of(path) != wheel.sha256:
             raise BuildError(f"{path} is missing or changed; run 'make wheels'.")
     if not are_models_complete(source / "engine" / "models"):
-        raise BuildError("engine/models is missing a model or has a changed one; run 'make models'.")
+        raise BuildError(
+            "engine/models is missing a model or has a changed one; run 'make models'."
+        )
 
 
 def run_packer(packer: Path, *arguments: str) -> str:

@@ -48,7 +48,13 @@ def test_tampered_wheel_is_refused_with_both_digests(tmp_path: Path) -> None:
 
 def test_offline_folder_without_the_wheel_says_which_one(tmp_path: Path) -> None:
     result = run_script(
-        "fetch_wheels.py", "--from", tmp_path, "--output", tmp_path / "out", "--platform", "linux-x64"
+        "fetch_wheels.py",
+        "--from",
+        tmp_path,
+        "--output",
+        tmp_path / "out",
+        "--platform",
+        "linux-x64",
     )
     assert result.returncode == 1
     assert f"has no {LINUX_WHEEL}" in result.stderr
