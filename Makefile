@@ -58,7 +58,7 @@ lock: $(UV)  ## Pin the requirements files again from their .in files
 check: $(ENVS)/check/.ready  ## Lint, format, types, layers and house rules
 	$(CHECK)/ruff check .
 	$(CHECK)/ruff format --check .
-	$(CHECK)/pyright --warnings --level error
+	$(CHECK)/pyright --level error
 	$(CHECK)/python $(PYTEST) -q tests/unit/test_layers.py tests/unit/test_house.py
 
 format: $(ENVS)/check/.ready  ## Format the code in place
