@@ -167,7 +167,7 @@ def pose_residual(landmarks: np.ndarray) -> float:
 
 
 def euler_to_matrix(pitch: float, yaw: float, roll: float) -> np.ndarray:
-    """(3, 3) Rz(roll) Ry(yaw) Rx(pitch) from degrees; LivePortrait's matrix before its transpose."""
+    """(3, 3) Rz(roll) Ry(yaw) Rx(pitch), degrees; LivePortrait transposes it to apply to rows."""
     (cx, cy, cz), (sx, sy, sz) = (f(np.radians([pitch, yaw, roll])) for f in (np.cos, np.sin))
     about_x = np.array([[1, 0, 0], [0, cx, -sx], [0, sx, cx]])
     about_y = np.array([[cy, 0, sy], [0, 1, 0], [-sy, 0, cy]])

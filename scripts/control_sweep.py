@@ -1,0 +1,242 @@
+"""Move one face by one control through its range, and measure the rendered pictures.
+
+The landmark model looks at each result; a control that works gives a rising line of measured over
+requested values. closed_loop.py runs this over a folder of pictures.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from engine.controls import CONTROLS_BY_NAME, motion_from_controls  # noqa: E402
+from engine.faces.canonical import EYES, Pose, fit_pose  # noqa: E402
+from engine.faces.crop import Crop, face_crop  # noqa: E402
+from engine.faces.find import find_faces, view_8bit  # noqa: E402
+from engine.faces.measures import Measures, measure  # noqa: E402
+from engine.faces.mesh import fit_landmarks  # noqa: E402
+from engine.motion import Face  # noqa: E402
+from engine.renderer import EngineError, FacePortrait, Renderer, SourceImage  # noqa: E402
+
+# Requested values where the slider's own range is not the best thing to sweep.
+SWEEPS: dict[str, tuple[float, ...]] = {
+    "eyes_open": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    "lips_open": (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8),
+    "blink": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "mouth_open": (0.0, 0.25, 0.5, 0.75, 1.0),
+    "smile": (-0.25, 0.0, 0.3, 0.6, 1.0),
+    "head_scale": (0.9, 1.0, 1.1, 1.2),
+    "purse": (-1.0, -0.5, 0.0, 0.5, 1.0),
+}
+SWEEP_STEPS = 5
+# What a control is measured together with.
+COMPANIONS: dict[str, dict[str, float]] = {"lid_offset": {"blink": 1.0}}
+
+# A head is an ellipse in the face frame, cm: (centre x, y), (half width, half height).
+HEAD_CENTRE, HEAD_HALF = (0.0, -2.5), (9.5, 12.5)
+BACKGROUND_FROM = 1.25  # background begins at this many half axes
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one look at a rendered picture gives, beside what is known of the source."""
+
+    landmarks: np.ndarray
+    pose: Pose
+    measures: Measures
+    crop: Crop
+    source_pose: Pose
+
+    def position(self, axis: int) -> float:
+        """Shift of the head in half crop widths, along the crop's axes."""
+        shift = self.pose.translation[:2] - self.source_pose.translation[:2]
+        matrix = self.crop.picture_to_crop[:, :2]
+        return float((matrix @ shift)[axis] / (self.crop.size / 2))
+
+    def closed_line(self) -> float:
+        """Height of the line between the lids above the eye corners, in eye widths."""
+        points = self.pose.to_face_frame(self.landmarks)
+        heights = []
+        for eye in EYES:
+            lids = points[[*eye.upper[3:6], *eye.lower[3:6]], 1].mean()
+            corners = points[list(eye.corners)]
+            width = np.linalg.norm(corners[0] - corners[1])
+            heights.append((corners[:, 1].mean() - lids) / width)
+        return float(np.mean(heights))
+
+
+# What to look at for each control, so that a working control gives a rising line.
+# Units: degrees for angles, ratios for ratios, a factor for the scale, half crop widths for
+# shifts, centimetres of the canonical face for lips and brows, lid ratios, half eye widths.
+READERS: dict[str, Callable[[Reading], float]] = {
+    "head_pitch": lambda r: float(r.pose.euler[0]),
+    "head_yaw": lambda r: float(r.pose.euler[1]),
+    "head_roll": lambda r: float(r.pose.euler[2]),
+    "head_x": lambda r: r.position(0),
+    "head_y": lambda r: -r.position(1),
+    "head_scale": lambda r: r.pose.scale / r.source_pose.scale,
+    "blink": lambda r: -(r.measures.lid_left + r.measures.lid_right) / 2,
+    "wink_left": lambda r: -r.measures.lid_left,
+    "wink_right": lambda r: -r.measures.lid_right,
+    "eyes_open": lambda r: r.measures.eyes_open,
+    "gaze_x": lambda r: r.measures.gaze_x,
+    "gaze_y": lambda r: -r.measures.gaze_y,
+    "lid_offset": lambda r: r.closed_line(),
+    "brows": lambda r: (r.measures.brow_left + r.measures.brow_right) / 2,
+    "smile": lambda r: (r.measures.lift_left + r.measures.lift_right) / 2,
+    "mouth_open": lambda r: r.measures.lip_gap,
+    "lips_open": lambda r: r.measures.lips_open,
+    "grin": lambda r: r.measures.mouth_width,
+    "purse": lambda r: -r.measures.mouth_width,
+    "pout": lambda r: r.measures.mouth_x,
+}
+
+
+@dataclass
+class Sweep:
+    """One control on one picture. `measured` holds NaN where no face was recognised."""
+
+    control: str
+    requested: list[float]
+    measured: list[float] = field(default_factory=list)
+    background: float = 0.0
+    milliseconds: list[float] = field(default_factory=list)
+    crops: list[np.ndarray] = field(default_factory=list)
+
+    @property
+    def correlation(self) -> float:
+        """Pearson's r; 0 where the face was lost or nothing moved."""
+        values = np.array(self.measured)
+        if not np.isfinite(values).all() or np.ptp(values) < 1e-9:
+            return 0.0
+        return float(np.corrcoef(self.requested, values)[0, 1])
+
+    @property
+    def slope(self) -> float:
+        """Measured change per requested unit; 0 where the face was lost."""
+        values = np.array(self.measured)
+        if not np.isfinite(values).all():
+            return 0.0
+        return float(np.polyfit(self.requested, values, 1)[0])
+
+
+@dataclass
+class Subject:
+    """A picture with its opened face and what does not change while it moves."""
+
+    name: str
+    image: SourceImage
+    face: Face
+    portrait: FacePortrait
+    landmarks: np.ndarray
+    crop: Crop
+    background: np.ndarray  # (size, size) bool in the crop
+    before: np.ndarray  # the crop of the source, (size, size, 3) uint8
+
+    def read(self, rgb: np.ndarray) -> Reading | None:
+        """Measure a rendered picture; None when the landmark model sees no face any more."""
+        try:
+            landmarks = fit_landmarks(rgb, self.face)
+        except EngineError:
+            return None
+        pose = fit_pose(landmarks)
+        measures = measure(landmarks, pose)
+        return Reading(landmarks, pose, measures, self.crop, fit_pose(self.landmarks))
+
+
+def requested_values(name: str) -> list[float]:
+    """The values of a control to render."""
+    if name in SWEEPS:
+        return list(SWEEPS[name])
+    low, high = CONTROLS_BY_NAME[name].soft_range
+    return [float(v) for v in np.linspace(low, high, SWEEP_STEPS)]
+
+
+def read_picture(path: Path) -> SourceImage:
+    """A picture file as RGBA. Raises EngineError "bad_image"."""
+    data = np.fromfile(path, np.uint8)
+    pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if pixels is None:
+        raise EngineError("bad_image", f"'{path.name}' is not a picture that can be read.")
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)  # also turns it as its EXIF tag says
+        return SourceImage(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA), "srgb")
+    return SourceImage(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), "srgb")
+
+
+def open_subject(path: Path, renderer: Renderer) -> Subject:
+    """Open the largest face of a picture. Raises EngineError for a picture without a good face."""
+    image = read_picture(path)
+    faces = find_faces(image)
+    if not faces:
+        raise EngineError("no_face", "No face found.")
+    face = next((f for f in faces if not f.problem), faces[0])
+    if face.problem:
+        raise EngineError(face.problem["code"], face.problem["message"])
+    view = view_8bit(image)
+    landmarks = fit_landmarks(view, face)
+    crop = face_crop(landmarks)
+    return Subject(
+        path.name,
+        image,
+        face,
+        renderer.open(image, face),
+        landmarks,
+        crop,
+        background_of(crop, landmarks),
+        crop.extract(view),
+    )
+
+
+def background_of(crop: Crop, landmarks: np.ndarray) -> np.ndarray:
+    """(size, size) bool, true away from the head."""
+    pose = fit_pose(crop.landmarks_to_crop(landmarks))
+    rows, columns = np.mgrid[: crop.size, : crop.size].astype(np.float64)
+    shift = np.stack([columns, rows], axis=-1) - pose.translation[:2]
+    # The head is seen frontally enough: undo scale and roll only.
+    angle = np.arctan2(pose.rotation[1, 0], pose.rotation[0, 0])
+    cosine, sine = np.cos(angle), np.sin(angle)
+    x = (shift[..., 0] * cosine + shift[..., 1] * sine) / pose.scale
+    y = (-shift[..., 0] * sine + shift[..., 1] * cosine) / pose.scale
+    distance = np.hypot((x - HEAD_CENTRE[0]) / HEAD_HALF[0], (y - HEAD_CENTRE[1]) / HEAD_HALF[1])
+    return distance > BACKGROUND_FROM
+
+
+def render(subject: Subject, values: dict[str, float]) -> tuple[np.ndarray, float]:
+    """(H, W, 3) uint8 picture of these control values, and the milliseconds it took."""
+    motion = motion_from_controls(
+        values, eyes_open=subject.face.eyes_open, lips_open=subject.face.lips_open
+    )
+    canvas = subject.image.pixels.copy()
+    start = time.perf_counter()
+    subject.portrait.render(motion, canvas)
+    elapsed = 1e3 * (time.perf_counter() - start)
+    return view_8bit(SourceImage(canvas, subject.image.encoding)), elapsed
+
+
+def sweep_control(subject: Subject, name: str) -> Sweep:
+    """Render and measure one control through its range."""
+    sweep = Sweep(name, requested_values(name))
+    companions = COMPANIONS.get(name, {})
+    still, _ = render(subject, dict(companions))
+    still_crop = subject.crop.extract(still).astype(np.int16)
+    for value in sweep.requested:
+        rgb, elapsed = render(subject, {**companions, name: value})
+        reading = subject.read(rgb)
+        sweep.measured.append(READERS[name](reading) if reading else float("nan"))
+        sweep.milliseconds.append(elapsed)
+        crop = subject.crop.extract(rgb)
+        sweep.crops.append(crop)
+        if subject.background.any():
+            change = np.abs(crop.astype(np.int16) - still_crop)[subject.background].mean()
+            sweep.background = max(sweep.background, float(change))
+    return sweep
