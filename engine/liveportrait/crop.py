@@ -103,9 +103,7 @@ def face_square(
     vx_ratio = 0.0 if quirks.ignores_crop_x_offset else options.vx_ratio
     center = mean + ((low + high) / 2) @ axes
     center = center + right * (vx_ratio * edge) + down * (options.vy_ratio * edge)
-    return FaceSquare(
-        (float(center[0]), float(center[1])), edge, -angle if right[1] < 0 else angle
-    )
+    return FaceSquare((float(center[0]), float(center[1])), edge, -angle if right[1] < 0 else angle)
 
 
 def crop_square(

@@ -38,7 +38,7 @@ class KeypointMotion:
 
     @classmethod
     def from_heads(cls, heads: dict[str, np.ndarray]) -> KeypointMotion:
-        """Refine M's raw heads {pitch, yaw, roll (N, 66), kp, exp (N, 63), t (N, 3), scale (N, 1)}."""
+        """Refine M's raw heads: pitch, yaw, roll (N, 66), kp, exp (N, 63), t (N, 3), scale."""
         points = (-1, KEYPOINT_COUNT, 3)
         return cls(
             keypoints=np.asarray(heads["kp"], np.float32).reshape(points),

@@ -42,9 +42,7 @@ def official_paste_back(
     return np.clip(mask * warped + (1 - mask) * image, 0, 255).astype(np.uint8)
 
 
-def covered_rectangle(
-    crop_to_image: np.ndarray, size: int, shape: tuple[int, int]
-) -> Rectangle:
+def covered_rectangle(crop_to_image: np.ndarray, size: int, shape: tuple[int, int]) -> Rectangle:
     """The part of an (H, W) picture that a crop may change."""
     height, width = shape
     corners = np.array([[0, 0], [size, 0], [size, size], [0, size]]) @ crop_to_image[:2, :2].T
@@ -53,7 +51,11 @@ def covered_rectangle(
     right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
     left, top = max(int(left), 0), max(int(top), 0)
     right, bottom = min(int(right), width), min(int(bottom), height)
-    return Rectangle(left, top, right - left, bottom - top) if right > left and bottom > top else NOTHING
+    return (
+        Rectangle(left, top, right - left, bottom - top)
+        if right > left and bottom > top
+        else NOTHING
+    )
 
 
 def warp_to_rectangle(

@@ -42,12 +42,20 @@ def _ratio(points: np.ndarray, indices: tuple[int, int, int, int]) -> np.ndarray
 
 
 def eye_condition(source: OpeningRatios, target: np.ndarray | float) -> np.ndarray:
-    """(N, 3) input of the eye retargeting MLP: source left, source right, wanted ratio."""
-    wanted = np.broadcast_to(np.reshape(target, (-1, 1)), (len(source), 1))
-    return np.concatenate([source.eyes, wanted], axis=1).astype(np.float32)
+    """(T, 3) input of the eye retargeting MLP: source left, source right, wanted ratio.
+
+    target  one number or (T,); a source of one row serves all T
+    """
+    return _with_target(source.eyes, target)
 
 
 def lip_condition(source: OpeningRatios, target: np.ndarray | float) -> np.ndarray:
-    """(N, 2) input of the lip retargeting MLP: source, wanted ratio."""
-    wanted = np.broadcast_to(np.reshape(target, (-1, 1)), (len(source), 1))
-    return np.concatenate([source.lips, wanted], axis=1).astype(np.float32)
+    """(T, 2) input of the lip retargeting MLP: source, wanted ratio; target as above."""
+    return _with_target(source.lips, target)
+
+
+def _with_target(own: np.ndarray, target: np.ndarray | float) -> np.ndarray:
+    wanted = np.reshape(np.asarray(target, np.float32), (-1, 1))
+    count = max(len(own), len(wanted))
+    columns = (np.broadcast_to(column, (count, column.shape[1])) for column in (own, wanted))
+    return np.concatenate(list(columns), axis=1)

@@ -25,7 +25,7 @@ def eye_delta(
 ) -> np.ndarray:
     """(N, 21, 3) offsets that open or close the eyes to `target` (height over width)."""
     ratios = eye_condition(source, target)
-    offsets = networks.eye_retargeting(_rows(x_source, ratios), _rows(ratios, x_source))
+    offsets = networks.eye_retargeting(*_same_count(x_source, ratios))
     return offsets.reshape(-1, KEYPOINT_COUNT, 3)
 
 
@@ -34,10 +34,11 @@ def lip_delta(
 ) -> np.ndarray:
     """(N, 21, 3) offsets that open or close the lips to `target` (height over width)."""
     ratios = lip_condition(source, target)
-    offsets = networks.lip_retargeting(_rows(x_source, ratios), _rows(ratios, x_source))
+    offsets = networks.lip_retargeting(*_same_count(x_source, ratios))
     return offsets.reshape(-1, KEYPOINT_COUNT, 3)
 
 
-def _rows(array: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """`array` repeated to as many rows as `other` has, if it has one."""
-    return np.broadcast_to(array, (max(len(array), len(other)), *array.shape[1:]))
+def _same_count(x_source: np.ndarray, ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    count = max(len(x_source), len(ratios))
+    rows = (np.broadcast_to(a, (count, *a.shape[1:])) for a in (x_source, ratios))
+    return tuple(rows)  # type: ignore[return-value]
