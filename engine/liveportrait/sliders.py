@@ -1,0 +1,140 @@
+"""LivePortrait's image retargeting: keypoints of one picture under sliders and opening ratios."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..controls import slider_expression
+from ..motion import Motion
+from .driving import EYE_MASK
+from .geometry import (
+    KEYPOINT_COUNT,
+    KeypointMotion,
+    flat,
+    rotation_matrix,
+    transform_keypoints,
+)
+from .lip_rest import LIP_REST
+from .model_set import Retargeting
+from .quirks import SENSIBLE, Quirks
+from .ratios import OpeningRatios
+from .retargeting import eye_delta, lip_delta, stitched
+from .smoothing import LIP_OBSERVATION_VARIANCE, smooth
+
+
+@dataclass(frozen=True)
+class SliderPose:
+    """Positions of the image retargeting sliders.
+
+    pitch, yaw, roll  degrees added to the source's
+    scale       factor on the source's scale (mov_z)
+    expression  raw values by the slider names of engine.controls.SLIDERS
+    eye_ratio, lip_ratio  wanted opening ratios; None, or the source's own, leaves them alone
+    """
+
+    pitch: float = 0.0
+    yaw: float = 0.0
+    roll: float = 0.0
+    scale: float = 1.0
+    expression: Mapping[str, float] = field(default_factory=dict)
+    eye_ratio: float | None = None
+    lip_ratio: float | None = None
+
+
+def slider_motion(pose: SliderPose) -> Motion:
+    """The sliders as a Motion. Raises KeyError for a slider that does not exist."""
+    return Motion(
+        pitch=pose.pitch,
+        yaw=pose.yaw,
+        roll=pose.roll,
+        scale=pose.scale,
+        expression=tuple(slider_expression(pose.expression)),
+        eyes_open=pose.eye_ratio,
+        lips_open=pose.lip_ratio,
+    )
+
+
+def moved_points(
+    source: KeypointMotion, motions: list[Motion], quirks: Quirks = SENSIBLE
+) -> np.ndarray:
+    """Keypoints of one picture under pose, scale, translation and expression: (T, 21, 3).
+
+    Opening ratios and stitching are not in yet, see retargeted_points.
+    """
+    rows = np.array([(m.pitch, m.yaw, m.roll, m.scale) for m in motions], np.float32)
+    rotation = rotation_matrix(
+        source.pitch + rows[:, 0], source.yaw + rows[:, 1], source.roll + rows[:, 2]
+    )
+    offsets = np.array([m.expression for m in motions], np.float32)
+    translation = source.translation + np.array([m.translation for m in motions], np.float32)
+    return transform_keypoints(
+        source.keypoints,
+        rotation,
+        source.expression + offsets.reshape(-1, KEYPOINT_COUNT, 3),
+        source.scale * rows[:, 3],
+        translation if quirks.keeps_translation_z else flat(translation),
+    )
+
+
+def retargeted_points(
+    source: KeypointMotion,
+    ratios: OpeningRatios | None,
+    motions: list[Motion],
+    networks: Retargeting,
+    *,
+    use_stitching: bool = True,
+    quirks: Quirks = SENSIBLE,
+) -> np.ndarray:
+    """Keypoints x_d for the warping network: (T, 21, 3) float32.
+
+    ratios  the picture's own opening ratios (1 row); None leaves eyes_open and lips_open alone
+    """
+    x_source = source.points
+    x_driving = moved_points(source, motions, quirks)
+    if ratios is not None:
+        own_eyes, own_lips = float(ratios.eyes.mean()), float(ratios.lips[0, 0])
+        if quirks.rounds_slider_ratios:
+            own_eyes, own_lips = round(own_eyes, 2), round(own_lips, 2)
+        wants_eyes = [(i, m.eyes_open) for i, m in enumerate(motions) if m.eyes_open is not None]
+        wants_lips = [(i, m.lips_open) for i, m in enumerate(motions) if m.lips_open is not None]
+        for wanted, own, delta in (
+            (wants_eyes, own_eyes, eye_delta),
+            (wants_lips, own_lips, lip_delta),
+        ):
+            changed = [(i, ratio) for i, ratio in wanted if ratio != own]
+            if changed:
+                frames, targets = (np.array(column) for column in zip(*changed, strict=True))
+                x_driving[frames] += delta(networks, x_source, ratios, targets)
+    return stitched(networks, x_source, x_driving) if use_stitching else x_driving
+
+
+def silenced_points(
+    source: KeypointMotion, networks: Retargeting | None = None, quirks: Quirks = SENSIBLE
+) -> np.ndarray:
+    """Lip silence: every frame of a video with a resting face, its own eyes and head pose.
+
+    networks  stitching, or None for none
+    """
+    expression = np.where(EYE_MASK, source.expression, LIP_REST)
+    translation = source.translation if quirks.keeps_translation_z else flat(source.translation)
+    x_driving = transform_keypoints(
+        source.keypoints, source.rotation, expression, source.scale, translation
+    )
+    return x_driving if networks is None else stitched(networks, source.points, x_driving)
+
+
+def lip_retargeted_points(
+    source: KeypointMotion,
+    ratios: OpeningRatios,
+    lip_ratio: float,
+    networks: Retargeting,
+    *,
+    observation_variance: float = LIP_OBSERVATION_VARIANCE,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lips of a video held at one opening: (smoothed lip offsets, stitched keypoints)."""
+    x_source = source.points
+    offsets = smooth(lip_delta(networks, x_source, ratios, lip_ratio), observation_variance)
+    return offsets, stitched(networks, x_source, x_source + offsets)
