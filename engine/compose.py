@@ -1,0 +1,65 @@
+"""A picture with its faces: the canvas that they are drawn on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .motion import Motion
+from .picture_file import PictureFile, read_format
+from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, SourceImage
+
+
+class Composition:
+    """An opened picture: moves all its faces and knows what differs from the source.
+
+    canvas     (H, W, 4), the source's dtype: the picture after the last render
+    rectangle  everything on the canvas that may differ from the source
+    """
+
+    def __init__(self, image: SourceImage, portraits: Sequence[FacePortrait]) -> None:
+        self._image = image
+        self._portraits = tuple(portraits)
+        self.canvas = image.pixels.copy()
+        self.rectangle = NOTHING
+        self._files: dict[tuple[str, str], PictureFile] = {}
+
+    @property
+    def face_count(self) -> int:
+        """Number of faces that can be moved."""
+        return len(self._portraits)
+
+    def render(self, motions: Sequence[Motion]) -> Rectangle:
+        """Move every face and return the rectangle that may differ from the source.
+
+        motions  one per face, in the order of opening; later faces are drawn over earlier ones
+        """
+        rows, columns = self.rectangle.slices
+        self.canvas[rows, columns] = self._image.pixels[rows, columns]
+        # Until every face is drawn, a failure may leave paint anywhere.
+        self.rectangle = Rectangle(0, 0, self.canvas.shape[1], self.canvas.shape[0])
+        changed = NOTHING
+        for portrait, motion in zip(self._portraits, motions, strict=True):
+            changed = changed.union(portrait.render(motion, self.canvas))
+        self.rectangle = changed
+        return changed
+
+    def changed_pixels(self) -> np.ndarray:
+        """(height, width, 4) view of the canvas inside `rectangle`; good until the next render."""
+        return self.canvas[self.rectangle.slices]
+
+    def save(self, options: dict[str, Any]) -> None:
+        """Write the whole picture to a file.
+
+        options  {"path", "format": "PNG" | "OPEN_EXR", "color_depth": "8" | "16" | "32"}
+        Raises EngineError (bad_request, write_failed).
+        """
+        path = options.get("path") if isinstance(options, dict) else None
+        if not path or not isinstance(path, str):
+            raise EngineError("bad_request", "The option 'save' has no path.")
+        kind = read_format(options)
+        if kind not in self._files:
+            self._files[kind] = PictureFile(self._image, *kind)
+        self._files[kind].write(path, self.canvas, self.rectangle)

@@ -1,0 +1,197 @@
+"""What the engine does for each request of the protocol."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from .motion import Face, Motion
+from .protocol import PROTOCOL_VERSION, Array, Message
+from .renderer import EngineError, FacePortrait, Renderer, SourceImage
+from .renderers import RENDERERS, create, describe_engine, release_version
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from .compose import Composition
+
+# report(fraction, text) tells the host; it raises EngineError when the request was cancelled.
+Report = Callable[[float, str], None]
+
+NO_FACE_HINT = "Use a front view at least 256 px wide."
+
+
+class Operations:
+    """The opened pictures of one connection and everything that can be asked about them."""
+
+    def __init__(self) -> None:
+        self._handles = itertools.count(1)
+        self._compositions: dict[int, Composition] = {}
+        self._renderers: dict[str, Renderer] = {}
+
+    @classmethod
+    def hello(cls, message: Message) -> tuple[Operations, dict[str, Any]]:
+        """Check the host's protocol and everything that the engine needs.
+
+        Returns the operations and the fields of `ready`. Raises EngineError (version_skew,
+        not_installed, no_models).
+        """
+        theirs = message.fields["protocol"]
+        if theirs != PROTOCOL_VERSION:
+            text = f"Blender speaks protocol {theirs}, the engine protocol {PROTOCOL_VERSION}."
+            raise EngineError("version_skew", text, "Reinstall the extension and restart Blender.")
+        fields = {
+            "protocol": PROTOCOL_VERSION,
+            "version": release_version(),
+            "capabilities": describe_engine(),
+        }
+        return cls(), fields
+
+    def answer(self, message: Message, report: Report) -> Message:
+        """The successful reply to detect, open, render or close. Raises EngineError."""
+        if message.type == "detect":
+            return self._detect(message)
+        if message.type == "open":
+            return self._open(message, report)
+        if message.type == "render":
+            return self._render(message, report)
+        if message.type == "close":
+            handle = message.fields["handle"]
+            self._composition(handle)
+            del self._compositions[handle]
+            return Message("closed", message.id, {"handle": handle})
+        raise EngineError("bad_request", f"'{message.type}' cannot be asked now.")
+
+    def _detect(self, message: Message) -> Message:
+        from .faces.find import find_faces
+
+        faces = find_faces(read_image(message))
+        if not faces:
+            raise EngineError("no_face", f"No face found in {picture_name(message)}.", NO_FACE_HINT)
+        return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
+
+    def _open(self, message: Message, report: Report) -> Message:
+        from .compose import Composition
+
+        image = read_image(message)
+        faces = read_faces(message)
+        renderer = self._renderer(message.fields["renderer"])
+        portraits: list[FacePortrait] = []
+        for number, face in enumerate(faces):
+            report(number / len(faces), f"Fitting face {number + 1} of {len(faces)}")
+            portraits.append(renderer.open(image, face))
+        handle = next(self._handles)
+        self._compositions[handle] = Composition(image, portraits)
+        fitted = [portrait.face.to_json() for portrait in portraits]
+        return Message("opened", message.id, {"handle": handle, "faces": fitted})
+
+    def _render(self, message: Message, report: Report) -> Message:
+        composition = self._composition(message.fields["handle"])
+        motions = read_motions(message, composition.face_count)
+        options = message.fields["options"]
+        save = options.get("save") if isinstance(options, dict) else None
+        composition.render(motions)
+        if save is not None:
+            report(0.5, "Writing")
+            composition.save(save)
+            return frame(message, composition, is_empty=True)
+        return frame(message, composition)
+
+    def _composition(self, handle: object) -> Composition:
+        composition = self._compositions.get(handle) if isinstance(handle, int) else None
+        if composition is None:
+            text = f"The engine has no open picture {handle}."
+            raise EngineError("unknown_handle", text, "It is opened again at the next change.")
+        return composition
+
+    def _renderer(self, name: object) -> Renderer:
+        if not isinstance(name, str) or name not in RENDERERS:
+            text = f"There is no renderer '{name}'."
+            raise EngineError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
+        if name not in self._renderers:
+            self._renderers[name] = create(name)
+        return self._renderers[name]
+
+
+def read_image(message: Message) -> SourceImage:
+    """The image of a request, read-only. Raises EngineError "bad_image"."""
+    import numpy as np
+
+    array = message.arrays["image"]
+    if array.dtype not in ("uint8", "float32") or len(array.shape) != 3 or array.shape[2] != 4:
+        text = f"{picture_name(message)} came as {array.dtype} {array.shape}".capitalize()
+        raise EngineError("bad_image", f"{text}; (height, width, 4) uint8 or float32 is needed.")
+    if 0 in array.shape:
+        text = f"{picture_name(message)} has no pixels."
+        raise EngineError("bad_image", text[0].upper() + text[1:], "Reload it or choose another.")
+    pixels = np.frombuffer(array.data, array.dtype).reshape(array.shape)
+    pixels.flags.writeable = False
+    encoding = message.fields["encoding"]
+    if encoding not in ("srgb", "linear"):
+        raise EngineError("bad_request", f"'{encoding}' is not an encoding.")
+    return SourceImage(pixels, encoding)
+
+
+def picture_name(message: Message) -> str:
+    """The picture's name in quotes where the request has the optional field `name`."""
+    name = message.fields.get("name")
+    return f"'{name}'" if name else "the picture"
+
+
+def read_faces(message: Message) -> list[Face]:
+    """The faces to open, at least one. Raises EngineError (bad_request, bad_face)."""
+    try:
+        faces = [Face.from_json(data) for data in message.fields["faces"]]
+    except (TypeError, ValueError, AttributeError) as error:
+        raise EngineError("bad_request", f"Unreadable faces: {error}.") from error
+    if not faces:
+        raise EngineError("bad_request", "No face was chosen.", "Choose at least one.")
+    for face in faces:
+        if isinstance(face.problem, dict) and face.problem:
+            text = face.problem.get("message", "This face cannot be moved.")
+            raise EngineError("bad_face", text, face.problem.get("hint", ""))
+    return faces
+
+
+def read_motions(message: Message, count: int) -> list[Motion]:
+    """One finite Motion per face. Raises EngineError "bad_request"."""
+    try:
+        motions = [Motion.from_json(data) for data in message.fields["motions"]]
+        numbers = [value for motion in motions for value in _numbers(asdict(motion))]
+        is_finite = all(math.isfinite(value) for value in numbers)
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise EngineError("bad_request", f"Unreadable motion: {error}.") from error
+    if len(motions) != count:
+        text = f"The picture has {count} faces, but {len(motions)} motions came."
+        raise EngineError("bad_request", text)
+    if not is_finite:
+        raise EngineError("bad_request", "A motion has a value that is not finite.")
+    return motions
+
+
+def _numbers(fields: dict[str, Any]) -> list[float]:
+    numbers: list[float] = []
+    for value in fields.values():
+        numbers += value if isinstance(value, tuple) else [] if value is None else [value]
+    return numbers
+
+
+def frame(message: Message, composition: Composition, *, is_empty: bool = False) -> Message:
+    """The reply to `render`: what differs from the source, or nothing."""
+    if is_empty:
+        rectangle, pixels = (0, 0, 0, 0), composition.canvas[:0, :0]
+    else:
+        rectangle, pixels = composition.rectangle, composition.changed_pixels()
+    fields = {"rectangle": [int(value) for value in rectangle]}
+    return Message("frame", message.id, fields, {"pixels": to_array(pixels)})
+
+
+def to_array(pixels: np.ndarray) -> Array:
+    """A numpy array for the wire; the memory is shared where it is contiguous."""
+    import numpy as np
+
+    data = np.ascontiguousarray(pixels).data.cast("B") if pixels.size else b""
+    return Array(pixels.dtype.name, pixels.shape, data)

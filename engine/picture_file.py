@@ -1,0 +1,138 @@
+"""Whole pictures written to PNG and OpenEXR files, each one complete or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from .renderer import EngineError, Rectangle, SourceImage
+
+# format → colour depths as Blender names them, default first.
+FORMATS = {"PNG": ("8", "16"), "OPEN_EXR": ("16", "32")}
+HALF_MAX = 65504.0  # largest finite half float
+_STRIP_PIXELS = 1 << 20  # pictures are converted in strips, to bound memory
+
+_PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2)
+_EXR_OPTIONS = {
+    "16": (cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF),
+    "32": (cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_FLOAT),
+}
+
+
+def read_format(options: dict[str, Any]) -> tuple[str, str]:
+    """(format, colour depth) of a save option. Raises EngineError "bad_request"."""
+    kind = options.get("format", "PNG")
+    if kind not in FORMATS:
+        raise EngineError("bad_request", f"Cannot write the format '{kind}'.")
+    depth = str(options.get("color_depth", FORMATS[kind][0]))
+    if depth not in FORMATS[kind]:
+        raise EngineError("bad_request", f"{kind} has no colour depth of {depth} bits.")
+    return kind, depth
+
+
+class PictureFile:
+    """Writes variants of one picture; the unchanged part is converted only once.
+
+    kind   "PNG" (sRGB, straight alpha) or "OPEN_EXR" (linear Rec.709, associated alpha)
+    depth  bits per channel: "8" or "16" for PNG, "16" or "32" (float) for OPEN_EXR
+    """
+
+    def __init__(self, image: SourceImage, kind: str, depth: str) -> None:
+        self._encoding = image.encoding
+        self._kind, self._depth = kind, depth
+        self._source = self._convert(image.pixels)
+        self._picture = self._source.copy()
+
+    def write(self, path: str, canvas: np.ndarray, changed: Rectangle) -> None:
+        """Write `canvas`, which differs from the image inside `changed` only.
+
+        The folder is made if need be; an older file stays until the new one is complete.
+        Raises EngineError "write_failed".
+        """
+        rows, columns = changed.slices
+        self._picture[rows, columns] = self._convert(canvas[rows, columns])
+        suffix = ".png" if self._kind == "PNG" else ".exr"
+        options = _PNG_OPTIONS if self._kind == "PNG" else _EXR_OPTIONS[self._depth]
+        is_done, data = cv2.imencode(suffix, self._picture, options)
+        self._picture[rows, columns] = self._source[rows, columns]
+        if not is_done:
+            raise EngineError("write_failed", f"OpenCV could not encode '{path}'.")
+        write_whole(Path(path), data.data)
+
+    def _convert(self, pixels: np.ndarray) -> np.ndarray:
+        height, width = pixels.shape[:2]
+        if not pixels.size:
+            return np.empty((height, width, 4), self._dtype)
+        picture = np.empty((height, width, 4), self._dtype)
+        rows = max(1, _STRIP_PIXELS // width)
+        for top in range(0, height, rows):
+            strip = self._convert_strip(pixels[top : top + rows])
+            picture[top : top + rows] = strip[..., [2, 1, 0, 3]]  # OpenCV's order is BGRA
+        return picture
+
+    @property
+    def _dtype(self) -> type[np.generic]:
+        if self._kind == "OPEN_EXR":
+            return np.float32
+        return np.uint8 if self._depth == "8" else np.uint16
+
+    def _convert_strip(self, strip: np.ndarray) -> np.ndarray:
+        is_byte = strip.dtype == np.uint8
+        if self._kind == "PNG" and is_byte and self._encoding == "srgb":
+            return strip if self._depth == "8" else strip.astype(np.uint16) * 257
+        values = strip.astype(np.float32) / 255.0 if is_byte else strip
+        values = np.nan_to_num(values, nan=0.0, posinf=HALF_MAX, neginf=-HALF_MAX)
+        if self._kind == "PNG":
+            if self._encoding == "linear":
+                values = np.dstack((srgb_from_linear(values[..., :3]), values[..., 3:]))
+            top = 255.0 if self._depth == "8" else 65535.0
+            return np.rint(np.clip(values, 0.0, 1.0) * top).astype(self._dtype)
+        if self._encoding == "srgb":
+            values = np.dstack((linear_from_srgb(values[..., :3]), values[..., 3:]))
+        values = np.dstack((values[..., :3] * values[..., 3:], values[..., 3:]))
+        return np.clip(values, -HALF_MAX, HALF_MAX) if self._depth == "16" else values
+
+
+def srgb_from_linear(values: np.ndarray) -> np.ndarray:
+    """sRGB's transfer curve (IEC 61966-2-1) on floats; negative values stay linear."""
+    curve = 1.055 * np.power(np.maximum(values, 0.0031308), 1 / 2.4) - 0.055
+    return np.where(values <= 0.0031308, values * 12.92, curve).astype(np.float32)
+
+
+def linear_from_srgb(values: np.ndarray) -> np.ndarray:
+    """The inverse of srgb_from_linear."""
+    curve = np.power((np.maximum(values, 0.04045) + 0.055) / 1.055, 2.4)
+    return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32)
+
+
+def write_whole(path: Path, data: memoryview) -> None:
+    """Write a file by a temporary neighbour and a rename, so that no half file is ever seen.
+
+    Raises EngineError "write_failed" with the path, the reason and what to do.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        reason = error.strerror or str(error)
+        raise EngineError(
+            "write_failed", f"Cannot write '{path}': {reason}.", _hint(error)
+        ) from error
+
+
+def _hint(error: OSError) -> str:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space on this disk, or choose another folder."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Choose a folder that you may write to."
+    return "Check the folder's path."

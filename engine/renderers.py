@@ -1,0 +1,91 @@
+"""Which renderers there are, and whether they can work here. Imports nothing heavy by itself."""
+
+from __future__ import annotations
+
+import importlib
+import platform
+import sys
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from .renderer import EngineError, Renderer
+
+MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
+INTERPRETER_HINT = "Reinstall the extension, or choose another Python in its preferences."
+
+
+class RendererEntry(NamedTuple):
+    """Where a renderer lives and what it says about itself in `ready`."""
+
+    module: str  # relative to this package
+    factory: str  # called without arguments
+    device: str
+    precision: str
+    model_set: str
+
+
+RENDERERS: Mapping[str, RendererEntry] = {
+    "analytic": RendererEntry(
+        ".analytic.renderer", "AnalyticRenderer", "cpu", "float32", "mediapipe 0.10.21"
+    ),
+}
+
+
+def create(name: str) -> Renderer:
+    """A renderer by its name in RENDERERS. Raises EngineError (not_installed, no_models…)."""
+    entry = RENDERERS[name]
+    try:
+        module = importlib.import_module(entry.module, __package__)
+    except ImportError as error:
+        raise missing_module(error) from error
+    return getattr(module, entry.factory)()
+
+
+def describe_engine() -> dict[str, Any]:
+    """The `capabilities` of the engine, tried rather than promised.
+
+    Raises EngineError when not even faces can be found (not_installed, no_models).
+    """
+    try:
+        import cv2
+        import numpy as np
+
+        from .faces import models
+    except ImportError as error:
+        raise missing_module(error) from error
+    for name in models.SHA256:
+        models.model_path(name)
+    renderers: dict[str, Any] = {}
+    problems: dict[str, Any] = {}
+    for name, entry in RENDERERS.items():
+        try:
+            create(name)
+        except EngineError as error:
+            problems[name] = {"code": error.code, "message": error.message, "hint": error.hint}
+        else:
+            keys = ("device", "precision", "model_set")
+            renderers[name] = {key: getattr(entry, key) for key in keys}
+    return {
+        "renderers": renderers,
+        "problems": problems,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "threads": cv2.getNumThreads(),
+    }
+
+
+def release_version() -> str:
+    """The extension's version by its manifest, "" where there is none."""
+    try:
+        return str(tomllib.loads(MANIFEST.read_text(encoding="utf-8")).get("version", ""))
+    except (OSError, ValueError):
+        return ""
+
+
+def missing_module(error: ImportError) -> EngineError:
+    """The error for a module that this interpreter cannot import."""
+    text = f"The engine cannot import '{error.name or 'a module'}' in '{sys.executable}': {error}."
+    return EngineError("not_installed", text, INTERPRETER_HINT)
