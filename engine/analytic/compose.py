@@ -1,0 +1,280 @@
+"""Drawing a moved face into the picture at the picture's own resolution.
+
+The fields live on coarse grids over the 512 crop. Only their displacements are enlarged to picture
+pixels; the picture itself is resampled once, from the canvas, inside the rectangle that moves.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..faces.crop import Crop
+from ..renderer import NOTHING, Rectangle
+from .field import MOVED, BackwardField, Window
+from .layer import Layer, Mask
+from .tone import to_unit
+
+Box = tuple[float, float, float, float]
+
+_STILL = 1.0 / 48.0  # picture pixels: smaller displacements keep the pixel
+_UNSEEN = 1.0 / 512.0  # coverage
+_FINEST = 1.5  # displacement samples per crop pixel
+_COARSE = 8  # step at which the reach of a layer is looked up
+_FILTER_REACH = 4  # picture pixels that resampling reads around a position
+
+
+class Scene(NamedTuple):
+    """Everything that one frame does to one face; positions in crop pixels.
+
+    head         backward displacement on head_window's nodes, or None
+    expression   backward displacement of the expression, or None
+    below        where the expression's `lower` field holds
+    skins        layers over the source, moved along with it
+    openings     layers over the expressed face: eyeballs, inner mouth
+    """
+
+    head: np.ndarray | None
+    head_window: Window
+    expression: BackwardField | None
+    below: list[Mask]
+    skins: list[Layer]
+    openings: list[Layer]
+
+
+class _Maps(NamedTuple):
+    """Per picture pixel of a rectangle, (height, width) float32.
+
+    expressed_x, expressed_y  crop position in the expressed, not yet turned face
+    source_x, source_y        crop position in the source face
+    shift_x, shift_y          displacement to the source, picture pixels
+    """
+
+    expressed_x: np.ndarray
+    expressed_y: np.ndarray
+    source_x: np.ndarray
+    source_y: np.ndarray
+    shift_x: np.ndarray
+    shift_y: np.ndarray
+
+
+def draw(canvas: np.ndarray, crop: Crop, scene: Scene) -> Rectangle:
+    """Warp the scene's face out of `canvas` into it; returns what may have changed."""
+    height, width = canvas.shape[:2]
+    reach = _reach(scene, crop, (width, height))
+    if not reach.width or not reach.height:
+        return NOTHING
+    maps = _build_maps(reach, crop, scene)
+    changed = np.maximum(np.abs(maps.shift_x), np.abs(maps.shift_y)) > _STILL
+    moved = _resample(canvas, reach, maps)
+    for layer in scene.skins:
+        _lay(moved, changed, layer, maps.source_x, maps.source_y)
+    for layer in scene.openings:
+        _lay(moved, changed, layer, maps.expressed_x, maps.expressed_y)
+    rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
+    if not len(rows):
+        return NOTHING
+    tight = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    result = Rectangle(
+        reach.x + int(columns[0]),
+        reach.y + int(rows[0]),
+        int(columns[-1] - columns[0]) + 1,
+        int(rows[-1] - rows[0]) + 1,
+    )
+    np.copyto(canvas[result.slices], moved[tight], where=changed[tight][..., None])
+    return result
+
+
+def _reach(scene: Scene, crop: Crop, picture_size: tuple[int, int]) -> Rectangle:
+    """Rectangle of the picture outside which the scene changes nothing."""
+    boxes = [layer.patch.box for layer in scene.openings]
+    if scene.expression is not None:
+        boxes.append(scene.expression.window.box)
+    if scene.head is not None:
+        boxes = _turned_boxes(boxes, scene.head, scene.head_window)
+    if not boxes:
+        return NOTHING
+    edges = np.array(boxes)
+    x0, y0 = edges[:, :2].min(axis=0)
+    x1, y1 = edges[:, 2:].max(axis=0)
+    corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
+    matrix = crop.crop_to_picture
+    corners = corners @ matrix[:, :2].T + matrix[:, 2]
+    low = np.maximum(np.floor(corners.min(axis=0)).astype(int), 0)
+    high = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, picture_size)
+    size = np.maximum(high - low, 0)
+    return Rectangle(int(low[0]), int(low[1]), int(size[0]), int(size[1]))
+
+
+def _turned_boxes(boxes: list[Box], head: np.ndarray, window: Window) -> list[Box]:
+    """Where boxes of the expressed face end up under a head motion, and what the head moves."""
+    nodes = window.nodes().reshape(window.rows, window.columns, 2)
+    origin = nodes + head
+    reached = [np.abs(head).max(axis=2) > MOVED]
+    reached += [_inside(origin[..., 0], origin[..., 1], box, 2.0 * window.cell) for box in boxes]
+    turned: list[Box] = []
+    for where in reached:
+        if where.any():
+            points = nodes[where]
+            low, high = points.min(axis=0) - window.cell, points.max(axis=0) + window.cell
+            turned.append((float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    return turned
+
+
+def _inside(x: np.ndarray, y: np.ndarray, box: Box, margin: float) -> np.ndarray:
+    across = (x > box[0] - margin) & (x < box[2] + margin)
+    return across & (y > box[1] - margin) & (y < box[3] + margin)
+
+
+def _region(x: np.ndarray, y: np.ndarray, box: Box) -> tuple[slice, slice] | None:
+    """Rows and columns in which positions lie inside a box, found on every eighth pixel."""
+    coarse_x, coarse_y = x[::_COARSE, ::_COARSE], y[::_COARSE, ::_COARSE]
+    steps = [
+        np.abs(np.diff(c, axis=a)).max()
+        for c in (coarse_x, coarse_y)
+        for a in (0, 1)
+        if c.shape[a] > 1
+    ]
+    margin = float(max(steps, default=0.0)) + 1.0
+    where = _inside(coarse_x, coarse_y, box, margin)
+    if not where.any():
+        return None
+    rows, columns = (np.flatnonzero(where.any(axis=axis)) * _COARSE for axis in (1, 0))
+    return (
+        slice(max(rows[0] - _COARSE, 0), rows[-1] + 2 * _COARSE),
+        slice(max(columns[0] - _COARSE, 0), columns[-1] + 2 * _COARSE),
+    )
+
+
+def _sample(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+
+
+def _build_maps(area: Rectangle, crop: Crop, scene: Scene) -> _Maps:
+    """Compose head and expression, on a coarser grid where the picture is much finer."""
+    step = max(1, int(1.0 / (crop.scale * _FINEST)))
+    columns, rows = -(-area.width // step), -(-area.height // step)
+    x, y = _crop_positions(area, crop, step, rows, columns)
+    expressed_x, expressed_y = x, y
+    if scene.head is not None:
+        cell = scene.head_window.cell
+        turned = _sample(scene.head, x / cell, y / cell)
+        expressed_x, expressed_y = x + turned[..., 0], y + turned[..., 1]
+    source_x, source_y = expressed_x, expressed_y
+    if scene.expression is not None:
+        moved = _expression_shift(scene.expression, scene.below, expressed_x, expressed_y)
+        source_x, source_y = expressed_x + moved[..., 0], expressed_y + moved[..., 1]
+    matrix = crop.crop_to_picture[:, :2].astype(np.float32)
+    crop_shift_x, crop_shift_y = source_x - x, source_y - y
+    shift_x = matrix[0, 0] * crop_shift_x + matrix[0, 1] * crop_shift_y
+    shift_y = matrix[1, 0] * crop_shift_x + matrix[1, 1] * crop_shift_y
+    maps = _Maps(expressed_x, expressed_y, source_x, source_y, shift_x, shift_y)
+    if step == 1:
+        return maps
+    size = (columns * step, rows * step)
+    return _Maps(
+        *(
+            cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)[: area.height, : area.width]
+            for values in maps
+        )
+    )
+
+
+def _crop_positions(
+    area: Rectangle, crop: Crop, step: int, rows: int, columns: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Crop x and y of the middles of step x step blocks of picture pixels."""
+    first = (step - 1) / 2
+    picture_x = area.x + first + step * np.arange(columns)
+    picture_y = (area.y + first + step * np.arange(rows))[:, None]
+    x, y = (row[0] * picture_x + row[1] * picture_y + row[2] for row in crop.picture_to_crop)
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+def _expression_shift(
+    field: BackwardField, below: list[Mask], x: np.ndarray, y: np.ndarray
+) -> np.ndarray:
+    """(…, 2) backward displacement of the expression at crop positions."""
+    window = field.window
+    node_x, node_y = (x - window.x) / window.cell, (y - window.y) / window.cell
+    moved = _sample(field.upper, node_x, node_y)
+    for mask in below:
+        part = _region(x, y, mask.patch.box)
+        if part is None:
+            continue
+        patch = mask.patch
+        share = _sample(
+            mask.coverage, (x[part] - patch.x) * patch.scale, (y[part] - patch.y) * patch.scale
+        )
+        lower = _sample(field.lower, node_x[part], node_y[part])
+        moved[part] += (lower - moved[part]) * share[..., None]
+    return moved
+
+
+def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps) -> np.ndarray:
+    """The canvas under the maps' displacements, (height, width, 4) in the canvas's dtype."""
+    height, width = canvas.shape[:2]
+    reach_x = int(np.abs(maps.shift_x).max()) + _FILTER_REACH
+    reach_y = int(np.abs(maps.shift_y).max()) + _FILTER_REACH
+    x0, y0 = max(area.x - reach_x, 0), max(area.y - reach_y, 0)
+    x1 = min(area.x + area.width + reach_x, width)
+    y1 = min(area.y + area.height + reach_y, height)
+    source = canvas[y0:y1, x0:x1]
+    map_x = maps.shift_x + np.arange(area.x - x0, area.x - x0 + area.width, dtype=np.float32)
+    map_y = maps.shift_y + np.arange(
+        area.y - y0, area.y - y0 + area.height, dtype=np.float32
+    ).reshape(-1, 1)
+    if _is_opaque(source):
+        return _cubic(source, map_x, map_y)
+    return _straight(_cubic(_premultiplied(source), map_x, map_y), canvas.dtype)
+
+
+def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
+    # Reflecting keeps hair plausible where a head is cut off by the picture's edge.
+    moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    if moved.dtype != np.uint8:
+        # Cubic weights overshoot; uint8 is clipped by OpenCV itself.
+        np.clip(moved, source.min(axis=(0, 1)), source.max(axis=(0, 1)), out=moved)
+    return moved
+
+
+def _is_opaque(pixels: np.ndarray) -> bool:
+    alpha = pixels[..., 3]
+    return bool(alpha.min() >= (255 if pixels.dtype == np.uint8 else 1.0))
+
+
+def _premultiplied(pixels: np.ndarray) -> np.ndarray:
+    unit = to_unit(pixels).copy()
+    unit[..., :3] *= unit[..., 3:]
+    return unit
+
+
+def _straight(premultiplied: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    alpha = premultiplied[..., 3:]
+    premultiplied[..., :3] /= np.maximum(alpha, 1e-6)
+    if dtype == np.uint8:
+        return np.rint(np.clip(premultiplied, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return premultiplied
+
+
+def _lay(
+    moved: np.ndarray, changed: np.ndarray, layer: Layer, x: np.ndarray, y: np.ndarray
+) -> None:
+    """Put a layer over `moved`, alpha untouched; x and y are its positions in the crop."""
+    part = _region(x, y, layer.patch.box)
+    if part is None:
+        return
+    patch = layer.patch
+    colours = _sample(
+        layer.colours, (x[part] - patch.x) * patch.scale, (y[part] - patch.y) * patch.scale
+    )
+    coverage = colours[..., 3:]
+    under = moved[part][..., :3]
+    mixed = to_unit(under) * (1.0 - coverage) + colours[..., :3]
+    if moved.dtype == np.uint8:
+        mixed = np.rint(np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
+    seen = coverage[..., 0] > _UNSEEN
+    np.copyto(under, mixed, where=seen[..., None])
+    changed[part] |= seen

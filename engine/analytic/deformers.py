@@ -1,0 +1,194 @@
+"""The muscles of the analytic renderer: how far each one moves every vertex of the face.
+
+A deformer is a (468, 3) array of offsets in centimetres of the canonical face frame (x to the
+picture's right, y down, z away from the camera) for an amount of 1. "Left" and "right" are those
+of the picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from types import MappingProxyType
+
+import numpy as np
+
+from ..faces.canonical import (
+    CANONICAL,
+    EYES,
+    LIP_CORNERS,
+    LIP_LOWER_MIDDLE,
+    LIP_LOWER_OUTER,
+    LIP_UPPER_MIDDLE,
+    LIP_UPPER_OUTER,
+    LOWER_LIP,
+    MESH_COUNT,
+    UPPER_LIP,
+    EyeIndices,
+)
+from .shapes import falloff, smoothstep
+
+MOUTH_DEFORMERS = ("jaw", "smile_left", "smile_right", "part", "pucker", "shift", "press")
+BROW_DEFORMERS = ("brow_left", "brow_right", "frown")
+
+# Mouth corners and jaw hinge of the canonical face, cm.
+_CORNER_X, _CORNER_Y = 2.36, 3.36
+_HINGE_Y, _HINGE_Z = -0.5, -0.8
+_JAW_ANGLE = 0.25  # radians at amount 1
+
+_X, _Y, _Z = CANONICAL[:MESH_COUNT].T
+_UPPER, _LOWER, _CORNERS = list(UPPER_LIP), list(LOWER_LIP), list(LIP_CORNERS)
+_LIPS = _UPPER + _LOWER + _CORNERS
+# 0 in the middle of the mouth, 1 at and beyond its corners.
+_SIDEWAYS = np.clip(np.abs(_X) / _CORNER_X, 0.0, 1.0)
+
+
+@cache
+def deformers() -> Mapping[str, np.ndarray]:
+    """Every deformer by name, mouth first."""
+    return MappingProxyType(
+        {
+            "jaw": _jaw(),
+            "smile_left": _smile(-1),
+            "smile_right": _smile(1),
+            "part": _part(),
+            "pucker": _pucker(),
+            "shift": _shift(),
+            "press": _press(),
+            "brow_left": _brow(-1, EYES[0]),
+            "brow_right": _brow(1, EYES[1]),
+            "frown": _frown(),
+        }
+    )
+
+
+def _zeros() -> np.ndarray:
+    return np.zeros((MESH_COUNT, 3))
+
+
+def _around(x: float, y: float, radius: float, squeeze: float = 1.0) -> np.ndarray:
+    """Gaussian weight of every vertex around a point; `squeeze` shrinks distances in x."""
+    return falloff(squeeze * (_X - x) ** 2 + (_Y - y) ** 2, radius)
+
+
+def _around_corners(radius: float) -> np.ndarray:
+    return falloff((np.abs(_X) - _CORNER_X) ** 2 + (_Y - _CORNER_Y) ** 2, radius)
+
+
+def _middle_of_lips() -> np.ndarray:
+    """1 in the middle of the mouth, 0 at its corners."""
+    return np.clip(1.0 - _SIDEWAYS**2.5, 0.0, 1.0)
+
+
+def _jaw() -> np.ndarray:
+    """The lower jaw turns about the line through its joints; 1 opens the lips by 1.6 cm."""
+    weight = smoothstep((_Y - (_CORNER_Y - 1.7)) / 3.7)
+    weight = weight * (1.0 - 0.25 * smoothstep((np.abs(_X) - 4.5) / 2.5))
+    weight[(np.abs(_X) < 2.2) & (_Y < _CORNER_Y + 0.2)] = 0.0
+    weight[_UPPER] = 0.36 * _SIDEWAYS[_UPPER] ** 4
+    weight[_LOWER] = 1.0 - 0.64 * _SIDEWAYS[_LOWER] ** 2.2
+    weight[_CORNERS] = 0.36
+    weight[(_Y < 2.3) & (np.abs(_X) < 2.6)] = 0.0
+    below, behind = _Y - _HINGE_Y, _Z - _HINGE_Z
+    cosine, sine = np.cos(_JAW_ANGLE), np.sin(_JAW_ANGLE)
+    offsets = _zeros()
+    offsets[:, 1] = ((cosine - 1.0) * below - sine * behind) * weight
+    offsets[:, 2] = (sine * below + (cosine - 1.0) * behind) * weight
+    # Stretched lips draw their corners inwards.
+    inwards = -np.sign(_X) * np.minimum(np.abs(_X), 1.0)
+    offsets[:, 0] += 0.16 * inwards * _around_corners(1.0)
+    offsets[_UPPER, 1] -= 0.05
+    return offsets
+
+
+def _smile(side: int) -> np.ndarray:
+    """One mouth corner goes up and out and lifts its cheek."""
+    corner = _around(side * _CORNER_X, _CORNER_Y, 1.55)
+    cheek = _around(side * 4.0, 0.6, 1.7)
+    offsets = _zeros()
+    offsets[:, 0] = side * (0.46 * corner + 0.10 * cheek)
+    offsets[:, 1] = -(0.62 * corner + 0.34 * cheek)
+    offsets[:, 2] = 0.42 * corner - 0.12 * cheek
+    along = np.maximum(side * _X[_LIPS] / _CORNER_X, 0.0)
+    rise = along**1.6
+    offsets[_LIPS] = np.stack([side * 0.46 * along**1.1, -0.62 * rise, 0.42 * rise], axis=1)
+    eye = EYES[0 if side < 0 else 1]
+    lower_lid = list(eye.lower[1:-1] + eye.lower2[1:-1])
+    offsets[lower_lid, 0], offsets[lower_lid, 1] = 0.0, -0.07
+    return offsets
+
+
+def _part() -> np.ndarray:
+    """The lips part without the jaw, as in a grin."""
+    offsets, middle = _zeros(), _middle_of_lips()
+    offsets[_UPPER, 1] = -0.30 * middle[_UPPER]
+    offsets[_LOWER, 1] = 0.22 * middle[_LOWER]
+    offsets[:, 1] -= 0.15 * _around(0.0, 2.0, 1.0) * ((_Y < 2.5) & (_Y > 0.4))
+    offsets[:, 1] += 0.12 * _around(0.0, 5.2, 1.0) * (_Y > 4.6)
+    offsets[_UPPER + _LOWER, 2] = 0.05
+    return offsets
+
+
+def _pucker() -> np.ndarray:
+    """The mouth narrows and the lips swell forwards."""
+    offsets, middle = _zeros(), _middle_of_lips()
+    offsets[:, 0] = -0.30 * _X * _around(0.0, _CORNER_Y, 2.1, squeeze=0.6)
+    offsets[:, 2] = -0.55 * _around(0.0, _CORNER_Y, 1.7)
+    offsets[_UPPER, 1] -= 0.10 * middle[_UPPER]
+    offsets[_LOWER, 1] += 0.10 * middle[_LOWER]
+    return offsets
+
+
+def _shift() -> np.ndarray:
+    """The whole mouth goes to the picture's right."""
+    offsets = _zeros()
+    offsets[:, 0] = 0.8 * _around(0.0, _CORNER_Y + 0.4, 2.0, squeeze=0.55)
+    return offsets
+
+
+def _press() -> np.ndarray:
+    """The lips roll inwards and get thin."""
+    offsets, middle = _zeros(), _middle_of_lips()
+    for ring, depth in (
+        (LIP_UPPER_OUTER, 0.22),
+        (LIP_UPPER_MIDDLE, 0.12),
+        (LIP_LOWER_OUTER, -0.24),
+        (LIP_LOWER_MIDDLE, -0.13),
+    ):
+        offsets[list(ring), 1] = depth * middle[list(ring)]
+    above = _around(0.0, 2.1, 0.7, squeeze=0.4) * (_Y < 2.6)
+    below = _around(0.0, 5.0, 0.8, squeeze=0.4) * (_Y > 4.5)
+    above[_UPPER], below[_LOWER] = 0.0, 0.0
+    offsets[:, 1] += 0.12 * above - 0.14 * below
+    offsets[:, 0] += np.sign(_X) * 0.12 * _around_corners(1.2)
+    return offsets
+
+
+def _still_lids(offsets: np.ndarray, eye: EyeIndices) -> None:
+    offsets[list(eye.upper + eye.lower + eye.lower2 + eye.lower3)] = 0.0
+
+
+def _brow(side: int, eye: EyeIndices) -> np.ndarray:
+    """One brow goes up and draws the skin above the lid crease along."""
+    weight = falloff(((side * _X - 3.0) / 2.6) ** 2 + ((_Y + 5.5) / 1.35) ** 2, 1.0)
+    weight *= smoothstep((side * _X + 0.6) / 1.2)
+    weight *= 1.0 - 0.75 * smoothstep((_Y + 4.6) / 1.0)
+    offsets = _zeros()
+    offsets[:, 1] = -0.75 * weight
+    _still_lids(offsets, eye)
+    offsets[list(eye.upper[1:-1]), 1] = -0.05
+    offsets[list(eye.upper2), 1] *= 0.6
+    return offsets
+
+
+def _frown() -> np.ndarray:
+    """The inner ends of the brows go down and together, the outer parts a little down."""
+    inner = falloff(((np.abs(_X) - 1.6) / 1.3) ** 2 + ((_Y + 5.2) / 1.1) ** 2, 1.0)
+    outer = falloff(((np.abs(_X) - 3.4) / 1.6) ** 2 + ((_Y + 5.5) / 1.1) ** 2, 1.0)
+    offsets = _zeros()
+    offsets[:, 0] = -np.sign(_X) * 0.38 * inner * np.minimum(np.abs(_X) / 0.8, 1.0)
+    offsets[:, 1] = 0.42 * inner + 0.28 * outer * (1.0 - smoothstep((inner - 0.45) / 0.3))
+    for eye in EYES:
+        _still_lids(offsets, eye)
+        offsets[list(eye.upper2)] *= 0.5
+    return offsets

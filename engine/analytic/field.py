@@ -1,0 +1,272 @@
+"""How expressions move the crop's pixels: dense fields of the deformers and their inversion."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..faces.canonical import (
+    CANONICAL,
+    EYES,
+    LIP_LOWER_INNER,
+    LIP_LOWER_INNER2,
+    LIP_LOWER_MIDDLE,
+    LIP_LOWER_OUTER,
+    LIP_UPPER_INNER,
+    LIP_UPPER_INNER2,
+    LIP_UPPER_MIDDLE,
+    LIP_UPPER_OUTER,
+    LOWER_LIP,
+    MESH_COUNT,
+    UPPER_LIP,
+    Pose,
+)
+from .decoder import Amounts
+from .deformers import deformers
+from .rbf import MultiquadricInterpolator
+from .shapes import falloff, smoothstep
+
+CELL = 3  # crop pixels between the field's nodes
+_MARGIN_SIDES, _MARGIN_TOP, _MARGIN_BOTTOM = 0.22, 0.18, 0.36  # of the landmarks' box
+_BORDER_CELLS = 6.0
+_SOFTNESS, _SMOOTHING = 2.0, 1.0
+# Parts of a deformer weaker than this share of its strongest move are nothing.
+_NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
+_CLOSED_LINE = 0.10  # where shut lids meet, from the lower lid towards the upper one
+LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
+MOVED = 0.02  # crop pixels: less is not a move
+
+
+class Window(NamedTuple):
+    """A grid over part of the crop: node (row, column) lies at (x, y) + cell * (column, row)."""
+
+    x: float
+    y: float
+    cell: float
+    rows: int
+    columns: int
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(x0, y0, x1, y1) of its outer nodes, crop pixels."""
+        return (
+            self.x,
+            self.y,
+            self.x + self.cell * (self.columns - 1),
+            self.y + self.cell * (self.rows - 1),
+        )
+
+    def part(self, row0: int, row1: int, column0: int, column1: int) -> Window:
+        """Rows row0 to row1 and columns column0 to column1, ends excluded."""
+        return Window(
+            float(self.x + self.cell * column0),
+            float(self.y + self.cell * row0),
+            self.cell,
+            int(row1 - row0),
+            int(column1 - column0),
+        )
+
+    def nodes(self) -> np.ndarray:
+        """(rows * columns, 2) positions."""
+        x = self.x + self.cell * np.arange(self.columns)
+        y = self.y + self.cell * np.arange(self.rows)
+        return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
+
+
+class BackwardField(NamedTuple):
+    """Where each pixel of a moved picture comes from, as offsets on a grid.
+
+    window  the grid over the crop
+    upper   (rows, columns, 2) float32 crop pixels, as the skin above openings moves
+    lower   the same for the skin below them: lower lids and lower lip
+    """
+
+    window: Window
+    upper: np.ndarray
+    lower: np.ndarray
+
+
+class ExpressionField:
+    """The deformers of one face, as vertex moves and as dense fields over its crop."""
+
+    def __init__(self, landmarks: np.ndarray, pose: Pose) -> None:
+        """landmarks (478, 3) and pose in crop pixels."""
+        self.points = np.asarray(landmarks, np.float64)[:MESH_COUNT, :2]
+        moves = {name: move @ pose.face_to_picture.T for name, move in deformers().items()}
+        for side, eye in zip(("left", "right"), EYES, strict=True):
+            moves[f"blink_{side}"] = self._blink(eye)
+            moves[f"lid_offset_{side}"] = self._lid_offset(eye)
+        moves["lips_close"] = self._lips_close()
+        self._index = {name: i for i, name in enumerate(moves)}
+        self._moves = np.stack(list(moves.values()))
+        self.window = self._place_window()
+        self._upper, self._lower = (
+            self._dense(_excluded(EYES, below=True)),
+            self._dense(_excluded(EYES, below=False)),
+        )
+
+    def weights(self, amounts: Amounts, lid_offset: float) -> np.ndarray:
+        """(deformers,) float32 amounts in this field's order."""
+        values = np.zeros(len(self._index), np.float32)
+        for name, amount in amounts.deformers.items():
+            values[self._index[name]] = amount
+        for side, blink in zip(("left", "right"), amounts.blink, strict=True):
+            values[self._index[f"blink_{side}"]] = blink
+            values[self._index[f"lid_offset_{side}"]] = lid_offset * max(blink, 0.0)
+            # Closing lids draw the brow down a little.
+            values[self._index[f"brow_{side}"]] -= 0.06 * max(blink, 0.0)
+        values[self._index["lips_close"]] = amounts.lips_close
+        return values
+
+    def move_vertices(self, weights: np.ndarray) -> np.ndarray:
+        """(468, 2) crop pixels of the face's vertices under these amounts."""
+        return self.points + np.tensordot(weights.astype(np.float64), self._moves, 1)
+
+    def backward(self, weights: np.ndarray) -> BackwardField | None:
+        """The inverted fields under these amounts, only as large as what moves."""
+        active = np.flatnonzero(np.abs(weights) > 1e-5)
+        if not len(active):
+            return None
+        forward = [
+            np.tensordot(weights[active], side[active], 1) for side in (self._upper, self._lower)
+        ]
+        moving = np.maximum(*(np.abs(field).max(axis=2) for field in forward)) > MOVED
+        if not moving.any():
+            return None
+        rows, columns = (np.flatnonzero(moving.any(axis=axis)) for axis in (1, 0))
+        # Pixels beyond the moving nodes may be their targets.
+        reach = 2 + int(max(np.abs(field).max() for field in forward) / CELL)
+        row0, row1 = max(rows[0] - reach, 0), min(rows[-1] + reach + 1, self.window.rows)
+        column0 = max(columns[0] - reach, 0)
+        column1 = min(columns[-1] + reach + 1, self.window.columns)
+        window = self.window.part(row0, row1, column0, column1)
+        upper, lower = (
+            invert_field(field[row0:row1, column0:column1] / CELL) * CELL for field in forward
+        )
+        return BackwardField(window, upper, lower)
+
+    def _blink(self, eye) -> np.ndarray:
+        points = self.points
+        upper, lower = points[list(eye.upper)], points[list(eye.lower)]
+        closed = lower + _CLOSED_LINE * (upper - lower)
+        down, up = (closed - upper)[1:-1], (closed - lower)[1:-1]
+        move = np.zeros((MESH_COUNT, 2))
+        move[list(eye.upper[1:-1])] = down
+        move[list(eye.upper2[1:-1])] = 0.62 * down
+        move[list(eye.upper3[1:-1])] = 0.16 * down
+        move[list(eye.lower[1:-1])] = up
+        move[list(eye.lower2[1:-1])] = 0.45 * up
+        return move
+
+    def _lid_offset(self, eye) -> np.ndarray:
+        """Lowers the line where the lids meet, with the skin around it."""
+        opening = (self.points[list(eye.lower)] - self.points[list(eye.upper)])[1:-1]
+        move = np.zeros((MESH_COUNT, 2))
+        for ring, share in (
+            (eye.upper, 1.0), (eye.lower, 1.0), (eye.upper2, 0.6), (eye.lower2, 0.6),
+            (eye.upper3, 0.15), (eye.lower3, 0.2),
+        ):  # fmt: skip
+            move[list(ring[1:-1])] = LID_OFFSET_REACH * share * opening
+        return move
+
+    def _lips_close(self) -> np.ndarray:
+        """The lower lip and the chin rise to an open mouth's upper lip."""
+        points = self.points
+        gap = points[list(LIP_UPPER_INNER)] - points[list(LIP_LOWER_INNER)]
+        move = np.zeros((MESH_COUNT, 2))
+        for ring, share in (
+            (LIP_LOWER_INNER, 1.0), (LIP_LOWER_INNER2, 0.95),
+            (LIP_LOWER_MIDDLE, 0.9), (LIP_LOWER_OUTER, 0.85),
+        ):  # fmt: skip
+            move[list(ring)] = 0.85 * share * gap
+        for ring, share in (
+            (LIP_UPPER_INNER, 1.0), (LIP_UPPER_INNER2, 0.95),
+            (LIP_UPPER_MIDDLE, 0.9), (LIP_UPPER_OUTER, 0.8),
+        ):  # fmt: skip
+            move[list(ring)] = -0.15 * share * gap
+        x, y, _ = CANONICAL[:MESH_COUNT].T
+        chin = smoothstep(y - 4.6) * falloff(x**2, 2.5)
+        chin[list(LOWER_LIP)] = 0.0
+        return move + 0.75 * chin[:, None] * gap[len(gap) // 2]
+
+    def _place_window(self) -> Window:
+        low, high = self.points.min(axis=0), self.points.max(axis=0)
+        size = high - low
+        x0, y0 = np.floor(low - size * [_MARGIN_SIDES, _MARGIN_TOP])
+        x1, y1 = np.ceil(high + size * [_MARGIN_SIDES, _MARGIN_BOTTOM])
+        columns, rows = int(np.ceil((x1 - x0) / CELL)) + 1, int(np.ceil((y1 - y0) / CELL)) + 1
+        return Window(float(x0), float(y0), CELL, rows, columns)
+
+    def _dense(self, excluded: set[int]) -> np.ndarray:
+        """(deformers, rows, columns, 2) float32: every move, spread over the window."""
+        window = self.window
+        kept = np.array([i for i in range(MESH_COUNT) if i not in excluded])
+        anchors = _frame(window.box, margin=2.0 * CELL, per_side=14)
+        values = np.zeros((len(kept) + len(anchors), len(self._moves), 2))
+        values[: len(kept)] = self._moves[:, kept].transpose(1, 0, 2)
+        interpolator = MultiquadricInterpolator(
+            np.concatenate([self.points[kept], anchors]),
+            values.reshape(len(values), -1),
+            softness=_SOFTNESS,
+            smoothing=_SMOOTHING,
+        )
+        field = interpolator(window.nodes()).reshape(window.rows, window.columns, -1, 2)
+        field = field.transpose(2, 0, 1, 3)
+        strength = np.hypot(field[..., 0], field[..., 1])
+        strongest = np.maximum(strength.max(axis=(1, 2), keepdims=True), 1e-6)
+        fade = smoothstep((strength / strongest - _NOISE_FLOOR) / _NOISE_FADE)
+        edge_x, edge_y = (
+            smoothstep(np.minimum(np.arange(n), np.arange(n)[::-1]) / _BORDER_CELLS)
+            for n in (window.columns, window.rows)
+        )
+        fade = fade * edge_y[:, None] * edge_x
+        return np.ascontiguousarray(field * fade[..., None], np.float32)
+
+
+def _excluded(eyes, *, below: bool) -> set[int]:
+    """Vertices that a field leaves out, so that it runs on smoothly across lids and lips."""
+    indices = set(LOWER_LIP if below else UPPER_LIP)
+    for eye in eyes:
+        rings = (eye.lower, eye.lower2) if below else (eye.upper, eye.upper2)
+        indices.update(*(ring[1:-1] for ring in rings))
+    return indices
+
+
+def _frame(box: tuple[float, float, float, float], margin: float, per_side: int) -> np.ndarray:
+    """(4 * per_side, 2) points on the border around a box."""
+    x0, y0, x1, y1 = box[0] - margin, box[1] - margin, box[2] + margin, box[3] + margin
+    x, y = np.linspace(x0, x1, per_side), np.linspace(y0, y1, per_side)
+    sides = [(x, np.full_like(x, y0)), (x, np.full_like(x, y1))]
+    sides += [(np.full_like(y, x0), y), (np.full_like(y, x1), y)]
+    return np.concatenate([np.stack(side, axis=1) for side in sides])
+
+
+def invert_field(forward: np.ndarray, iterations: int = 5) -> np.ndarray:
+    """The backward offsets of forward offsets on the same grid, by Newton's method.
+
+    forward  (rows, columns, 2) float32, in cells: node x moves to x + forward(x)
+    Returns (rows, columns, 2) float32: what lands on node y came from y + backward(y).
+    """
+    rows, columns = forward.shape[:2]
+    grid_x, grid_y = np.meshgrid(
+        np.arange(columns, dtype=np.float32), np.arange(rows, dtype=np.float32)
+    )
+    forward = np.ascontiguousarray(forward, np.float32)
+    slope_x, slope_y = np.zeros_like(forward), np.zeros_like(forward)
+    slope_x[:, 1:-1] = 0.5 * (forward[:, 2:] - forward[:, :-2])
+    slope_y[1:-1] = 0.5 * (forward[2:] - forward[:-2])
+    first = np.dstack([forward, slope_x])
+    x, y = grid_x - 0.7 * forward[..., 0], grid_y - 0.7 * forward[..., 1]
+    for _ in range(iterations):
+        sampled = cv2.remap(first, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        slopes = cv2.remap(slope_y, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        error_x, error_y = x + sampled[..., 0] - grid_x, y + sampled[..., 1] - grid_y
+        a, b = 1.0 + sampled[..., 2], slopes[..., 0]
+        c, d = sampled[..., 3], 1.0 + slopes[..., 1]
+        # Folds have no inverse: keep the step finite there.
+        determinant = np.maximum(a * d - b * c, 0.2)
+        x = x - np.clip((d * error_x - b * error_y) / determinant, -3.0, 3.0)
+        y = y - np.clip((a * error_y - c * error_x) / determinant, -3.0, 3.0)
+    return np.dstack([x - grid_x, y - grid_y])

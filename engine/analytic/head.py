@@ -1,0 +1,166 @@
+"""How a turned, shifted or scaled head moves the crop's pixels."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..faces.canonical import CHIN, MESH_COUNT, Pose, euler_to_matrix
+from .field import MOVED, Window, invert_field
+from .rbf import MultiquadricInterpolator
+from .shapes import smoothstep
+
+CELL = 6  # crop pixels between the field's nodes
+_PIVOT = np.array([0.0, 1.5, 1.0])  # the neck joint, cm of the face frame
+_CAMERA_DISTANCE = 60.0  # cm
+_DEPTH_BLUR = 0.75  # cm; without it jaw lines get wavy
+# A face turned further away than this shows its far side less and less: turning slows down.
+_FULL_YAW, _YAW_ROOM = 38.0, 20.0
+# Smoothing flattens the face a little; these make up for it in what the turned face measures.
+_PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
+_STEEPEST = -0.62  # compression, crop pixels per crop pixel, before the field is smoothed
+_BORDER_SHARE = 0.07  # of the crop, over which motion fades out
+
+
+class HeadMove(NamedTuple):
+    """A head motion: degrees, crop pixels, factor."""
+
+    pitch: float
+    yaw: float
+    roll: float
+    shift_x: float
+    shift_y: float
+    scale: float
+
+    @property
+    def is_neutral(self) -> bool:
+        """True where nothing would be seen to move."""
+        turn = max(abs(self.pitch), abs(self.yaw), abs(self.roll))
+        shift = max(abs(self.shift_x), abs(self.shift_y))
+        return turn < 1e-3 and shift < 1e-3 and abs(self.scale - 1.0) < 1e-5
+
+
+class HeadField:
+    """The depth of one face's crop, and how strongly each place follows the head."""
+
+    def __init__(
+        self, landmarks: np.ndarray, pose: Pose, person: np.ndarray, crop_size: int
+    ) -> None:
+        """Prepare a head.
+
+        landmarks  (478, 3) crop pixels
+        person     (crop_size, crop_size) float32, 1 where a person is seen
+        """
+        count = crop_size // CELL + 2
+        self.window = Window(0.0, 0.0, CELL, count, count)
+        self._pose = pose
+        self._pivot = pose.to_picture(_PIVOT)
+        nodes = self.window.nodes()
+        self._x, self._y = (nodes[:, i].reshape(count, count).astype(np.float32) for i in (0, 1))
+        self._depth = self._fit_depth(landmarks, nodes)
+        self._weight = self._fit_weight(nodes, person, crop_size)
+
+    def backward(self, move: HeadMove) -> np.ndarray | None:
+        """(rows, columns, 2) float32 crop pixels: where each node's content comes from."""
+        if move.is_neutral:
+            return None
+        offsets = self._forward(move)
+        offsets = _without_folds(offsets)
+        if np.abs(offsets).max() < MOVED:
+            return None
+        return invert_field(offsets / CELL, iterations=6) * CELL
+
+    def _forward(self, move: HeadMove) -> np.ndarray:
+        pitch, yaw, roll = self._pose.euler
+        turned_yaw = _limited_yaw(yaw, move.yaw * _YAW_GAIN)
+        turned = euler_to_matrix(pitch + move.pitch * _PITCH_GAIN, turned_yaw, roll + move.roll)
+        relative = (turned @ self._pose.rotation.T).astype(np.float32)
+        pivot = self._pivot.astype(np.float32)
+        x, y, z = self._x - pivot[0], self._y - pivot[1], self._depth - pivot[2]
+        new_x, new_y, new_z = (row[0] * x + row[1] * y + row[2] * z for row in relative)
+        distance = _CAMERA_DISTANCE * self._pose.scale
+        perspective = (distance + z) / (distance + new_z) * move.scale
+        offset_x = (new_x * perspective - x + move.shift_x) * self._weight
+        offset_y = (new_y * perspective - y + move.shift_y) * self._weight
+        return np.dstack([offset_x, offset_y]).astype(np.float32)
+
+    def _fit_depth(self, landmarks: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+        """Depth of every node: the face's own, the skull's around it, the neck's below."""
+        pose = self._pose
+        angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
+
+        def ring(radius_x: float, radius_y: float, depth: float) -> np.ndarray:
+            x, y = radius_x * np.cos(angles), -2.0 + radius_y * np.sin(angles)
+            return pose.to_picture(np.stack([x, y, np.full_like(x, depth)], axis=1))
+
+        skull = ring(9.2, 11.5, 0.2)
+        skull = skull[skull[:, 1] < landmarks[CHIN, 1]]
+        neck = pose.to_picture(
+            np.array(
+                [
+                    [-4, 10, -1.0],
+                    [0, 10.5, -2.5],
+                    [4, 10, -1.0],
+                    [-5, 13, 0],
+                    [0, 13, -1],
+                    [5, 13, 0],
+                ]
+            )
+        )
+        known = np.concatenate([landmarks[:MESH_COUNT], skull, ring(15, 17, 1.0), neck])
+        interpolator = MultiquadricInterpolator(
+            known[:, :2], known[:, 2:], softness=3.0, smoothing=6.0
+        )
+        depth = interpolator(nodes).reshape(self.window.rows, self.window.columns)
+        return cv2.GaussianBlur(depth, (0, 0), _DEPTH_BLUR * pose.scale / CELL)
+
+    def _fit_weight(self, nodes: np.ndarray, person: np.ndarray, crop_size: int) -> np.ndarray:
+        """How far every node follows the head: 1 on it, 0 on background, body and crop border."""
+        shape = (self.window.rows, self.window.columns)
+        roll = np.radians(self._pose.euler[2])
+        cosine, sine = np.cos(roll), np.sin(roll)
+        upright = (nodes - self._pose.translation[:2]) / self._pose.scale
+        across = (upright @ [cosine, sine]).reshape(shape)
+        down = (upright @ [-sine, cosine]).reshape(shape)
+        around = 1.0 - smoothstep((np.hypot(across / 9.5, (down + 2.5) / 12.5) - 0.95) / 0.85)
+        neck = 1.0 - smoothstep((down - 6.5) / 7.5)
+
+        is_person = cv2.resize((person > 0.4).astype(np.uint8), shape[::-1]) > 0
+        is_person |= np.hypot(across / 7.6, (down + 1.0) / 10.5) < 1.0
+        away = cv2.distanceTransform((~is_person).astype(np.uint8), cv2.DIST_L2, 5)
+        near_person = 1.0 - smoothstep(away * CELL / self._pose.scale / 4.0)
+
+        x, y = self._x, self._y
+        edge = np.minimum(np.minimum(x, crop_size - x), np.minimum(y, crop_size - y))
+        border = smoothstep(edge / (_BORDER_SHARE * crop_size))
+        weight = cv2.GaussianBlur(
+            (around * neck * near_person * border).astype(np.float32), (0, 0), 1.5
+        )
+        return weight * border.astype(np.float32)
+
+
+def _limited_yaw(source: float, change: float) -> float:
+    """The yaw to turn to; turning away from the camera slows down beyond _FULL_YAW."""
+    wanted = source + change
+    limit = max(_FULL_YAW, abs(source))
+    if abs(wanted) <= limit:
+        return wanted
+    beyond = np.tanh((abs(wanted) - limit) / _YAW_ROOM) * _YAW_ROOM
+    return float(np.sign(wanted) * (limit + beyond))
+
+
+def _without_folds(offsets: np.ndarray) -> np.ndarray:
+    """The field, smoothed where it would fold the picture over itself."""
+    for attempt in range(5):
+        slope_x = cv2.Sobel(offsets[..., 0], cv2.CV_32F, 1, 0, ksize=3) / (8 * CELL)
+        slope_y = cv2.Sobel(offsets[..., 1], cv2.CV_32F, 0, 1, ksize=3) / (8 * CELL)
+        folds = np.minimum(slope_x, slope_y) < _STEEPEST
+        if not folds.any():
+            break
+        around = cv2.dilate(folds.astype(np.float32), np.ones((7, 7), np.uint8))
+        mask = cv2.GaussianBlur(around, (0, 0), 2.5)[..., None]
+        smooth = cv2.GaussianBlur(offsets, (0, 0), 1.5 + 0.8 * attempt)
+        offsets = offsets * (1.0 - mask) + smooth * mask
+    return offsets

@@ -1,0 +1,92 @@
+"""Small pictures laid over a face: openings, lids, and the masks that part upper from lower skin."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..faces.crop import Crop, sample
+from .tone import to_unit
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A rectangle of the crop with its own pixel grid.
+
+    x, y            crop position of pixel (0, 0)
+    scale           patch pixels per crop pixel
+    width, height   patch pixels
+    """
+
+    x: float
+    y: float
+    scale: float
+    width: int
+    height: int
+
+    @classmethod
+    def around(cls, low: np.ndarray, high: np.ndarray, scale: float) -> Patch:
+        """The patch that covers the box from `low` to `high`, crop pixels."""
+        x, y = np.floor(low)
+        width, height = np.ceil((high - [x, y]) * scale).astype(int) + 1
+        return cls(float(x), float(y), scale, int(width), int(height))
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height)."""
+        return self.width, self.height
+
+    @property
+    def box(self) -> tuple[float, float, float, float]:
+        """(x0, y0, x1, y1) in crop pixels."""
+        return (
+            self.x,
+            self.y,
+            self.x + (self.width - 1) / self.scale,
+            self.y + (self.height - 1) / self.scale,
+        )
+
+    def place(self, points: np.ndarray) -> np.ndarray:
+        """(N, 2) crop pixels → patch pixels."""
+        return (np.asarray(points) - [self.x, self.y]) * self.scale
+
+    def positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of every pixel in patch pixels, (height, width) float32 each."""
+        return np.meshgrid(
+            np.arange(self.width, dtype=np.float32), np.arange(self.height, dtype=np.float32)
+        )
+
+    def read(self, picture: np.ndarray, crop: Crop) -> np.ndarray:
+        """(height, width, 3) float32: the picture's own RGB values here, uint8 as 0..1."""
+        picture_to_patch = self.scale * crop.picture_to_crop
+        picture_to_patch[:, 2] -= self.scale * np.array([self.x, self.y])
+        colours = to_unit(sample(picture, picture_to_patch, self.size, cv2.BORDER_REPLICATE))
+        return np.ascontiguousarray(np.maximum(colours[..., :3], min(0.0, float(picture.min()))))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """Colours laid over a part of the crop.
+
+    patch    where
+    colours  (height, width, 4) float32: source values multiplied by coverage, then the coverage
+    """
+
+    patch: Patch
+    colours: np.ndarray
+
+    @classmethod
+    def covering(cls, patch: Patch, rgb: np.ndarray, coverage: np.ndarray) -> Layer:
+        """A layer of straight colours (height, width, 3) with coverage (height, width) 0..1."""
+        coverage = coverage[..., None].astype(np.float32)
+        return cls(patch, np.dstack([rgb * coverage, coverage]).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class Mask:
+    """Where the skin below an opening is: coverage (height, width) float32 0..1."""
+
+    patch: Patch
+    coverage: np.ndarray

@@ -1,0 +1,65 @@
+"""Source values and display values: what the layers are painted in.
+
+Skin is warped in the source's own values. Teeth, cavity and shadows are designed as display (sRGB)
+values from 0 to 1 and converted to the source's encoding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..renderer import SourceImage
+
+_SHADE_POWER_LINEAR = 2.2
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
+
+
+def srgb_to_linear(display: np.ndarray) -> np.ndarray:
+    """sRGB's transfer function, display 0..1 → linear."""
+    low = display / 12.92
+    high = ((np.maximum(display, 0.04045) + 0.055) / 1.055) ** 2.4
+    return np.where(display <= 0.04045, low, high).astype(np.float32)
+
+
+def to_unit(pixels: np.ndarray) -> np.ndarray:
+    """uint8 0..255 → float32 0..1; float pixels as they are, as float32."""
+    if pixels.dtype == np.uint8:
+        return pixels.astype(np.float32) / 255.0
+    return pixels.astype(np.float32, copy=False)
+
+
+@dataclass(frozen=True)
+class Tone:
+    """How one picture stores light.
+
+    is_linear  scene-linear values instead of display-referred ones
+    exposure   factor that brings converted display values to the picture's brightness
+    """
+
+    is_linear: bool
+    exposure: float = 1.0
+
+    @classmethod
+    def measured(
+        cls, image: SourceImage, skin_source: np.ndarray, skin_display: np.ndarray
+    ) -> Tone:
+        """Tone of a picture from the same skin, (3,) in source values and as displayed 0..1."""
+        if image.encoding != "linear":
+            return cls(is_linear=False)
+        shown = float(srgb_to_linear(skin_display) @ _LUMINANCE)
+        stored = float(skin_source @ _LUMINANCE)
+        exposure = stored / shown if shown > 1e-3 and stored > 0.0 else 1.0
+        # Only pictures brighter than the display can show need it.
+        return cls(is_linear=True, exposure=max(1.0, exposure))
+
+    def from_display(self, display: np.ndarray) -> np.ndarray:
+        """(…, 3) display values 0..1 → source values."""
+        if not self.is_linear:
+            return display.astype(np.float32, copy=False)
+        return srgb_to_linear(display) * np.float32(self.exposure)
+
+    def shade(self, factor: np.ndarray) -> np.ndarray:
+        """A darkening designed for display values, as a factor on source values."""
+        return factor**_SHADE_POWER_LINEAR if self.is_linear else factor
