@@ -1,0 +1,249 @@
+"""All networks of one model set as one object: numpy in, numpy out, one row per frame.
+
+Pictures are (N, H, W, 3) float32 RGB, display-referred 0..1; keypoints are (N, 21, 3) float32.
+This implements engine.liveportrait.model_set.ModelSet.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..liveportrait.model_set import Decoded
+from ..renderer import EngineError
+from .checkpoints import BUILDERS, find_checkpoints, load_network
+from .decoders import Decoder, Frames, PlainDecoder
+from .devices import Placement, choose_placement
+from .generator import SpadeGenerator
+from .retargeting import StitchingRetargeting
+from .warping import WarpingModule
+
+log = logging.getLogger(__name__)
+
+LARGEST_BATCH = {"cuda": 8, "mps": 2, "cpu": 1}
+ProgressCallback = Callable[[str, float], None]
+
+
+@dataclass
+class SourceFeatures:
+    """What one portrait needs for every frame; keep it as long as the portrait is open.
+
+    volume    (1, 32, 16, 64, 64) f_s on the set's device
+    prepared  {decoder: what it made of the volume}, filled when a decoder first runs
+    """
+
+    volume: Tensor
+    prepared: dict[int, Any]
+
+
+class NetworkSet:
+    """F, M, W, G, S and R on one device.
+
+    `notices` collects what the user should hear about (a frame redone in float32, a smaller
+    batch), each once.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        networks: Mapping[str, nn.Module],
+        placement: Placement,
+        *,
+        use_fast_path: bool = False,
+        use_compiler: bool = False,
+    ) -> None:
+        """`networks` as BUILDERS names them, float32; see NetworkSet.load for the rest."""
+        self.name = name
+        self.placement = placement
+        self.notices: list[str] = []
+        self.batch_size = LARGEST_BATCH.get(placement.device.type, 1)
+        device = placement.device
+        self._networks = {key: network.to(device) for key, network in networks.items()}
+        warping, generator = self._networks["warping_module"], self._networks["spade_generator"]
+        perceptrons = self._networks["stitching_retargeting_module"]
+        if not (
+            isinstance(warping, WarpingModule)
+            and isinstance(generator, SpadeGenerator)
+            and isinstance(perceptrons, StitchingRetargeting)
+        ):
+            raise TypeError("networks must be built by checkpoints.BUILDERS")
+        self._perceptrons = perceptrons
+        self._plain = PlainDecoder(warping, generator)
+        self._decoder: Decoder = self._plain
+        if use_fast_path:
+            from .fast_decoders import choose_decoder
+
+            self._decoder = choose_decoder(warping, generator, placement, use_compiler)
+
+    @classmethod
+    def load(
+        cls,
+        folder: Path,
+        kind: str = "human",
+        device: str = "auto",
+        precision: str = "auto",
+        *,
+        use_fast_path: bool = False,
+        use_compiler: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> NetworkSet:
+        """Load a model set from a folder of weight files.
+
+        folder         see checkpoints.find_checkpoints
+        kind           "human" or "animal"
+        device         "auto", "cuda", "mps" or "cpu"
+        precision      "auto", "fp32", "fp16" or "bf16"
+        use_fast_path  less arithmetic for the same pictures; off only to check it
+        use_compiler   CUDA: torch.compile, about a minute at the first frame
+        progress       called with (file name, 0..1)
+
+        Raises EngineError: no_models for files, bad_request for devices, out_of_memory.
+        """
+        placement = choose_placement(device, precision)
+        files = find_checkpoints(folder, kind)
+        networks: dict[str, nn.Module] = {}
+        for index, name in enumerate(BUILDERS):
+            if progress:
+                progress(files.paths[name].name, index / len(BUILDERS))
+            networks[name] = load_network(name, files.paths[name])
+        with _memory_errors(placement):
+            return cls(
+                kind,
+                networks,
+                placement,
+                use_fast_path=use_fast_path,
+                use_compiler=use_compiler,
+            )
+
+    def extract_motion(self, images: np.ndarray) -> dict[str, np.ndarray]:
+        """M's raw heads of (N, 256, 256, 3) pictures, as engine.networks.motion.HEADS."""
+        with torch.inference_mode(), _memory_errors(self.placement):
+            heads = self._networks["motion_extractor"](self._pictures(images))
+        return {name: _numpy(tensor) for name, tensor in heads.items()}
+
+    def extract_features(self, image: np.ndarray) -> SourceFeatures:
+        """F of one (1, 256, 256, 3) picture; the result stays on the device."""
+        with torch.inference_mode(), _memory_errors(self.placement):
+            volume = self._networks["appearance_feature_extractor"](self._pictures(image))
+        return SourceFeatures(volume, {})
+
+    def stitching(self, x_source: np.ndarray, x_driving: np.ndarray) -> np.ndarray:
+        """(N, 65) offsets: 63 for the keypoints, then one shift in x and y."""
+        return self._offsets(self._perceptrons.stitching, x_source, x_driving)
+
+    def eye_retargeting(self, x_source: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+        """(N, 63) offsets for ratios (N, 3): source left, source right, wanted."""
+        return self._offsets(self._perceptrons.eye_retargeting, x_source, ratios)
+
+    def lip_retargeting(self, x_source: np.ndarray, ratios: np.ndarray) -> np.ndarray:
+        """(N, 63) offsets for ratios (N, 2): source, wanted."""
+        return self._offsets(self._perceptrons.lip_retargeting, x_source, ratios)
+
+    def decode(
+        self, features: SourceFeatures, x_source: np.ndarray, x_driving: np.ndarray
+    ) -> Decoded:
+        """W and G: x_source (1, 21, 3), x_driving (N, 21, 3) -> N frames.
+
+        Runs in batches that fit the device. A frame that half precision turns into NaN or
+        infinity is computed again in float32. Raises EngineError out_of_memory.
+        """
+        source, driving = self._tensor(x_source), self._tensor(x_driving)
+        images: list[np.ndarray] = []
+        deformations: list[np.ndarray] = []
+        start = 0
+        while start < len(driving):
+            frames = self._decode_batch(features, source, driving[start : start + self.batch_size])
+            if frames is None:
+                continue
+            images.append(_numpy(frames.image.permute(0, 2, 3, 1)))
+            deformations.append(_numpy(frames.warped.deformation))
+            start += len(images[-1])
+        return Decoded(np.concatenate(images), np.concatenate(deformations))
+
+    def _decode_batch(
+        self, features: SourceFeatures, source: Tensor, driving: Tensor
+    ) -> Frames | None:
+        """One batch, or None if memory ran out and the caller must come with a smaller one."""
+        try:
+            frames = self._run(self._decoder, features, source, driving)
+            if not _is_finite(frames):
+                self._notice(
+                    f"A frame overflowed in {self.placement.precision.value} and was computed"
+                    " again in fp32."
+                )
+                frames = self._run(self._plain, features, source, driving)
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            if len(driving) == 1:
+                raise _out_of_memory(self.placement) from error
+            self.batch_size = len(driving) // 2
+            self._notice(f"Memory is short: {self.batch_size} frames at a time.")
+            _release_memory(self.placement)
+            return None
+        return frames
+
+    @staticmethod
+    def _run(decoder: Decoder, features: SourceFeatures, source: Tensor, driving: Tensor) -> Frames:
+        with torch.inference_mode():
+            if id(decoder) not in features.prepared:
+                features.prepared[id(decoder)] = decoder.prepare(features.volume)
+            return decoder.decode(features.prepared[id(decoder)], source, driving)
+
+    def _offsets(
+        self, network: Callable[[Tensor, Tensor], Tensor], x_source: np.ndarray, other: np.ndarray
+    ) -> np.ndarray:
+        with torch.inference_mode():
+            return _numpy(network(self._tensor(x_source), self._tensor(other)))
+
+    def _pictures(self, images: np.ndarray) -> Tensor:
+        if images.ndim != 4 or images.shape[1:] != (256, 256, 3):
+            raise ValueError(f"pictures must be (N, 256, 256, 3), not {images.shape}")
+        return self._tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
+        return tensor.to(self.placement.device)
+
+    def _notice(self, text: str) -> None:
+        if text not in self.notices:
+            self.notices.append(text)
+            log.warning(text)
+
+
+@contextmanager
+def _memory_errors(placement: Placement) -> Iterator[None]:
+    """Turn torch's out-of-memory errors into the engine's."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, MemoryError) as error:
+        raise _out_of_memory(placement) from error
+
+
+def _out_of_memory(placement: Placement) -> EngineError:
+    hint = "Close other programs, or choose CPU as the device."
+    if placement.device.type == "cpu":
+        hint = "Close other programs; the networks need about 2 GB."
+    return EngineError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
+
+
+def _release_memory(placement: Placement) -> None:
+    if placement.device.type == "cuda":
+        torch.cuda.empty_cache()
+    elif placement.device.type == "mps":
+        torch.mps.empty_cache()
+
+
+def _is_finite(frames: Frames) -> bool:
+    # A NaN or infinity in W's features reaches every pixel through G's instance norms.
+    return bool(torch.isfinite(frames.image).all())
+
+
+def _numpy(tensor: Tensor) -> np.ndarray:
+    return tensor.float().cpu().numpy()

@@ -1,0 +1,56 @@
+"""Compare every number of a golden folder with what this repository computes.
+
+    python scripts/parity.py DIR [--device cpu|cuda] [--only networks]
+
+DIR holds arrays recorded from LivePortrait's official modules with name-seeded weights
+(scripts/scheme_weights.py rebuilds them). Prints a table and `N passed, N failed`; leaves with 1
+if anything missed and with 2 if DIR cannot be read.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from parity_items import Golden, GoldenError, Row
+
+ITEMS = ("weights", "networks", "extra", "layers")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("golden", type=Path, help="folder with the recorded arrays")
+    parser.add_argument("--device", default="cpu", help="torch device of the networks")
+    parser.add_argument("--only", choices=ITEMS, help="one group of items")
+    parser.add_argument("--fast", action="store_true", help="check the fast path of W and G too")
+    options = parser.parse_args(arguments)
+    start = time.monotonic()
+    rows: list[Row] = []
+    try:
+        golden = Golden(options.golden, options.device, use_fast_path=options.fast)
+        print(f"Parity with '{options.golden}', seed '{golden.seed}', on {golden.label}")
+        print(f"{'item':<58} {'max error':>11} {'tolerance':>11}  pass", flush=True)
+        for name in (options.only,) if options.only else ITEMS:
+            module = importlib.import_module(f"parity_items.{name}")
+            for row in module.rows(golden):
+                rows.append(row)
+                print(row, flush=True)
+    except GoldenError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    failed = sum(not row.passed for row in rows)
+    print(f"{time.monotonic() - start:.0f} s")
+    if not rows:
+        print("error: the folder holds nothing to compare", file=sys.stderr)
+        return 2
+    print(f"{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
