@@ -165,12 +165,16 @@ def read_picture(path: Path) -> SourceImage:
     """A picture file as RGBA. Raises EngineError "bad_image"."""
     data = np.fromfile(path, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if pixels is None:
+    if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
+        rgba = cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA)
+        if rgba.dtype != np.uint8:
+            rgba = rgba.astype(np.float32) / (65535.0 if rgba.dtype == np.uint16 else 1.0)
+        return SourceImage(rgba, "srgb")
+    # Read again without alpha: 8 bits, and turned as the EXIF tag says.
+    colour = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
+    if colour is None:
         raise EngineError("bad_image", f"'{path.name}' is not a picture that can be read.")
-    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels.dtype != np.uint8:
-        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)  # also turns it as its EXIF tag says
-        return SourceImage(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGBA), "srgb")
-    return SourceImage(cv2.cvtColor(pixels, cv2.COLOR_BGRA2RGBA), "srgb")
+    return SourceImage(cv2.cvtColor(colour, cv2.COLOR_BGR2RGBA), "srgb")
 
 
 def open_subject(path: Path, renderer: Renderer) -> Subject:

@@ -5,19 +5,36 @@ from __future__ import annotations
 import numpy as np
 
 from .canonical import OVAL, fit_pose, pose_residual
-from .mesh import MINIMUM_PRESENCE, Mesh
+from .mesh import Mesh
 
 MINIMUM_WIDTH = 48.0  # pixels of the face oval along the line of the eyes
 MAXIMUM_YAW = 50.0  # degrees; beyond, the far eye and cheek are hidden
 MAXIMUM_PITCH = 45.0
-# Human faces, paintings, statues and cartoons stay below 0.4 cm, animals are above 0.6 cm.
-MAXIMUM_RESIDUAL = 0.5
+MAXIMUM_OUTSIDE = 0.3  # share of the mesh that may lie outside the picture
+# Human faces, paintings, statues and cartoons have a presence of 1.0 and stay below 0.4 cm;
+# animals have another presence or are above 0.6 cm. A face from the side deviates more.
+HUMAN_PRESENCE = 0.8
+HUMAN_RESIDUAL = 0.5
+SIDE_YAW, SIDE_RESIDUAL = 35.0, 0.65
 
 
-def find_problem(mesh: Mesh) -> dict[str, str]:
-    """{} for a face that can be moved, else {code: "bad_face", message, hint}."""
+def is_human(mesh: Mesh) -> bool:
+    """Whether a mesh sits well on a human face, however small, or seen from the side."""
+    if mesh.presence < HUMAN_PRESENCE:
+        return False
+    limit = HUMAN_RESIDUAL
+    if abs(fit_pose(mesh.landmarks).euler[1]) > SIDE_YAW:
+        limit = SIDE_RESIDUAL
+    return pose_residual(mesh.landmarks) < limit
+
+
+def find_problem(mesh: Mesh, picture_size: tuple[int, int]) -> dict[str, str]:
+    """{} for a face that can be moved, else {code: "bad_face", message, hint}.
+
+    picture_size  (width, height) in pixels
+    """
     pitch, yaw, _ = fit_pose(mesh.landmarks).euler
-    if mesh.presence < MINIMUM_PRESENCE or pose_residual(mesh.landmarks) > MAXIMUM_RESIDUAL:
+    if not is_human(mesh):
         return _bad_face(
             "This does not look like a human face: the face mesh does not fit it.",
             "Animals are not supported. Use a front view with both eyes and the mouth visible.",
@@ -26,6 +43,11 @@ def find_problem(mesh: Mesh) -> dict[str, str]:
         return _bad_face(
             f"The face is only {face_width(mesh.landmarks):.0f} px wide.",
             f"Use a larger picture: the face needs {MINIMUM_WIDTH:.0f} px, better 200 px.",
+        )
+    if _outside_share(mesh.landmarks, picture_size) > MAXIMUM_OUTSIDE:
+        return _bad_face(
+            "The face is cut off by the picture's edge.",
+            "Use a picture that shows the whole face.",
         )
     if abs(yaw) > MAXIMUM_YAW:
         return _bad_face(
@@ -46,6 +68,12 @@ def face_width(landmarks: np.ndarray) -> float:
     length = float(np.linalg.norm(across))
     positions = landmarks[list(OVAL), :2] @ (across / max(length, 1e-9))
     return float(positions.max() - positions.min())
+
+
+def _outside_share(landmarks: np.ndarray, picture_size: tuple[int, int]) -> float:
+    points = landmarks[:, :2]
+    is_outside = (points < 0).any(axis=1) | (points > np.array(picture_size) - 1).any(axis=1)
+    return float(is_outside.mean())
 
 
 def _bad_face(message: str, hint: str) -> dict[str, str]:

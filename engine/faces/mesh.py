@@ -61,12 +61,21 @@ def track(rgb: np.ndarray, previous: np.ndarray) -> np.ndarray:
 
 def fit_mesh(rgb: np.ndarray, face: Face) -> Mesh:
     """As fit_landmarks, with the presence score instead of the error."""
-    x0, y0, x1, y1 = face.box
-    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    angle = 0.0
     if len(face.keypoints) >= 2:
         eyes = np.asarray(face.keypoints[:2], np.float64)
-        angle = float(np.arctan2(*(eyes[1] - eyes[0])[::-1]))
+        return _fit_from(rgb, face, float(np.arctan2(*(eyes[1] - eyes[0])[::-1])))
+    # A hand-drawn box does not say which way is up.
+    upright = _fit_from(rgb, face, 0.0)
+    if upright.presence >= MINIMUM_PRESENCE:
+        return upright
+    turned = [_fit_from(rgb, face, quarters * np.pi / 2) for quarters in (1, 2, 3)]
+    return max([upright, *turned], key=lambda mesh: mesh.presence)
+
+
+def _fit_from(rgb: np.ndarray, face: Face, angle: float) -> Mesh:
+    """Fit in the face's box; `angle` is the direction of the eye line, radians."""
+    x0, y0, x1, y1 = face.box
+    centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     view = _View(centre, max(x1 - x0, y1 - y0) * _MARGIN, angle)
     points, _ = _run_mesh(rgb, view)
     points, _ = _run_mesh(rgb, _view_around(points))
