@@ -121,7 +121,7 @@ ERROR_CODES: Mapping[str, str] = {
     "out_of_memory": "not enough memory on the device",
     "cancelled": "the request was cancelled",
     "write_failed": "a file could not be written",
-    "internal": "a bug in the engine; details in the log",
+    "internal": "a bug in the engine; the traceback is in the log",
 }
 
 

@@ -38,7 +38,7 @@ class Service:
         self._replies = replies
         self._write_lock = threading.Lock()
         self._todo: SimpleQueue[Message | None] = SimpleQueue()
-        self._open_ids: set[int] = set()  # waiting or running
+        self._open_ids: set[int] = set()  # waiting or running, and can be cancelled
         self._cancelled_ids: set[int] = set()
         self._ids_lock = threading.Lock()
         self._operations: Operations | None = None
@@ -81,8 +81,9 @@ class Service:
         else:
             if message.type == "shutdown":
                 self._cancel(None)
-            with self._ids_lock:
-                self._open_ids.add(message.id)
+            if message.type not in ("hello", "shutdown"):
+                with self._ids_lock:
+                    self._open_ids.add(message.id)
             self._todo.put(message)
 
     def _cancel(self, wanted: object) -> bool:
