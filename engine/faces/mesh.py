@@ -9,7 +9,7 @@ import numpy as np
 
 from ..motion import Face
 from ..renderer import EngineError
-from .canonical import EYES, LANDMARK_COUNT, MESH_COUNT, EyeIndices
+from .canonical import EYES, LANDMARK_COUNT, MESH_COUNT, EyeIndices, pose_residual
 from .crop import sample
 from .models import load
 
@@ -24,6 +24,7 @@ _EYE_CONTOUR = (
 )
 _OUTER_CORNERS = (33, 263)
 MINIMUM_PRESENCE = 0.3
+_GOOD_FIT = 0.5
 
 
 class Mesh(NamedTuple):
@@ -66,10 +67,15 @@ def fit_mesh(rgb: np.ndarray, face: Face) -> Mesh:
         return _fit_from(rgb, face, float(np.arctan2(*(eyes[1] - eyes[0])[::-1])))
     # A hand-drawn box does not say which way is up.
     upright = _fit_from(rgb, face, 0.0)
-    if upright.presence >= MINIMUM_PRESENCE:
+    if _misfit(upright) < _GOOD_FIT:
         return upright
     turned = [_fit_from(rgb, face, quarters * np.pi / 2) for quarters in (1, 2, 3)]
-    return max([upright, *turned], key=lambda mesh: mesh.presence)
+    return min([upright, *turned], key=_misfit)
+
+
+def _misfit(mesh: Mesh) -> float:
+    """How little a mesh looks like a face that was seen; above _GOOD_FIT one doubts it."""
+    return pose_residual(mesh.landmarks) + (1.0 - mesh.presence)
 
 
 def _fit_from(rgb: np.ndarray, face: Face, angle: float) -> Mesh:
@@ -165,7 +171,10 @@ def _refine_eye(
         lids[:, 0], iris[:, 0] = _IRIS_SIDE - lids[:, 0], _IRIS_SIDE - iris[:, 0]
     rotation, offset = view_to_picture[:, :2].T, view_to_picture[:, 2]
     landmarks[list(contour), :2] = lids[: len(contour)] @ rotation + offset
-    rim = [eye.iris, *eye.iris_ring]
+    ring = eye.iris_ring
+    if is_mirrored:  # the points of the rim begin on the picture's right in both eyes
+        ring = (ring[2], ring[1], ring[0], ring[3])
+    rim = [eye.iris, *ring]
     landmarks[rim, :2] = iris @ rotation + offset
     landmarks[rim, 2] = landmarks[list(contour), 2].mean()
 

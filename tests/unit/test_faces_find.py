@@ -1,0 +1,261 @@
+"""Finding faces in whole pictures: where they are, how they look, and what is refused."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+data = pytest.importorskip("skimage.data")
+
+from engine.faces.find import MAXIMUM_PIXELS, MAXIMUM_SIDE, find_faces, view_8bit  # noqa: E402
+from engine.faces.mesh import fit_landmarks, track  # noqa: E402
+from engine.motion import Face  # noqa: E402
+from engine.renderer import EngineError, SourceImage  # noqa: E402
+
+SAMPLES = Path(os.environ.get("KEYPORTRAIT_SAMPLES", Path(__file__).parents[3] / "shared/samples"))
+ANIMALS = {"s23", "s25", "s33", "s39", "s40"}
+
+
+def source(rgb, alpha=255):
+    """An 8-bit RGBA source image of an (H, W, 3) uint8 picture."""
+    height, width = rgb.shape[:2]
+    opaque = np.broadcast_to(np.uint8(alpha), (height, width))
+    return SourceImage(np.dstack([rgb, opaque]), "srgb")
+
+
+def centre(face):
+    """Centre of a face's box."""
+    return np.array([face.box[0] + face.box[2], face.box[1] + face.box[3]]) / 2
+
+
+@pytest.fixture(scope="module")
+def astronaut():
+    return data.astronaut()
+
+
+@pytest.fixture(scope="module")
+def head(astronaut):
+    """The astronaut's head and shoulders, 256 px."""
+    return np.ascontiguousarray(astronaut[0:256, 96:352])
+
+
+@pytest.fixture(scope="module")
+def face(astronaut):
+    found = find_faces(source(astronaut))
+    assert len(found) == 1
+    return found[0]
+
+
+def test_astronaut(face):
+    """Eileen Collins looks straight at the camera, smiling, with her teeth showing."""
+    assert not face.problem
+    x0, y0, x1, y1 = face.box
+    assert 165 < x0 < 190 and 60 < y0 < 90 and 260 < x1 < 285 and 170 < y1 < 210
+    left_eye, right_eye, nose, mouth, left_ear, right_ear = np.array(face.keypoints)
+    assert left_ear[0] < left_eye[0] < nose[0] < right_eye[0] < right_ear[0]
+    assert left_eye[1] < nose[1] < mouth[1]
+    assert abs(face.yaw) < 12 and abs(face.roll) < 8 and abs(face.pitch) < 20
+    assert 0.2 < face.eyes_open < 0.6
+    assert 0.03 < face.lips_open < 0.4
+    outline = np.array(face.outline, np.float32)
+    assert cv2.contourArea(outline) > 0.6 * (x1 - x0) * (y1 - y0)
+
+
+def test_no_face():
+    assert find_faces(source(np.dstack([data.coins()] * 3))) == []
+    assert find_faces(source(np.full((64, 64, 3), 127, np.uint8))) == []
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_turned_picture(astronaut, face, quarters):
+    turned = find_faces(source(np.ascontiguousarray(np.rot90(astronaut, quarters))))
+    assert [f.problem for f in turned] == [{}]
+    roll = (face.roll - 90 * quarters + 180) % 360 - 180
+    assert abs((turned[0].roll - roll + 180) % 360 - 180) < 4
+    assert abs(turned[0].yaw - face.yaw) < 5
+
+
+@pytest.mark.parametrize("angle", [-45, -20, 20, 45])
+def test_tilted_head(astronaut, face, angle):
+    matrix = cv2.getRotationMatrix2D((256, 256), -angle, 0.7)
+    tilted = cv2.warpAffine(astronaut, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    found = [f for f in find_faces(source(tilted)) if not f.problem]
+    assert len(found) == 1
+    assert found[0].roll - face.roll == pytest.approx(angle, abs=4)
+
+
+def test_several_faces_of_different_sizes(head):
+    """A wide picture with four heads: all found, largest first, each in its own place."""
+    canvas = np.full((700, 1800, 3), (90, 110, 120), np.uint8)
+    places = {}
+    for side, x, y in ((600, 20, 60), (300, 700, 350), (420, 1050, 10), (200, 1550, 450)):
+        canvas[y : y + side, x : x + side] = cv2.resize(
+            head, (side, side), interpolation=cv2.INTER_AREA if side < 256 else cv2.INTER_CUBIC
+        )
+        places[side] = np.array([x, y]) + side * np.array([0.5, 0.5])
+    found = find_faces(source(canvas))
+    assert len(found) == 4
+    assert not any(f.problem for f in found)
+    widths = [f.box[2] - f.box[0] for f in found]
+    assert widths == sorted(widths, reverse=True)
+    for f, side in zip(found, sorted(places, reverse=True), strict=True):
+        assert np.abs(centre(f) - places[side]).max() < 0.12 * side
+
+
+def test_small_face_in_a_large_picture(head):
+    canvas = np.full((2160, 3840, 3), (60, 80, 70), np.uint8)
+    canvas[1500:1756, 3000:3256] = head
+    found = find_faces(source(canvas))
+    assert [f.problem for f in found] == [{}]
+    assert np.abs(centre(found[0]) - [3128, 1628]).max() < 40
+
+
+def test_the_same_face_at_4k(astronaut, face):
+    large = cv2.resize(astronaut, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    found = find_faces(source(large))
+    assert len(found) == 1 and not found[0].problem
+    assert np.array(found[0].box) / 8 == pytest.approx(np.array(face.box), abs=2.5)
+
+
+def test_tiny_face_says_how_small(astronaut):
+    small = cv2.resize(astronaut, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
+    canvas = np.full((480, 640, 3), 100, np.uint8)
+    canvas[200 : 200 + small.shape[0], 300 : 300 + small.shape[1]] = small
+    (found,) = find_faces(source(canvas))
+    assert found.problem["code"] == "bad_face"
+    assert "px wide" in found.problem["message"] and found.problem["hint"]
+
+
+def test_cut_off_face(astronaut, face):
+    x = round(face.box[0] + 0.42 * (face.box[2] - face.box[0]))
+    for f in find_faces(source(np.ascontiguousarray(astronaut[:, x:]))):
+        assert "cut off" in f.problem["message"]
+
+
+def test_cat_is_refused():
+    found = find_faces(source(data.chelsea()))
+    assert all(f.problem.get("code") == "bad_face" for f in found)
+
+
+@pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample portraits are not here")
+@pytest.mark.parametrize("path", sorted(SAMPLES.glob("images/*.jpg")), ids=lambda p: p.stem)
+def test_sample_portraits(path):
+    """People, paintings, a statue and a cartoon are taken; animals are not."""
+    found = find_faces(source(cv2.imread(str(path))[..., ::-1]))
+    if path.stem in ANIMALS:
+        assert all(f.problem for f in found)
+    else:
+        assert [f.problem for f in found] == [{}]
+
+
+# ---- kinds of images ---------------------------------------------------------------------------
+
+
+def same_place(found, face):
+    assert len(found) == 1 and not found[0].problem
+    assert np.array(found[0].box) == pytest.approx(np.array(face.box), abs=6)
+
+
+def test_grey_picture(astronaut, face):
+    grey = cv2.cvtColor(astronaut, cv2.COLOR_RGB2GRAY)
+    same_place(find_faces(source(np.dstack([grey] * 3))), face)
+
+
+def test_linear_float(astronaut, face):
+    srgb = astronaut / np.float32(255)
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    pixels = np.dstack([linear, np.ones(srgb.shape[:2])]).astype(np.float32)
+    image = SourceImage(pixels, "linear")
+    assert np.abs(view_8bit(image).astype(int) - astronaut).max() <= 1
+    same_place(find_faces(image), face)
+    bright = SourceImage(pixels * np.float32([4, 4, 4, 1]), "linear")
+    same_place(find_faces(bright), face)
+
+
+def test_nan_and_infinity(astronaut, face):
+    pixels = np.dstack([astronaut / 255.0, np.ones(astronaut.shape[:2])]).astype(np.float32)
+    pixels[::9, ::7, 0] = np.nan
+    pixels[::13, ::11] = np.inf
+    same_place(find_faces(SourceImage(pixels, "srgb")), face)
+
+
+def test_transparent_surroundings(astronaut, face):
+    """A cut-out: what lies hidden under alpha 0 is not seen."""
+    alpha = np.zeros(astronaut.shape[:2], np.uint8)
+    alpha[20:260, 110:340] = 255
+    hidden = astronaut.copy()
+    hidden[alpha == 0] = (255, 0, 255)
+    image = SourceImage(np.dstack([hidden, alpha]), "srgb")
+    assert (view_8bit(image)[alpha == 0] == 127).all()
+    same_place(find_faces(image), face)
+
+
+@pytest.mark.parametrize(
+    "pixels, words",
+    [
+        (np.zeros((0, 10, 4), np.uint8), "no pixels"),
+        (np.zeros((10, 0, 4), np.uint8), "no pixels"),
+        (np.zeros((10, 10, 3), np.uint8), "shape"),
+        (np.zeros((10, 10, 4), np.float64), "float64"),
+        (np.broadcast_to(np.uint8(0), (4, MAXIMUM_SIDE, 4)), "too large"),
+        (np.broadcast_to(np.uint8(0), (10_001, MAXIMUM_PIXELS // 10_000, 4)), "too large"),
+    ],
+)
+def test_bad_images(pixels, words):
+    with pytest.raises(EngineError, match=words) as caught:
+        find_faces(SourceImage(pixels, "srgb"))
+    assert caught.value.code == "bad_image"
+
+
+def test_unknown_encoding():
+    with pytest.raises(EngineError, match="encoding"):
+        view_8bit(SourceImage(np.zeros((8, 8, 4), np.uint8), "aces"))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 500), (500, 1), (3, 3)])
+def test_pictures_of_a_few_pixels(shape):
+    assert find_faces(source(np.full((*shape, 3), 200, np.uint8))) == []
+
+
+# ---- landmarks ---------------------------------------------------------------------------------
+
+
+def test_landmarks_agree_with_the_mirrored_picture(astronaut, face):
+    """No half-pixel shift: a mirrored picture gives mirrored irises."""
+    mirrored = np.ascontiguousarray(astronaut[:, ::-1])
+    landmarks = fit_landmarks(astronaut, face)
+    (other,) = find_faces(source(mirrored))
+    flipped = fit_landmarks(mirrored, other)
+    flipped[:, 0] = astronaut.shape[1] - 1 - flipped[:, 0]
+    centres = landmarks[[468, 473], :2] - flipped[[473, 468], :2]
+    assert np.abs(centres.mean(axis=0)).max() < 0.4
+
+
+def test_hand_drawn_box(astronaut, face):
+    drawn = Face((165.0, 70.0, 290.0, 210.0))
+    offset = fit_landmarks(astronaut, drawn) - fit_landmarks(astronaut, face)
+    assert np.abs(offset[:, :2]).mean() < 1.0
+    upside_down = np.ascontiguousarray(astronaut[::-1, ::-1])
+    turned = Face((511 - 290.0, 511 - 210.0, 511 - 165.0, 511 - 70.0))
+    back = 511 - fit_landmarks(upside_down, turned)[:, :2]
+    assert np.abs(back - fit_landmarks(astronaut, face)[:, :2]).mean() < 1.0
+
+
+def test_box_without_a_face(astronaut):
+    with pytest.raises(EngineError) as caught:
+        fit_landmarks(astronaut, Face((330.0, 300.0, 500.0, 500.0)))
+    assert caught.value.code == "bad_face"
+
+
+def test_tracking_follows(astronaut, face):
+    landmarks = fit_landmarks(astronaut, face)
+    moved = np.roll(astronaut, (6, -8), axis=(0, 1))
+    step = track(moved, landmarks) - landmarks
+    assert step[:, 0].mean() == pytest.approx(-8, abs=1)
+    assert step[:, 1].mean() == pytest.approx(6, abs=1)
+    with pytest.raises(EngineError):
+        track(np.full_like(astronaut, 80), landmarks)
