@@ -1,0 +1,260 @@
+"""The LivePortrait environment: a virtual environment of our own, beside Blender's Python.
+
+`venv` makes it, a pinned uv goes into it first and then installs the pinned packages; the package
+cache stays in the same folder, so that removing the folder removes everything. A small JSON file,
+written last, marks a finished environment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .task import SetupError, Step
+
+MARKER = "environment.json"
+TORCH_REQUIREMENT = "torch==2.13.0"
+# Rough sizes on disk with the package cache, bytes: for the space check and the progress bar.
+PACKAGES_BYTES = 900_000_000
+TORCH_BYTES = {"cpu": 1_000_000_000, "auto": 6_000_000_000}
+TORCH_BACKENDS = ("auto", "cpu", "cu126", "cu128", "cu130")
+SPARE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True)
+class EnvironmentPlan:
+    """What to build and from where.
+
+    folder         of the whole environment; everything is written below it
+    base_python    interpreter that makes the virtual environment (Blender's own)
+    root           the extension's folder
+    wheels_folder  take every package from this folder, without any network
+    torch_backend  "auto" asks uv to look at the graphics driver
+    use_insightface  also the packages for InsightFace's detector
+    """
+
+    folder: Path
+    base_python: str
+    root: Path
+    wheels_folder: Path | None = None
+    torch_backend: str = "auto"
+    use_insightface: bool = False
+
+    @property
+    def python(self) -> Path:
+        """The environment's interpreter."""
+        return python_of(self.folder)
+
+    @property
+    def size_bytes(self) -> int:
+        """Rough size of what will be written."""
+        backend = "cpu" if self.torch_backend == "cpu" or sys.platform == "darwin" else "auto"
+        return PACKAGES_BYTES + TORCH_BYTES[backend]
+
+
+def python_of(folder: Path) -> Path:
+    """The interpreter of the environment in `folder`, whether it exists or not."""
+    if sys.platform == "win32":
+        return folder / "venv" / "Scripts" / "python.exe"
+    return folder / "venv" / "bin" / "python"
+
+
+def read_marker(folder: Path) -> dict[str, Any] | None:
+    """What a finished environment says of itself; None when there is none."""
+    try:
+        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) and python_of(folder).exists() else None
+
+
+def write_marker(folder: Path, content: dict[str, Any]) -> None:
+    """Mark the environment as finished."""
+    part = folder / (MARKER + ".part")
+    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    part.replace(folder / MARKER)
+
+
+def remove(folder: Path) -> None:
+    """Delete an environment and all it downloaded. Raises SetupError.
+
+    Refuses a folder that is not an environment of ours.
+    """
+    if not folder.exists():
+        return
+    if not (folder / MARKER).exists() and not (folder / "venv").is_dir():
+        raise SetupError(f"'{folder}' is not a LivePortrait environment.", "Nothing was removed.")
+    try:
+        (folder / MARKER).unlink(missing_ok=True)
+        for name in ("venv", "cache", "weights"):
+            if (folder / name).exists():
+                shutil.rmtree(folder / name)
+    except OSError as error:
+        raise SetupError(
+            f"'{error.filename}' could not be removed: {error.strerror}.",
+            "Stop the engine, then try again.",
+        ) from error
+
+
+def check_space(plan: EnvironmentPlan) -> None:
+    """Raise SetupError when the disk is too full for the plan."""
+    parent = plan.folder
+    while not parent.exists():
+        parent = parent.parent
+    free = shutil.disk_usage(parent).free
+    needed = max(plan.size_bytes - folder_bytes(plan.folder), 0) + SPARE_BYTES
+    if free < needed:
+        raise SetupError(
+            f"Only {free / 1e9:.1f} GB are free for '{plan.folder}', {needed / 1e9:.1f} GB needed.",
+            "Free some space, or choose another folder in the preferences.",
+            code="disk_full",
+        )
+
+
+def folder_bytes(folder: Path) -> int:
+    """Size of all files below a folder; files that vanish meanwhile count as nothing."""
+    total = 0
+    pending = [str(folder)]
+    while pending:
+        try:
+            with os.scandir(pending.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                    elif entry.is_file(follow_symlinks=False):
+                        total += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    return total
+
+
+def environment_steps(plan: EnvironmentPlan) -> list[Step]:
+    """The commands that build the environment, each skipped when its work is done."""
+    requirements = plan.root / "engine" / "requirements"
+    python = str(plan.python)
+    variables = _variables(plan)
+    uv = plan.python.parent / ("uv.exe" if sys.platform == "win32" else "uv")
+    install = (str(uv), "pip", "install", "--python", python, *_offline_options(plan))
+    steps = [
+        Step(
+            "Make the environment",
+            (plan.base_python, "-m", "venv", str(plan.folder / "venv")),
+            weight=2,
+            environment=variables,
+            explain=_explain_venv,
+            is_done=lambda: plan.python.exists() and _has_pip(plan),
+        ),
+        Step(
+            "Install uv",
+            (python, "-m", "pip", "install", "--require-hashes", *_pip_offline(plan), "-r",
+             str(requirements / "uv.txt")),
+            weight=3,
+            environment=variables,
+            explain=_explain_packages,
+            is_done=uv.exists,
+        ),
+        Step(
+            "Install packages",
+            (*install, "--require-hashes", "-r", str(requirements / "engine.txt")),
+            weight=20,
+            environment=variables,
+            measure=lambda: folder_bytes(plan.folder) / PACKAGES_BYTES,
+            explain=_explain_packages,
+        ),
+        Step(
+            "Install PyTorch",
+            (*install, *_torch_options(plan), TORCH_REQUIREMENT),
+            weight=70,
+            environment=variables,
+            measure=lambda: (folder_bytes(plan.folder) - PACKAGES_BYTES)
+            / (plan.size_bytes - PACKAGES_BYTES),
+            explain=_explain_packages,
+        ),
+    ]  # fmt: skip
+    if plan.use_insightface:
+        # Without its dependencies: it asks for a second OpenCV that would overwrite ours.
+        command = (*install, "--no-deps", "--require-hashes", "-r",
+                   str(requirements / "insightface.txt"))  # fmt: skip
+        steps.append(Step("Install InsightFace", command, 5, variables, None, _explain_packages))
+    return steps
+
+
+def _variables(plan: EnvironmentPlan) -> dict[str, str]:
+    cache = plan.folder / "cache"
+    return {
+        "UV_CACHE_DIR": str(cache / "uv"),
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        "UV_LINK_MODE": "hardlink",
+        "UV_NO_CONFIG": "1",
+        "UV_NO_PROGRESS": "1",
+        "UV_PYTHON_DOWNLOADS": "never",
+        "PIP_NO_INPUT": "1",
+        "PYTHONNOUSERSITE": "1",
+        "PYTHONUTF8": "1",
+    }
+
+
+def _has_pip(plan: EnvironmentPlan) -> bool:
+    # A cut-off `venv` leaves an interpreter without pip.
+    return any((plan.folder / "venv").rglob("site-packages/pip/__init__.py"))
+
+
+def _pip_offline(plan: EnvironmentPlan) -> tuple[str, ...]:
+    if plan.wheels_folder is None:
+        return ()
+    return ("--no-index", "--find-links", str(plan.wheels_folder))
+
+
+def _offline_options(plan: EnvironmentPlan) -> tuple[str, ...]:
+    if plan.wheels_folder is None:
+        return ()
+    return ("--offline", "--no-index", "--find-links", str(plan.wheels_folder))
+
+
+def _torch_options(plan: EnvironmentPlan) -> tuple[str, ...]:
+    return () if plan.wheels_folder is not None else (f"--torch-backend={plan.torch_backend}",)
+
+
+def _explain_venv(tail: str) -> SetupError:
+    if "ensurepip" in tail:
+        return SetupError(
+            "This Python cannot make a virtual environment: it has no ensurepip.",
+            "Install your system's python3-venv package, or choose another Python in the "
+            "preferences.",
+        )
+    return _explain_packages(tail)
+
+
+def _explain_packages(tail: str) -> SetupError:
+    lower = tail.lower()
+    if "no space left" in lower or "disk quota" in lower:
+        return SetupError(
+            "The disk is full.",
+            "Free some space, or choose another folder in the preferences.",
+            code="disk_full",
+        )
+    if "hash mismatch" in lower or "do not match the hashes" in lower:
+        return SetupError(
+            "A downloaded package is not the published one (its hash differs).",
+            "Try again; if it stays, your network or mirror changes downloads.",
+            code="bad_checksum",
+        )
+    if "no solution found" in lower or "no matching distribution" in lower:
+        return SetupError(
+            "A package does not exist for this system, or the wheels folder lacks it.",
+            "The set-up log names it.",
+        )
+    offline_words = ("failed to fetch", "connection", "dns error", "timed out", "could not connect")
+    if any(word in lower for word in offline_words):
+        return SetupError(
+            "The package index could not be reached.",
+            "Check the connection, or use the offline route with a folder of wheels.",
+            code="download_failed",
+        )
+    last = tail.strip().splitlines()[-1:] or ["no output"]
+    return SetupError(f"The installation failed: {last[0]}", "The set-up log has the details.")
