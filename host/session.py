@@ -101,9 +101,9 @@ class Session:
             self._over.set()
         if grace_s > 0:
             self._wire.send(Message("shutdown", self._new_id()))
-            self._wire.close()
         else:
             self.process.kill()
+        self._wire.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait until the child is reaped and its threads have ended."""
