@@ -178,8 +178,7 @@ class _ProgressPoll:
 
 def main(arguments: list[str]) -> int:
     """Command line; returns the exit status."""
-    with open(arguments[0], encoding="utf-8") as stream:
-        manifest = json.load(stream)
+    manifest = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
     try:
         download_all(manifest)
     except DownloadError as error:
