@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from ..faces.canonical import CHIN, fit_pose, pose_residual
+from ..faces.canonical import (
+    EYES,
+    LIP_LOWER_INNER,
+    LIP_UPPER_INNER,
+    fit_pose,
+    pose_residual,
+)
 from ..faces.crop import face_crop
 from ..faces.find import view_8bit
 from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.segmentation import person_mask
 from ..motion import Face, Motion
-from ..renderer import NOTHING, EngineError, Rectangle, SourceImage
+from ..renderer import EngineError, Rectangle, SourceImage
 from .compose import Scene, draw
-from .decoder import decode
+from .decoder import Amounts, decode
+from .deformers import MOUTH_DEFORMERS
+from .eyes import Eye, EyeState
 from .field import ExpressionField
 from .head import HeadField, HeadMove
+from .mouth import Mouth, MouthState
+from .mouth_colours import SKIN_POINTS, choose_colours
+from .tone import Tone, to_unit
 
 _WORST_RESIDUAL = 1.6  # cm, root mean square distance from the canonical face
 
@@ -37,18 +50,64 @@ class AnalyticPortrait:
         self._pose = fit_pose(self.landmarks)
         _check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
-        crop_view = self._crop.extract(view)
         self._field = ExpressionField(self.landmarks, self._pose)
+        crop_view = self._crop.extract(view)
         self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)
+        gap = max(self._measures.lip_gap, 0.0)
+        colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
+        tone = Tone.measured(image, self._skin_colour(image), colours.skin)
+        self._eyes = [Eye(image.pixels, self._crop, self.landmarks, eye, tone) for eye in EYES]
+        self._mouth = Mouth(
+            image.pixels, self._crop, self.landmarks, self._pose, gap, colours, tone
+        )
 
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
         """Draw the moved face into `canvas` in place; see FacePortrait.render."""
         amounts = decode(motion, self._measures, self.face.eyes_open, self.face.lips_open)
+        amounts = _follow_gaze(amounts)
         weights = self._field.weights(amounts, motion.lid_offset)
-        expression = self._field.backward(weights)
-        head = self._head.backward(self._head_move(motion))
-        scene = Scene(head, self._head.window, expression, [], [], [])
+        scene = Scene(
+            head=self._head.backward(self._head_move(motion)),
+            head_window=self._head.window,
+            expression=self._field.backward(weights),
+            below=[],
+            skins=[],
+            openings=[],
+        )
+        vertices = self._field.move_vertices(weights)
+        self._add_eyes(scene, vertices, amounts)
+        self._add_mouth(scene, vertices, amounts)
         return draw(canvas, self._crop, scene)
+
+    def _add_eyes(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
+        for eye, indices, blink in zip(self._eyes, EYES, amounts.blink, strict=True):
+            state = EyeState(
+                vertices[list(indices.upper)], vertices[list(indices.lower)], blink, amounts.gaze
+            )
+            opening = eye.opening(state)
+            if opening is not None:
+                scene.openings.append(opening)
+            if scene.expression is not None:
+                scene.below.append(eye.below(state))
+
+    def _add_mouth(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
+        strongest = max(abs(amounts.deformers[name]) for name in MOUTH_DEFORMERS)
+        if scene.expression is None or max(strongest, amounts.lips_close) < 1e-4:
+            return
+        state = MouthState(vertices[list(LIP_UPPER_INNER)], vertices[list(LIP_LOWER_INNER)])
+        scene.below.append(self._mouth.below(state))
+        opening = self._mouth.opening(state)
+        if opening is not None:
+            scene.openings.append(opening)
+
+    def _skin_colour(self, image: SourceImage) -> np.ndarray:
+        """(3,) median source values of the cheeks and the forehead, uint8 as 0..1."""
+        points = self.landmarks[list(SKIN_POINTS), :2]
+        matrix = self._crop.crop_to_picture
+        places = np.rint(points @ matrix[:, :2].T + matrix[:, 2]).astype(int)
+        height, width = image.pixels.shape[:2]
+        x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+        return np.median(to_unit(image.pixels[y, x])[:, :3], axis=0)
 
     def _head_move(self, motion: Motion) -> HeadMove:
         half = self._crop.size / 2
@@ -62,6 +121,16 @@ class AnalyticPortrait:
             (motion.translation[1] + slide_y) * half,
             motion.scale,
         )
+
+
+def _follow_gaze(amounts: Amounts) -> Amounts:
+    """The lids follow eyes that look up or down."""
+    up = amounts.gaze[1]
+    follow = -0.22 * up if up > 0.0 else -0.42 * up
+    blink = tuple(
+        float(np.clip(b + follow * (1.0 - max(0.0, b)), -0.6, 1.0)) for b in amounts.blink
+    )
+    return replace(amounts, blink=blink)
 
 
 def _check_fit(landmarks: np.ndarray) -> None:

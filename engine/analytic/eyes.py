@@ -1,0 +1,195 @@
+"""Eyeballs and lids: the iris that looks around, and the skin that covers a closed eye."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..faces.canonical import EyeIndices
+from ..faces.crop import Crop
+from .layer import Layer, Mask, Patch
+from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
+from .tone import Tone
+
+_PIXELS_PER_PICTURE_PIXEL = 2.0  # eyes are small: paint them finer than the picture
+_FINEST = 4.0  # patch pixels per crop pixel
+_MARGIN, _MARGIN_BELOW = 0.55, 0.80  # of the eye's width
+_BELOW_DEPTH = 0.62  # reach of the lower lid's skin, eye widths
+_MASK_BLUR = 0.8  # crop pixels
+_COVERAGE_BLUR = 0.6  # crop pixels
+_IRIS_EDGE = 1.13  # radius at which the iris sprite is half transparent, iris radii
+_PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
+_GAZE_X, _GAZE_Y = 0.95, 0.80  # iris radii at the end of the sliders
+_LID_SHADOW = 0.62  # brightness at the edge of a half-closed eye
+_LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
+
+
+class EyeState(NamedTuple):
+    """What one eye does in a frame.
+
+    upper, lower   (9, 2) lid edges as moved, crop pixels
+    blink          1 closed … 0 as in the source, negative wider
+    gaze           (x, y), -1..1, right and up
+    """
+
+    upper: np.ndarray
+    lower: np.ndarray
+    blink: float
+    gaze: tuple[float, float]
+
+
+class _Iris(NamedTuple):
+    """Sprite and background of an eyeball, (height, width, …) float32 in source values.
+
+    sprite      the iris, its hidden parts completed
+    coverage    of the sprite, 0..1
+    white       the eyeball without its iris
+    white_wide  the same for wide eyes: more of the source's own pixels, none near the lids
+    """
+
+    sprite: np.ndarray
+    coverage: np.ndarray
+    white: np.ndarray
+    white_wide: np.ndarray
+
+
+class Eye:
+    """One eye of the source, ready to be painted."""
+
+    def __init__(
+        self, picture: np.ndarray, crop: Crop, landmarks: np.ndarray, eye: EyeIndices, tone: Tone
+    ) -> None:
+        """Read the eye out of the picture.
+
+        picture    (H, W, 4) source pixels
+        landmarks  (478, 3) crop pixels
+        """
+        self._tone = tone
+        self._upper = landmarks[list(eye.upper), :2]
+        self._lower = landmarks[list(eye.lower), :2]
+        self.width = float(np.hypot(*(self._upper[-1] - self._upper[0])))
+        self._centre = landmarks[eye.iris, :2]
+        rim = landmarks[list(eye.iris_ring), :2]
+        self._radius = float(np.hypot(*(rim - self._centre).T).mean())
+        low = np.minimum(self._upper.min(axis=0), self._lower.min(axis=0))
+        high = np.maximum(self._upper.max(axis=0), self._lower.max(axis=0))
+        margin, below = _MARGIN * self.width, _MARGIN_BELOW * self.width
+        scale = float(np.clip(_PIXELS_PER_PICTURE_PIXEL / crop.scale, 1.0, _FINEST))
+        self.patch = Patch.around(low - margin, high + [margin, below], scale)
+        self._source = self.patch.read(picture, crop)
+        self._opening = self._coverage(self._upper, self._lower)
+        self._iris = self._separate_iris()
+
+    def below(self, state: EyeState) -> Mask:
+        """Where the lower lid's skin is."""
+        middle = (curve(state.upper) + curve(state.lower)) / 2
+        area = filled(self.patch.place(half_ellipse_below(middle, _BELOW_DEPTH)), self.patch.size)
+        return Mask(self.patch, blurred(area, _MASK_BLUR * self.patch.scale))
+
+    def opening(self, state: EyeState) -> Layer | None:
+        """The eyeball in the opening between the moved lids; None leaves the source's."""
+        gaze_x, gaze_y = state.gaze
+        is_looking = abs(gaze_x) + abs(gaze_y) > 1e-3
+        if not is_looking and abs(state.blink) < 0.02:
+            return None
+        scale = self.patch.scale
+        coverage = self._coverage(state.upper, state.lower)
+        if is_looking or state.blink < 0.0:
+            colours = self._look(gaze_x, gaze_y, wide=float(np.clip(-state.blink / 0.12, 0, 1)))
+        else:
+            colours = self._source
+        near = blurred(coverage, max(1.0, 0.05 * self.width * scale))
+        depth = np.clip((near - 0.5) * 2.0, 0.0, 1.0) ** 0.6
+        darkest = _LID_SHADOW if state.blink > 0.02 else 0.85
+        shade = self._tone.shade(darkest + (1.0 - darkest) * depth)[..., None]
+        coverage = blurred(coverage, _COVERAGE_BLUR * scale)
+        # The last sliver between the lids would only show as a bright line.
+        coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
+        return Layer.covering(self.patch, colours * shade, coverage)
+
+    def _coverage(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+        outline = np.concatenate([curve(upper), curve(lower)[::-1]])
+        return filled(self.patch.place(outline), self.patch.size)
+
+    def _look(self, gaze_x: float, gaze_y: float, wide: float) -> np.ndarray:
+        """(height, width, 3) eyeball with the iris moved."""
+        iris, reach = self._iris, self._radius * self.patch.scale
+        shift = np.array(
+            [[1, 0, gaze_x * _GAZE_X * reach], [0, 1, -gaze_y * _GAZE_Y * reach]], np.float64
+        )
+        sprite = np.dstack([iris.sprite * iris.coverage, iris.coverage])
+        moved = cv2.warpAffine(sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
+        white = iris.white + (iris.white_wide - iris.white) * np.float32(wide)
+        return white * (1.0 - moved[..., 3:]) + moved[..., :3]
+
+    def _separate_iris(self) -> _Iris:
+        """Split the eyeball into its white and its iris, and complete what each hides."""
+        patch, source = self.patch, self._source
+        scale, width, radius = patch.scale, self.width * patch.scale, self._radius * patch.scale
+        lashes = max(1, int(_LASH_SHARE * width))
+        inner = cv2.erode(self._opening, np.ones((2 * lashes + 1, 2 * lashes + 1), np.uint8))
+        x, y = patch.positions()
+        centre = patch.place(self._centre[None])[0]
+        distance = np.hypot(x - centre[0], y - centre[1]).astype(np.float32)
+
+        filled_white = self._fill_white(inner, distance)
+        deep = blurred(self._opening, 0.10 * width)
+        filled_white = (
+            filled_white
+            * self._tone.shade(0.70 + 0.30 * np.clip((deep - 0.35) / 0.4, 0.0, 1.0)).astype(
+                np.float32
+            )[..., None]
+        )
+        soft = 0.5 * lashes + 0.3 * scale
+        seen = blurred(((inner > 0.5) & (distance > 1.22 * radius)).astype(np.float32), soft)
+        away = blurred((distance > 1.2 * radius).astype(np.float32), 0.06 * width)
+        white_wide = source * seen[..., None] + filled_white * (1.0 - seen[..., None])
+        white = source * away[..., None] + filled_white * (1.0 - away[..., None])
+
+        completed = self._radial_profile(inner, distance, radius)
+        visible = blurred(inner, soft)[..., None]
+        sprite = source * visible + completed * (1.0 - visible)
+        coverage = smoothstep((_IRIS_EDGE * radius - distance) / (0.16 * radius) + 0.5)
+        return _Iris(sprite, coverage[..., None].astype(np.float32), white, white_wide)
+
+    def _fill_white(self, inner: np.ndarray, distance: np.ndarray) -> np.ndarray:
+        """The eyeball's white everywhere: its brighter visible pixels, spread at four scales."""
+        width, radius = self.width * self.patch.scale, self._radius * self.patch.scale
+        white = (inner > 0.5) & (distance > 1.16 * radius)
+        if white.sum() < 12:
+            white = (inner > 0.5) & (distance > radius)
+        if white.sum() < 6:
+            white = self._opening > 0.5
+        brightness = self._source.mean(axis=2)
+        if white.any():
+            white &= brightness >= np.percentile(brightness[white], 35)
+        else:
+            white = np.ones_like(white)
+        weight = white.astype(np.float32)
+        total, norm = np.zeros_like(self._source), np.zeros_like(weight)
+        for reach, share in ((0.06, 1.0), (0.15, 0.05), (0.5, 0.002), (2.0, 1e-5)):
+            total += share * blurred(self._source * weight[..., None], reach * width)
+            norm += share * blurred(weight, reach * width)
+        return total / np.maximum(norm, 1e-12)[..., None]
+
+    def _radial_profile(self, inner: np.ndarray, distance: np.ndarray, radius: float) -> np.ndarray:
+        """(height, width, 3): the iris's median colour by distance from its centre."""
+        ring = (inner > 0.5) & (distance < 1.1 * radius)
+        position = distance / (_PROFILE_REACH * radius) * _PROFILE_BINS
+        bins = np.clip(position.astype(int), 0, _PROFILE_BINS - 1)
+        known, colours = [], []
+        for index in range(_PROFILE_BINS):
+            pixels = self._source[ring & (bins == index)]
+            if len(pixels) > 2:
+                known.append(index + 0.5)
+                colours.append(np.median(pixels, axis=0))
+        if not known:
+            return self._source.copy()
+        table = np.stack(colours, axis=1)
+        flat = position.ravel()
+        completed = np.stack([np.interp(flat, known, row) for row in table], axis=-1)
+        return blurred(
+            completed.reshape(self._source.shape).astype(np.float32), 0.4 * self.patch.scale
+        )

@@ -1,0 +1,92 @@
+"""Colours for the inside of a mouth, chosen to belong to the picture."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+
+from ..faces.canonical import LIP_LOWER_INNER, LIP_LOWER_OUTER, LIP_UPPER_INNER, Pose
+from .shapes import curve, filled
+
+SKIN_POINTS = (50, 280, 101, 330, 205, 425, 4, 151, 9)
+_OPEN_GAP = 0.38  # cm: own teeth may show
+_NEUTRAL = 128.0  # of 8-bit Lab
+
+
+class MouthColours(NamedTuple):
+    """Display RGB, (3,) float32 0..1 each."""
+
+    skin: np.ndarray
+    teeth: np.ndarray
+    cavity: np.ndarray
+    tongue: np.ndarray
+    edge: np.ndarray
+
+
+def choose_colours(view: np.ndarray, landmarks: np.ndarray, pose: Pose, gap: float) -> MouthColours:
+    """Colours that fit the face's own skin and lips.
+
+    view       (size, size, 3) uint8 sRGB crop
+    landmarks  (478, 3) crop pixels
+    gap        of the source's lips, cm
+    """
+    lab = cv2.cvtColor(view, cv2.COLOR_RGB2LAB).astype(np.float32)
+    size = (view.shape[1], view.shape[0])
+    points = landmarks[:, :2]
+    skin_mask = np.zeros(view.shape[:2], np.uint8)
+    for index in SKIN_POINTS:
+        _dot(skin_mask, points[index], 0.35 * pose.scale)
+    lip = np.concatenate([points[list(LIP_LOWER_OUTER)], points[list(LIP_LOWER_INNER)][::-1]])
+    lip_mask = filled(lip, size) > 0.5
+    skin = np.median(lab[skin_mask > 0], axis=0) if skin_mask.any() else np.array([150.0, 138, 142])
+    lips = np.median(lab[lip_mask], axis=0) if lip_mask.sum() > 5 else skin
+    around_mask = np.zeros(view.shape[:2], np.uint8)
+    _dot(around_mask, (points[13] + points[14]) / 2, 2.6 * pose.scale)
+    around = float(np.median(lab[..., 0][around_mask > 0])) if around_mask.any() else skin[0]
+
+    bright = float(np.clip(skin[0], 40, 235))
+    red, yellow = skin[1] - _NEUTRAL, skin[2] - _NEUTRAL
+    lip_red, lip_yellow = lips[1] - _NEUTRAL, lips[2] - _NEUTRAL
+    # Black-and-white and toned pictures have no reds to add.
+    chroma = float(np.clip(np.hypot(red, yellow) / 22.0, 0.0, 1.2))
+    teeth = _rgb(
+        min(215, 0.55 * bright + 0.42 * around + 4), 0.15 * red, 0.55 * yellow + 2 * chroma
+    )
+    if gap > _OPEN_GAP:
+        teeth = _own_teeth(view, points, skin[0] / 255.0, teeth)
+    return MouthColours(
+        skin=_rgb(skin[0], red, yellow),
+        teeth=teeth,
+        cavity=_rgb(np.clip(0.16 * lips[0], 8, 30), 5 * chroma, 3 * chroma),
+        tongue=_rgb(np.clip(0.8 * lips[0], 30, 140), 0.8 * lip_red + 4 * chroma, 0.6 * lip_yellow),
+        edge=_rgb(
+            np.clip(0.3 * lips[0], 14, 70), 0.7 * lip_red + 3 * chroma, 0.6 * lip_yellow + chroma
+        ),
+    )
+
+
+def _own_teeth(
+    view: np.ndarray, points: np.ndarray, skin_brightness: float, otherwise: np.ndarray
+) -> np.ndarray:
+    """Colour of the brighter part of an open mouth, where it is bright enough to be teeth."""
+    upper, lower = points[list(LIP_UPPER_INNER)], points[list(LIP_LOWER_INNER)]
+    outline = np.concatenate([curve(upper), curve(lower)[::-1]])
+    inside = view[filled(outline, (view.shape[1], view.shape[0])) > 0.9].astype(np.float32) / 255.0
+    if len(inside) <= 20:
+        return otherwise
+    brightness = inside.mean(axis=1)
+    teeth = inside[brightness >= np.percentile(brightness, 65)].mean(axis=0)
+    return teeth if teeth.mean() > 0.45 * skin_brightness else otherwise
+
+
+def _dot(mask: np.ndarray, centre: np.ndarray, radius: float) -> None:
+    cv2.circle(mask, (int(centre[0]), int(centre[1])), max(2, int(radius)), 255, -1)
+
+
+def _rgb(lightness: float, a: float, b: float) -> np.ndarray:
+    """(3,) display RGB 0..1 of 8-bit Lab; a and b relative to neutral."""
+    lab = np.array([[[lightness, _NEUTRAL + a, _NEUTRAL + b]]])
+    rgb = cv2.cvtColor(np.clip(lab, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
+    return rgb[0, 0].astype(np.float32) / 255.0
