@@ -180,7 +180,7 @@ class FrameCache:
         try:
             copy_whole(path, target)
         except FileNotFoundError:
-            if path.exists():
+            if not target.parent.is_dir():
                 raise
             return False  # another Blender cleared the cache in between
         return True

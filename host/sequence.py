@@ -48,13 +48,13 @@ class SequenceOutput:
     """Where pictures go: `<folder>/<stem>_<frame, 4 digits>.<extension>`.
 
     format       "PNG" or "OPEN_EXR"
-    color_depth  bits per channel: PNG 8 or 16, OPEN_EXR 16 or 32
+    color_depth  bits per channel: PNG "8" or "16", OPEN_EXR "16" or "32"
     """
 
     folder: Path
     stem: str
     format: str = "PNG"
-    color_depth: int = 8
+    color_depth: str = "8"
 
     @property
     def extension(self) -> str:

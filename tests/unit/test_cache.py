@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from keyportrait.host import cache
+from keyportrait.host.cache import CacheError, FrameCache, frame_key
 
 from engine.motion import Face, Motion
-from host import cache
-from host.cache import CacheError, FrameCache, frame_key
 
 
 def png(value: int = 0, padding: int = 0) -> bytes:

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
+from keyportrait.rig import presets
 
 from engine.controls import CONTROLS, CONTROLS_BY_NAME, Motion, motion_from_controls
 
-ROOT = Path(__file__).parents[2]
 REST = {control.name: control.default for control in CONTROLS} | {"eyes_open": 0.31}
-
-
-@pytest.fixture(scope="module")
-def presets() -> ModuleType:
-    """rig.presets inside the extension package, as Blender would import it."""
-    package = ModuleType("keyportrait_under_test")
-    package.__path__ = [str(ROOT)]
-    sys.modules[package.__name__] = package
-    return importlib.import_module(f"{package.__name__}.rig.presets")
 
 
 def write(folder: Path, name: str, controls: object, **more: object) -> Path:
@@ -32,7 +20,7 @@ def write(folder: Path, name: str, controls: object, **more: object) -> Path:
     return path
 
 
-def test_a_dozen_presets_ship_and_every_value_is_within_the_sliders(presets: ModuleType) -> None:
+def test_a_dozen_presets_ship_and_every_value_is_within_the_sliders() -> None:
     shipped = presets.shipped()
     assert len(shipped) >= 12
     assert len({p.name.casefold() for p in shipped}) == len(shipped)
@@ -42,7 +30,7 @@ def test_a_dozen_presets_ship_and_every_value_is_within_the_sliders(presets: Mod
             assert low <= value <= high, f"{preset.name}: {name}"
 
 
-def test_each_shipped_preset_is_a_picture_of_its_own(presets: ModuleType) -> None:
+def test_each_shipped_preset_is_a_picture_of_its_own() -> None:
     motions = {
         p.name: motion_from_controls(p.values(REST), eyes_open=0.31) for p in presets.shipped()
     }
@@ -50,7 +38,7 @@ def test_each_shipped_preset_is_a_picture_of_its_own(presets: ModuleType) -> Non
     assert len(set(motions.values())) == len(motions)
 
 
-def test_left_and_right_mean_the_pictures_sides(presets: ModuleType) -> None:
+def test_left_and_right_mean_the_pictures_sides() -> None:
     shipped = presets.shipped()
     left, right = presets.find("look left", shipped), presets.find("Look Right", shipped)
     assert left.controls["gaze_x"] < 0 < right.controls["gaze_x"]
@@ -60,7 +48,7 @@ def test_left_and_right_mean_the_pictures_sides(presets: ModuleType) -> None:
     assert up.controls["head_pitch"] < 0 < down.controls["head_pitch"]
 
 
-def test_values_reset_the_expression_but_not_head_or_calibration(presets: ModuleType) -> None:
+def test_values_reset_the_expression_but_not_head_or_calibration() -> None:
     values = presets.Preset("Mine", {"smile": 0.5}).values(REST)
     assert values["smile"] == 0.5
     assert values["mouth_open"] == 0.0 and values["eyes_open"] == 0.31
@@ -70,7 +58,7 @@ def test_values_reset_the_expression_but_not_head_or_calibration(presets: Module
     assert turned["head_yaw"] == 10.0 and "head_pitch" not in turned
 
 
-def test_factor_blends_from_the_rest_and_stays_in_the_limits(presets: ModuleType) -> None:
+def test_factor_blends_from_the_rest_and_stays_in_the_limits() -> None:
     preset = presets.Preset("Mine", {"smile": 0.6, "eyes_open": 0.51, "head_scale": 1.4})
     half = preset.values(REST, 0.5)
     assert half["smile"] == pytest.approx(0.3)
@@ -79,7 +67,7 @@ def test_factor_blends_from_the_rest_and_stays_in_the_limits(presets: ModuleType
     assert preset.values(REST, 3.0)["smile"] == 1.0
 
 
-def test_current_values_become_a_preset_of_what_differs(presets: ModuleType) -> None:
+def test_current_values_become_a_preset_of_what_differs() -> None:
     values = REST | {"smile": 0.4, "head_yaw": 12.0, "lid_offset": 0.3}
     face_only = presets.from_values("  Mine ", values, REST, use_head=False)
     assert face_only.name == "Mine" and dict(face_only.controls) == {"smile": 0.4}
@@ -87,9 +75,7 @@ def test_current_values_become_a_preset_of_what_differs(presets: ModuleType) -> 
     assert with_head.controls["head_yaw"] == 12.0 and with_head.controls["head_pitch"] == 0.0
 
 
-def test_saved_presets_come_back_and_the_same_name_replaces(
-    presets: ModuleType, tmp_path: Path
-) -> None:
+def test_saved_presets_come_back_and_the_same_name_replaces(tmp_path: Path) -> None:
     folder = tmp_path / "presets"
     assert presets.users(folder) == ([], [])
     presets.save(presets.Preset("Überfröhlich / 1", {"smile": 0.9}), folder)
@@ -105,15 +91,13 @@ def test_saved_presets_come_back_and_the_same_name_replaces(
     assert [p.name for p in presets.users(folder)[0]] == ["überFRÖHLICH / 1"]
 
 
-def test_names_that_make_the_same_file_name_do_not_overwrite(
-    presets: ModuleType, tmp_path: Path
-) -> None:
+def test_names_that_make_the_same_file_name_do_not_overwrite(tmp_path: Path) -> None:
     for name in ("笑い", "怒り", "a/b", "a b"):
         presets.save(presets.Preset(name, {"smile": 0.5}), tmp_path)
     assert {p.name for p in presets.users(tmp_path)[0]} == {"笑い", "怒り", "a/b", "a b"}
 
 
-def test_shipped_presets_are_protected(presets: ModuleType, tmp_path: Path) -> None:
+def test_shipped_presets_are_protected(tmp_path: Path) -> None:
     with pytest.raises(presets.PresetError, match="Choose another name"):
         presets.save(presets.Preset("SMILE", {"smile": 0.1}), tmp_path)
     with pytest.raises(presets.PresetError, match="cannot be deleted"):
@@ -122,7 +106,7 @@ def test_shipped_presets_are_protected(presets: ModuleType, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 64, "tab\there"])
-def test_unusable_names_are_refused(presets: ModuleType, tmp_path: Path, name: str) -> None:
+def test_unusable_names_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(presets.PresetError):
         presets.save(presets.Preset(name, {}), tmp_path)
 
@@ -139,7 +123,7 @@ def test_unusable_names_are_refused(presets: ModuleType, tmp_path: Path, name: s
     ],
 )
 def test_a_bad_preset_file_is_skipped_and_named(
-    presets: ModuleType, tmp_path: Path, controls: object, reason: str
+    tmp_path: Path, controls: object, reason: str
 ) -> None:
     write(tmp_path, "good", {"smile": 0.5})
     write(tmp_path, "bad", controls)
@@ -151,22 +135,20 @@ def test_a_bad_preset_file_is_skipped_and_named(
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe\x00", b"[1, 2]", b"{" * 3000, b"[" * 30000, b" " * 70000]
 )
-def test_files_that_are_no_presets_are_skipped(
-    presets: ModuleType, tmp_path: Path, content: bytes
-) -> None:
+def test_files_that_are_no_presets_are_skipped(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "bad.json").write_bytes(content)
     found, problems = presets.users(tmp_path)
     assert found == [] and len(problems) == 1 and "bad.json" in problems[0]
 
 
-def test_a_newer_format_and_a_shipped_name_are_skipped(presets: ModuleType, tmp_path: Path) -> None:
+def test_a_newer_format_and_a_shipped_name_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, "newer", {}, keyportrait_preset=99)
     write(tmp_path, "Smile", {"smile": 0.1})
     found, problems = presets.users(tmp_path)
     assert found == [] and len(problems) == 2
 
 
-def test_a_folder_that_cannot_be_written_is_an_error(presets: ModuleType, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("")
     with pytest.raises(presets.PresetError, match="cannot be written"):
         presets.save(presets.Preset("Mine", {}), tmp_path / "blocked")

@@ -2,41 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
+from keyportrait.engine import motion, protocol
+from keyportrait.host import bake, cache, client, sequence
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "fakes" / "engine.py"
 SIZE = 8
-
-
-def module(name: str) -> Any:
-    """A module of the extension, imported the way Blender does: inside a package."""
-    package = "keyportrait_under_test"
-    if package not in sys.modules:
-        sys.modules[package] = ModuleType(package)
-        sys.modules[package].__path__ = [str(ROOT)]
-    return importlib.import_module(f"{package}.{name}")
-
-
-bake, sequence, cache, client, motion, protocol = (
-    module(name)
-    for name in (
-        "host.bake",
-        "host.sequence",
-        "host.cache",
-        "host.client",
-        "engine.motion",
-        "engine.protocol",
-    )
-)
 
 
 class Studio:
