@@ -129,6 +129,10 @@ class ProtocolError(Exception):
     """The bytes on the wire are not a message of this protocol."""
 
 
+class TruncatedError(ProtocolError):
+    """The stream ended in the middle of a message: the other side has died."""
+
+
 @dataclass(frozen=True)
 class Array:
     """A typed block of bytes; numpy.frombuffer(a.data, a.dtype).reshape(a.shape) reads it."""
@@ -223,7 +227,8 @@ def read_message(stream: io.BufferedReader | io.BytesIO) -> Message | None:
     if not line:
         return None
     if not line.endswith(b"\n"):
-        raise ProtocolError(f"no header line in the first {len(line)} bytes: {line[:60]!r}")
+        kind = ProtocolError if len(line) > MAX_HEADER_BYTES else TruncatedError
+        raise kind(f"no header line in the first {len(line)} bytes: {line[:60]!r}")
     header = _parse_header(line)
     arrays: dict[str, Array] = {}
     for entry in header["arrays"]:
@@ -279,7 +284,7 @@ def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytearr
         with memoryview(data) as view:
             part = stream.readinto(view[done:])
         if not part:
-            raise ProtocolError(f"stream ended after {done} of {count} payload bytes")
+            raise TruncatedError(f"stream ended after {done} of {count} payload bytes")
         done += part
     return data
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
-from ..engine.protocol import PROTOCOL_VERSION, Message, ProtocolError
+from ..engine.protocol import PROTOCOL_VERSION, Message, ProtocolError, TruncatedError
 from .errors import (
     EngineDiedError,
     EngineError,
@@ -157,7 +157,7 @@ class Session:
         if self._over.is_set():
             return
         log = f"See the log: {self._log.path}"
-        if error is not None and self.process.poll() is None:
+        if error is not None and not isinstance(error, TruncatedError):
             self._fail(GarbledError(f"The engine wrote something unreadable: {error}.", log))
             return
         try:
@@ -191,6 +191,7 @@ class Session:
                 next_ping = now + self._timing.heartbeat
                 self._check_heartbeat(now)
         end(self.process, self._grace_s)
+        self._wire.close()
 
     def _check_handshake(self, waited_s: float) -> None:
         if waited_s > self._timing.handshake:

@@ -11,7 +11,15 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, cast
 
-from ..engine.protocol import Array, Message, ProtocolError, encode_header, read_message, write_raw
+from ..engine.protocol import (
+    Array,
+    Message,
+    ProtocolError,
+    TruncatedError,
+    encode_header,
+    read_message,
+    write_raw,
+)
 from .log import EngineLog
 
 BUFFER_BYTES = 1 << 16
@@ -83,7 +91,7 @@ class Wire:
             except ProtocolError as caught:
                 error = caught
             except OSError as caught:
-                error = ProtocolError(f"the pipe broke: {caught}")
+                error = TruncatedError(f"the pipe broke: {caught}")
             # With the pipe still open: a child that goes on writing is to be killed by us.
             self._on_end(error)
 

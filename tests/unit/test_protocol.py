@@ -20,6 +20,7 @@ from engine.protocol import (
     Array,
     Message,
     ProtocolError,
+    TruncatedError,
     encode_header,
     read_message,
     write_message,
@@ -91,7 +92,7 @@ def test_a_cut_message_is_an_error_at_every_byte() -> None:
     data = encoded(Message("frame", 1, {"rectangle": [0, 0, 3, 3]}, {"pixels": array}))
     assert decoded(b"") is None
     for length in range(1, len(data)):
-        with pytest.raises(ProtocolError):
+        with pytest.raises(TruncatedError):
             decoded(data[:length])
 
 
