@@ -138,7 +138,7 @@ class FakeEngine:
     def misbehave(self, message: Message) -> None:
         options, count = self.options, self.count
         for number in range(options.chatter):
-            print(f"request {count} line {number} " + "x" * 60, file=sys.stderr)
+            print(f"request {count} line {number} " + "x" * 500, file=sys.stderr)
         if count == options.crash_on:
             print("fake engine: crashing as told", file=sys.stderr, flush=True)
             os._exit(3)
