@@ -19,7 +19,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from parity_items import Golden, GoldenError, Row
 
-ITEMS = ("weights", "networks", "extra", "layers")
+ITEMS = (
+    "weights",
+    "networks",
+    "extra",
+    "layers",
+    "functions",
+    "sliders",
+    "loops",
+    "video_retargeting",
+    "animal_loops",
+    "end_to_end",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,11 +39,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", default="cpu", help="torch device of the networks")
     parser.add_argument("--only", choices=ITEMS, help="one group of items")
     parser.add_argument("--fast", action="store_true", help="check the fast path of W and G too")
+    parser.add_argument(
+        "--templates", type=Path, help="folder with LivePortrait's d1.pkl and so on"
+    )
     options = parser.parse_args(arguments)
     start = time.monotonic()
     rows: list[Row] = []
     try:
         golden = Golden(options.golden, options.device, use_fast_path=options.fast)
+        if options.templates:
+            golden.template_folders.append(options.templates)
         print(f"Parity with '{options.golden}', seed '{golden.seed}', on {golden.label}")
         print(f"{'item':<58} {'max error':>11} {'tolerance':>11}  pass", flush=True)
         for name in (options.only,) if options.only else ITEMS:

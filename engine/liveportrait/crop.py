@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
@@ -38,31 +39,35 @@ DRIVING_CROP = CropOptions(scale=2.2, vy_ratio=-0.1, use_rotation=False)
 
 @dataclass(frozen=True)
 class FaceSquare:
-    """A square in picture pixels: centre (x, y), edge, clockwise angle in radians."""
+    """A square in picture pixels: centre (x, y), edge, clockwise angle in radians.
 
-    center: tuple[float, float]
-    edge: float
+    Centre and edge are float32: along a video each crop depends on the one before, and only the
+    official precision makes the same pixels.
+    """
+
+    center: np.ndarray
+    edge: np.float32
     angle: float = 0.0
 
     def to_crop_matrix(self, size: int, *, use_rotation: bool = True) -> np.ndarray:
         """image_to_crop (3, 3) float32: maps the square onto a crop of size x size pixels."""
         angle = self.angle if use_rotation else 0.0
         factor = size / self.edge
-        cosine, sine = factor * np.cos(angle), factor * np.sin(angle)
-        x, y = self.center
+        cosine, sine = math.cos(angle), math.sin(angle)
+        (x, y), middle = self.center, np.float32(size / 2)
         matrix = [
-            [cosine, sine, size / 2 - (cosine * x + sine * y)],
-            [-sine, cosine, size / 2 - (cosine * y - sine * x)],
+            [factor * cosine, factor * sine, middle - factor * (cosine * x + sine * y)],
+            [-factor * sine, factor * cosine, middle - factor * (-sine * x + cosine * y)],
             [0.0, 0.0, 1.0],
         ]
         return np.array(matrix, np.float32)
 
     def corners(self, *, use_rotation: bool = True) -> np.ndarray:
         """(4, 2) float32 corners from the top left, clockwise in the face's own frame."""
-        cosine, sine = np.cos(self.angle), np.sin(self.angle)
+        cosine, sine = math.cos(self.angle), math.sin(self.angle)
         turn = np.array([[cosine, sine], [-sine, cosine]]) if use_rotation else np.eye(2)
-        square = 0.5 * self.edge * np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]])
-        return (np.array(self.center) + square @ turn).astype(np.float32)
+        square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * (self.edge / 2)
+        return (self.center + square @ turn).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -94,16 +99,19 @@ def face_square(
     length = np.linalg.norm(down)
     down = np.array([0, 1], np.float32) if length <= 1e-3 else down / length
     right = np.array([down[1], -down[0]], np.float32)
-    angle = float(np.arccos(np.clip(right[0], -1.0, 1.0)))
+    angle = math.acos(min(max(float(right[0]), -1.0), 1.0))
     axes = np.stack([right, down])
     mean = points.mean(axis=0)
     upright = (points - mean) @ axes.T
     low, high = upright.min(axis=0), upright.max(axis=0)
-    edge = float((high - low).max()) * options.scale
+    edge = (high - low).max() * np.float32(options.scale)
+    middle = (low + high) / 2
+    center = mean + right * middle[0] + down * middle[1]
     vx_ratio = 0.0 if quirks.ignores_crop_x_offset else options.vx_ratio
-    center = mean + ((low + high) / 2) @ axes
-    center = center + right * (vx_ratio * edge) + down * (options.vy_ratio * edge)
-    return FaceSquare((float(center[0]), float(center[1])), edge, -angle if right[1] < 0 else angle)
+    center = (
+        center + right * np.float32(vx_ratio * edge) + down * np.float32(options.vy_ratio * edge)
+    )
+    return FaceSquare(center, edge, -angle if right[1] < 0 else angle)
 
 
 def crop_square(
@@ -151,7 +159,8 @@ def crop_box(
 ) -> FaceCrop:
     """Cut an upright box out; its width is scaled to `size`, its centre to the crop's."""
     left, top, right, bottom = box
-    square = FaceSquare(((left + right) / 2, (top + bottom) / 2), right - left)
+    center = np.array([(left + right) / 2, (top + bottom) / 2], np.float32)
+    square = FaceSquare(center, np.float32(right - left))
     return crop_square(image, square, size)
 
 

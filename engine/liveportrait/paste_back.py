@@ -77,3 +77,8 @@ def warp_to_rectangle(
     return cv2.warpAffine(
         crop, matrix[:2], (rectangle.width, rectangle.height), flags=cv2.INTER_LINEAR
     )
+
+
+def comparison_strip(tiles: list[np.ndarray], size: int = CROP_SIZE) -> np.ndarray:
+    """Pictures side by side, each scaled to size x size: (size, N * size, C)."""
+    return np.concatenate([cv2.resize(tile, (size, size)) for tile in tiles], axis=1)

@@ -13,7 +13,7 @@ OFFSETS = 3 * KEYPOINT_COUNT
 
 def stitched(networks: Retargeting, x_source: np.ndarray, x_driving: np.ndarray) -> np.ndarray:
     """Driving keypoints (N, 21, 3) adjusted so that shoulders and hair stay joined."""
-    x_source = np.broadcast_to(x_source, x_driving.shape)
+    x_source = np.array(np.broadcast_to(x_source, x_driving.shape))
     offsets = networks.stitching(x_source, x_driving)
     moved = x_driving + offsets[:, :OFFSETS].reshape(-1, KEYPOINT_COUNT, 3)
     moved[..., :2] += offsets[:, None, OFFSETS:]
@@ -40,5 +40,5 @@ def lip_delta(
 
 def _same_count(x_source: np.ndarray, ratios: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     count = max(len(x_source), len(ratios))
-    rows = (np.broadcast_to(a, (count, *a.shape[1:])) for a in (x_source, ratios))
+    rows = (np.array(np.broadcast_to(a, (count, *a.shape[1:]))) for a in (x_source, ratios))
     return tuple(rows)  # type: ignore[return-value]

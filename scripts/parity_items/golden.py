@@ -61,6 +61,8 @@ class Golden:
     arrays("networks.npz")   {key: array}, {} if the folder lacks the file
     table("loops.json")      parsed JSON, None if the folder lacks the file
     models                   the NetworkSet with the folder's weights, plain fp32 networks
+    template_folders         where motion templates (.pkl) are looked for first
+    memory                   what items want to compute once
     """
 
     def __init__(self, folder: Path, device: str = "cpu", *, use_fast_path: bool = False) -> None:
@@ -73,6 +75,8 @@ class Golden:
         self.placement = choose_placement(device, "fp32")
         self.label = self.placement.label
         self._networks: dict[str, nn.Module] = {}
+        self.template_folders: list[Path] = []
+        self.memory: dict[str, Any] = {}
         if self.placement.device.type == "cuda":
             # TF32 keeps 10 bits, which no tolerance here survives.
             torch.backends.cudnn.allow_tf32 = False

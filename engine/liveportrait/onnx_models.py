@@ -1,0 +1,44 @@
+"""Opening the optional ONNX face models with onnxruntime, with errors that users understand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ..renderer import EngineError
+
+DOWNLOAD_HINT = "Download it again with Set Up LivePortrait, or choose another folder."
+PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
+
+
+def open_session(path: Path, *, input_count: int = 1, output_count: int = 1) -> Any:
+    """An onnxruntime session on the best device there is.
+
+    input_count, output_count  what the model must have at least
+    Raises EngineError "no_models" that names the file.
+    """
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EngineError(
+            "no_models", "onnxruntime is not installed.", "Run Set Up LivePortrait again."
+        ) from error
+    if not path.is_file():
+        raise EngineError("no_models", f"Model file '{path}' does not exist.", DOWNLOAD_HINT)
+    providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=providers)
+    except (RuntimeError, ValueError, OSError) as error:
+        # onnxruntime's own exceptions all derive from RuntimeError.
+        raise EngineError(
+            "no_models", f"Model file '{path.name}' is damaged or no ONNX model.", DOWNLOAD_HINT
+        ) from error
+    inputs, outputs = len(session.get_inputs()), len(session.get_outputs())
+    if inputs != input_count or outputs < output_count:
+        raise EngineError(
+            "no_models",
+            f"Model file '{path.name}' has {inputs} inputs and {outputs} outputs, expected"
+            f" {input_count} and {output_count}: it is another model.",
+            DOWNLOAD_HINT,
+        )
+    return session

@@ -1,0 +1,70 @@
+"""end_to_end.npz: crop, drive, decode and paste back a whole picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from engine.liveportrait.crop import crop_face, network_input
+from engine.liveportrait.driving import DrivenSource, DrivingOptions, drive
+from engine.liveportrait.geometry import KeypointMotion
+from engine.liveportrait.paste_back import comparison_strip, official_paste_back
+from engine.liveportrait.quirks import OFFICIAL
+from engine.liveportrait.ratios import OpeningRatios
+
+from .comparing import IMAGE, compare_image
+from .driving_rows import template_of
+from .golden import Golden, GoldenError, Row
+
+FILE = "end_to_end.npz"
+TEMPLATE = "d1"
+INPUTS = ("source_u8", "lmk106", "source_lmk203", "template_frames")
+
+
+def rows(golden: Golden) -> Iterator[Row]:
+    """Every recorded picture of the file."""
+    recorded = golden.arrays(FILE)
+    if not recorded:
+        return
+    try:
+        ours, note = _run(golden), ""
+    except GoldenError as error:
+        ours, note = {}, str(error)
+    for key, expected in recorded.items():
+        if key in INPUTS:
+            continue
+        item = f"end_to_end/{key}"
+        if key not in ours:
+            yield Row(item, np.inf, IMAGE, note or "no rule for this array")
+            continue
+        step = ours[key].shape[0] // expected.shape[0]
+        yield compare_image(item, ours[key][::step, ::step], expected)
+
+
+def _run(golden: Golden) -> dict[str, np.ndarray]:
+    """Full-size pictures by the names of the recorded ones."""
+    a = golden.arrays(FILE)
+    source = a["source_u8"]
+    crop = crop_face(source, a["lmk106"], quirks=OFFICIAL)
+    pixels = network_input(crop.image)
+    picture = pixels[None].astype(np.float32) / np.float32(255)
+    motion = KeypointMotion.from_heads(golden.models.extract_motion(picture))
+    ratios = OpeningRatios.from_landmarks(a["source_lmk203"])
+    options = DrivingOptions(use_lip_normalization=True)
+    x_driving = drive(
+        DrivenSource(motion, ratios),
+        template_of(golden, TEMPLATE),
+        options,
+        golden.models,
+        OFFICIAL,
+    )
+    features = golden.models.extract_features(picture)
+    ours: dict[str, np.ndarray] = {}
+    for i, frame in enumerate(a["template_frames"]):
+        decoded = golden.models.decode(features, motion.points, x_driving[frame : frame + 1])
+        face = np.clip(255 * decoded.images[0], 0, 255).astype(np.uint8)
+        ours[f"I_p_{i}_u8"] = face
+        ours[f"pasteback_{i}_u8"] = official_paste_back(face, crop.crop_to_image, source)
+        ours[f"concat_{i}_sub_u8"] = comparison_strip([pixels, face])
+    return ours

@@ -1,0 +1,45 @@
+"""loops.npz: keypoints of the human driving loop under every option."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from engine.liveportrait.driving import drive
+from engine.liveportrait.quirks import OFFICIAL
+
+from . import comparing
+from .comparing import guarded
+from .driving_rows import LOOPS, options_of, source_of, template_of
+from .golden import Golden, Row, compare
+
+
+def rows(golden: Golden) -> Iterator[Row]:
+    """Source keypoints of every kind, then one row per recorded run."""
+    recorded = golden.arrays(LOOPS)
+    for key, expected in recorded.items():
+        if key.startswith("x_s/"):
+            ours = source_of(golden, key.removeprefix("x_s/")).motion.points
+            yield compare(f"loops/{key}", ours, expected, comparing.LOOPS)
+    for entry in golden.table("loops.json") or []:
+        item = _item(entry)
+        is_smoothed = entry["kind"].startswith("source_video")
+        tolerance = comparing.SMOOTHED_LOOPS if is_smoothed else comparing.LOOPS
+        yield guarded(item, tolerance, lambda e=entry, i=item, t=tolerance: _run(golden, e, i, t))
+
+
+def _item(entry: dict[str, Any]) -> str:
+    return f"loops/{entry['id']:04d} {entry['kind']} {entry['template']}"[:58]
+
+
+def _run(golden: Golden, entry: dict[str, Any], item: str, tolerance: float) -> Row:
+    expected = golden.arrays(LOOPS).get(f"x_d/{entry['id']:04d}")
+    if expected is None:
+        return Row(item, np.inf, tolerance, "loops.npz lacks its array")
+    source, driving = source_of(golden, entry["kind"]), template_of(golden, entry["template"])
+    ours = drive(source, driving, options_of(entry["options"]), golden.models, OFFICIAL)
+    if len(ours) != entry["n_frames"]:
+        return Row(item, np.inf, tolerance, f"{len(ours)} frames, not {entry['n_frames']}")
+    return compare(item, ours[:: entry["frame_stride"]], expected, tolerance)
