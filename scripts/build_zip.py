@@ -35,7 +35,7 @@ ROOT_FILES = {
     "registration.py",
 }
 REQUIRED_FILES = {"LICENSE", "NOTICE", "__init__.py", "blender_manifest.toml"}
-SUFFIXES = {".py", ".json", ".npz", ".tflite", ".whl", ".txt", ".png"}
+SUFFIXES = {".py", ".json", ".npz", ".tflite", ".whl", ".in", ".txt", ".png"}
 
 
 class BuildError(Exception):
