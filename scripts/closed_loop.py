@@ -181,12 +181,15 @@ def write_measured(path: Path, results: dict[str, list[Sweep]]) -> None:
     """Every requested and measured value as a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["picture", "control", "requested", "measured", "milliseconds"])
+        writer.writerow(
+            ["picture", "control", "requested", "measured", "background", "milliseconds"]
+        )
         for picture, sweeps in results.items():
             for s in sweeps:
-                rows = zip(s.requested, s.measured, s.milliseconds, strict=True)
+                rows = zip(s.requested, s.measured, s.changes, s.milliseconds, strict=True)
                 writer.writerows(
-                    [picture, s.control, f"{a:g}", f"{b:.5f}", f"{ms:.2f}"] for a, b, ms in rows
+                    [picture, s.control, f"{a:g}", f"{b:.5f}", f"{c:.3f}", f"{ms:.2f}"]
+                    for a, b, c, ms in rows
                 )
 
 

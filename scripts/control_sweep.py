@@ -43,6 +43,7 @@ COMPANIONS: dict[str, dict[str, float]] = {"lid_offset": {"blink": 1.0}}
 
 # A head is an ellipse in the face frame, cm: (centre x, y), (half width, half height).
 HEAD_CENTRE, HEAD_HALF = (0.0, -2.5), (9.5, 12.5)
+HEAD_DEPTHS = (0.0, -7.0)  # of the ears and of the cheeks, cm
 BACKGROUND_FROM = 1.25  # background begins at this many half axes
 
 
@@ -63,15 +64,15 @@ class Reading:
         return float((matrix @ shift)[axis] / (self.crop.size / 2))
 
     def closed_line(self) -> float:
-        """Height of the line between the lids above the eye corners, in eye widths."""
+        """How far the line between the lids lies below the eye corners, in eye widths."""
         points = self.pose.to_face_frame(self.landmarks)
-        heights = []
+        depths = []
         for eye in EYES:
             lids = points[[*eye.upper[3:6], *eye.lower[3:6]], 1].mean()
             corners = points[list(eye.corners)]
             width = np.linalg.norm(corners[0] - corners[1])
-            heights.append((corners[:, 1].mean() - lids) / width)
-        return float(np.mean(heights))
+            depths.append((lids - corners[:, 1].mean()) / width)
+        return float(np.mean(depths))
 
 
 # What to look at for each control, so that a working control gives a rising line.
@@ -108,7 +109,7 @@ class Sweep:
     control: str
     requested: list[float]
     measured: list[float] = field(default_factory=list)
-    background: float = 0.0
+    changes: list[float] = field(default_factory=list)  # of the background, mean grey levels
     milliseconds: list[float] = field(default_factory=list)
     crops: list[np.ndarray] = field(default_factory=list)
 
@@ -119,6 +120,11 @@ class Sweep:
         if not np.isfinite(values).all() or np.ptp(values) < 1e-9:
             return 0.0
         return float(np.corrcoef(self.requested, values)[0, 1])
+
+    @property
+    def background(self) -> float:
+        """Mean change of the background where it changes most, grey levels."""
+        return max(self.changes)
 
     @property
     def slope(self) -> float:
@@ -205,14 +211,16 @@ def background_of(crop: Crop, landmarks: np.ndarray) -> np.ndarray:
     """(size, size) bool, true away from the head."""
     pose = fit_pose(crop.landmarks_to_crop(landmarks))
     rows, columns = np.mgrid[: crop.size, : crop.size].astype(np.float64)
-    shift = np.stack([columns, rows], axis=-1) - pose.translation[:2]
-    # The head is seen frontally enough: undo scale and roll only.
+    is_head = np.zeros(rows.shape, bool)
     angle = np.arctan2(pose.rotation[1, 0], pose.rotation[0, 0])
     cosine, sine = np.cos(angle), np.sin(angle)
-    x = (shift[..., 0] * cosine + shift[..., 1] * sine) / pose.scale
-    y = (-shift[..., 0] * sine + shift[..., 1] * cosine) / pose.scale
-    distance = np.hypot((x - HEAD_CENTRE[0]) / HEAD_HALF[0], (y - HEAD_CENTRE[1]) / HEAD_HALF[1])
-    return distance > BACKGROUND_FROM
+    for depth in HEAD_DEPTHS:  # a turned head covers what its back and its front cover
+        centre = pose.to_picture(np.array([[*HEAD_CENTRE, depth]]))[0]
+        shift_x, shift_y = columns - centre[0], rows - centre[1]
+        x = (shift_x * cosine + shift_y * sine) / (pose.scale * HEAD_HALF[0])
+        y = (shift_y * cosine - shift_x * sine) / (pose.scale * HEAD_HALF[1])
+        is_head |= np.hypot(x, y) < BACKGROUND_FROM
+    return ~is_head
 
 
 def render(subject: Subject, values: dict[str, float]) -> tuple[np.ndarray, float]:
@@ -240,7 +248,6 @@ def sweep_control(subject: Subject, name: str) -> Sweep:
         sweep.milliseconds.append(elapsed)
         crop = subject.crop.extract(rgb)
         sweep.crops.append(crop)
-        if subject.background.any():
-            change = np.abs(crop.astype(np.int16) - still_crop)[subject.background].mean()
-            sweep.background = max(sweep.background, float(change))
+        change = np.abs(crop.astype(np.int16) - still_crop)[subject.background]
+        sweep.changes.append(float(change.mean()) if change.size else 0.0)
     return sweep
