@@ -78,7 +78,7 @@ def test_every_control_is_read():
 def test_known_motion_gives_slope_one(summary):
     for name in ("head_roll", "head_scale"):
         assert summary["controls"][name]["corr_median"] > 0.999
-        assert summary["controls"][name]["slope_median"] == pytest.approx(1.0, abs=0.06)
+        assert summary["controls"][name]["slope_median"] == pytest.approx(1.0, abs=0.1)
 
 
 def test_a_renderer_without_expressions_is_found_out(summary):
