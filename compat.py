@@ -1,0 +1,153 @@
+"""The differences between Blender 4.2 and 5.2; the only file that reads bpy.app.version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import bpy
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+VERSION = bpy.app.version
+HAS_SLOTS = VERSION >= (4, 4, 0)
+# bpy.types.KeyframePoint.interpolation as foreach_set wants it.
+INTERPOLATIONS = {"CONSTANT": 0, "LINEAR": 1, "BEZIER": 2}
+
+
+def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
+    """The F-curves of a data-block's own action; empty when it has none.
+
+    Since 4.4 curves lie in an action's slot, layer, strip and channel bag; 5.0 dropped
+    Action.fcurves.
+    """
+    animation = datablock.animation_data
+    if animation is None or animation.action is None:
+        return []
+    if not HAS_SLOTS:
+        return list(animation.action.fcurves)
+    return list(_slot_fcurves(animation.action, animation.action_slot))
+
+
+def ensure_fcurves(datablock: bpy.types.ID) -> Any:
+    """The collection (find, new, remove) of a data-block's F-curves, made with its action."""
+    animation = datablock.animation_data or datablock.animation_data_create()
+    if animation.action is None:
+        animation.action = bpy.data.actions.new(f"{datablock.name}Action")
+    action = animation.action
+    if not HAS_SLOTS:
+        return action.fcurves
+    if animation.action_slot is None:
+        slots = [slot for slot in action.slots if slot.target_id_type == datablock.id_type]
+        animation.action_slot = (
+            slots[0] if slots else action.slots.new(datablock.id_type, datablock.name)
+        )
+    layer = action.layers[0] if len(action.layers) else action.layers.new("Layer")
+    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
+    return strip.channelbag(animation.action_slot, ensure=True).fcurves
+
+
+def write_fcurve(
+    datablock: bpy.types.ID,
+    data_path: str,
+    frames: Sequence[float],
+    values: Sequence[float],
+    *,
+    index: int = 0,
+    interpolation: str = "LINEAR",
+) -> bpy.types.FCurve:
+    """Replace one F-curve by keys at `frames` (ascending) with `values`; fast for many keys."""
+    curves = ensure_fcurves(datablock)
+    old = curves.find(data_path, index=index)
+    if old is not None:
+        curves.remove(old)
+    curve = curves.new(data_path, index=index)
+    curve.keyframe_points.add(len(frames))
+    points = np.stack([np.asarray(frames, np.float32), np.asarray(values, np.float32)], axis=1)
+    curve.keyframe_points.foreach_set("co", points.ravel())
+    kinds = np.full(len(frames), INTERPOLATIONS[interpolation], np.int32)
+    curve.keyframe_points.foreach_set("interpolation", kinds)
+    curve.update()
+    datablock.update_tag()
+    return curve
+
+
+def driven_paths(datablock: bpy.types.ID) -> set[str]:
+    """Data paths of a data-block that animation writes: action, NLA strips and drivers."""
+    animation = datablock.animation_data
+    if animation is None:
+        return set()
+    paths = {curve.data_path for curve in fcurves(datablock)}
+    paths.update(curve.data_path for curve in animation.drivers)
+    for track in animation.nla_tracks:
+        for strip in track.strips:
+            paths.update(_strip_paths(strip))
+    return paths
+
+
+def _strip_paths(strip: bpy.types.NlaStrip) -> set[str]:
+    paths: set[str] = set()
+    if strip.action is not None:
+        if HAS_SLOTS:
+            curves = _slot_fcurves(strip.action, strip.action_slot)
+        else:
+            curves = strip.action.fcurves
+        paths.update(curve.data_path for curve in curves)
+    for inner in strip.strips:
+        paths.update(_strip_paths(inner))
+    return paths
+
+
+def _slot_fcurves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
+    if slot is None:
+        return
+    for layer in action.layers:
+        for strip in layer.strips:
+            bag = strip.channelbag(slot)
+            if bag is not None:
+                yield from bag.fcurves
+
+
+def refresh_image(image: bpy.types.Image) -> None:
+    """Tell Blender that an image's pixels were written; 5.x redraws only a tagged image."""
+    image.update()
+    if VERSION >= (5, 0, 0):
+        image.update_tag()
+
+
+def eevee_identifier() -> str:
+    """RenderSettings.engine of EEVEE: BLENDER_EEVEE_NEXT until 5.0."""
+    return "BLENDER_EEVEE" if VERSION >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
+
+
+def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:
+    """Let a scene render to still pictures; since 5.0 the media type comes first."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "IMAGE"
+    settings.file_format = file_format
+
+
+def set_video_output(scene: bpy.types.Scene) -> None:
+    """Let a scene render to an H.264 MP4; since 5.0 the media type comes first."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "VIDEO"
+    settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format = "MPEG4"
+    scene.render.ffmpeg.codec = "H264"
+
+
+def strips(scene: bpy.types.Scene) -> Any:
+    """The strips of a scene's sequence editor, made when it has none; `.sequences` until 4.4."""
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
+def set_movie_format(scene: bpy.types.Scene, file_format: str) -> None:
+    """Let a scene render to a movie format, other settings untouched."""
+    settings = scene.render.image_settings
+    if hasattr(settings, "media_type"):
+        settings.media_type = "VIDEO"
+    settings.file_format = file_format

@@ -1,0 +1,129 @@
+"""Face controllers: remove, add by hand, put the handle back, choose what the eyes follow."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import FloatVectorProperty
+
+from ..rig import controllers, creation, live, portraits
+from ._base import ReportsErrors, poll_face, poll_portrait
+
+
+class KEYPORTRAIT_OT_remove_face(ReportsErrors, bpy.types.Operator):
+    """Delete the active face controller; its face goes back to rest"""
+
+    bl_idname = "keyportrait.remove_face"
+    bl_label = "Remove Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        controller = portraits.active_controller(context)
+        name, plane = controller.name, controller.keyportrait.face.portrait
+        controllers.remove_controller(controller)
+        if plane is not None:
+            creation.select_only(context, plane)
+        live.refresh_later()
+        self.report({"INFO"}, f"Removed '{name}'")
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
+    """Add a controller for a face that is not found by itself, by a box around it"""
+
+    bl_idname = "keyportrait.add_face"
+    bl_label = "Add Face by Box"
+    bl_options = {"REGISTER", "UNDO"}
+
+    box: FloatVectorProperty(
+        name="Box", size=4, description="Left, top, right, bottom of the face in picture pixels"
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_portrait(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        source = portraits.active_plane(context).keyportrait.portrait.source
+        if source is not None and not any(self.box):
+            width, height = source.size
+            self.box = (0.3 * width, 0.2 * height, 0.7 * width, 0.7 * height)
+        return context.window_manager.invoke_props_dialog(self)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        plane = portraits.active_plane(context)
+        portraits.check_whole(portraits.portrait(plane))
+        face = creation.hand_drawn_face(plane, tuple(self.box))
+        number = len(portraits.portrait(plane).controllers) + 1
+        controller = controllers.add_controller(plane, face, f"{plane.name} Face {number}")
+        live.refresh_later()
+        self.report({"INFO"}, f"Added '{controller.name}'")
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_reset_handle(ReportsErrors, bpy.types.Operator):
+    """Put the Empty back to where it stands at rest; sliders and keys stay"""
+
+    bl_idname = "keyportrait.reset_handle"
+    bl_label = "Reset Handle"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        for controller in portraits.selected_controllers(context):
+            controllers.reset_handle(controller)
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_select_face(ReportsErrors, bpy.types.Operator):
+    """Select a face controller"""
+
+    bl_idname = "keyportrait.select_face"
+    bl_label = "Select Face"
+    bl_options = {"REGISTER", "UNDO"}
+
+    index: bpy.props.IntProperty(description="Number of the face on its portrait, from 0", min=0)
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_portrait(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        item = portraits.portrait(portraits.active_plane(context))
+        if self.index >= len(item.controllers):
+            return {"CANCELLED"}
+        creation.select_only(context, item.controllers[self.index])
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_select_portrait(ReportsErrors, bpy.types.Operator):
+    """Select the plane of the active face controller"""
+
+    bl_idname = "keyportrait.select_portrait"
+    bl_label = "Select Portrait"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_portrait(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        creation.select_only(context, portraits.active_plane(context))
+        return {"FINISHED"}
+
+
+CLASSES = (
+    KEYPORTRAIT_OT_remove_face,
+    KEYPORTRAIT_OT_add_face,
+    KEYPORTRAIT_OT_reset_handle,
+    KEYPORTRAIT_OT_select_face,
+    KEYPORTRAIT_OT_select_portrait,
+)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

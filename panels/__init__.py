@@ -1,0 +1,1 @@
+"""What the artist sees. One file per feature, named as in operators/."""

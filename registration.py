@@ -1,0 +1,46 @@
+"""What the extension registers, in order; unregistering undoes it in reverse."""
+
+from __future__ import annotations
+
+import importlib
+from contextlib import ExitStack
+
+# Each module has register() and unregister(). Property groups come before what points at them.
+MODULES = (
+    "preferences",
+    "rig.properties",
+    "rig.engine",
+    "rig.pump",
+    "rig.handlers",
+    "operators.source",
+    "operators.faces",
+    "operators.live",
+    "operators.engine",
+    "panels.source",
+    "panels.faces",
+    "panels.engine",
+)
+
+_undo = ExitStack()
+_is_registered = False
+
+
+def register() -> None:
+    """Register every module; a failure half-way undoes the ones before it and is raised."""
+    global _is_registered, _undo
+    if _is_registered:
+        unregister()
+    with ExitStack() as stack:
+        for name in MODULES:
+            module = importlib.import_module(f".{name}", __package__)
+            module.register()
+            stack.callback(module.unregister)
+        _undo = stack.pop_all()
+    _is_registered = True
+
+
+def unregister() -> None:
+    """Undo register(); does nothing when nothing is registered."""
+    global _is_registered
+    _is_registered = False
+    _undo.close()

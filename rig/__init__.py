@@ -1,0 +1,1 @@
+"""Portraits and face controllers in Blender's data, and the traffic with the engine."""

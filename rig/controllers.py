@@ -1,0 +1,168 @@
+"""Face controllers: Empties whose custom properties and transforms move one face each."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import bpy
+from mathutils import Matrix
+
+from ..engine.controls import CONTROLS, Face
+from .errors import PortraitError
+from .placement import Spot, UvSurface
+from .portraits import forget, portrait
+
+# LivePortrait's crop is 2.3 times the box of the face without its forehead.
+CROP_SCALE = 2.3
+BROW_TO_CHIN = 0.83
+# Opening ratios are shown with two digits; see engine.controls.RATIO_TOLERANCE.
+RATIO_DIGITS = 2
+DEPENDENCY_PATH = "keyportrait.portrait.dependency"
+
+
+def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types.Object:
+    """Make the controller of one face, parented to the plane and standing at the face.
+
+    label  name of the new Empty
+    Raises PortraitError when the plane's UV map cannot carry a picture.
+    """
+    source = plane.keyportrait.portrait.source
+    spot = face_spot(plane, face, tuple(source.size))
+    controller = bpy.data.objects.new(label, None)
+    for collection in plane.users_collection:
+        collection.objects.link(controller)
+    controller.parent = plane
+    controller.matrix_local = spot.frame
+    controller.empty_display_type = "SPHERE"
+    x0, y0, x1, y1 = face.box
+    controller.empty_display_size = 0.5 * max(x1 - x0, y1 - y0) * spot.unit_per_px
+    controller.show_in_front = True
+    controller.hide_render = False
+    settings = controller.keyportrait
+    settings.kind = "FACE"
+    settings.face.portrait = plane
+    settings.face.data = face_to_text(face)
+    settings.face.rest_matrix = spot.frame
+    settings.face.half_crop = max(half_crop_px(face) * spot.unit_per_px, 1e-6)
+    write_controls(controller, face)
+    plane.keyportrait.portrait.faces.add().controller = controller
+    forget()
+    link_evaluation(plane)
+    return controller
+
+
+def face_spot(plane: bpy.types.Object, face: Face, image_size: tuple[int, int]) -> Spot:
+    """Where the middle of a face lies on the plane."""
+    x0, y0, x1, y1 = face.box
+    return UvSurface(plane, image_size).spot(0.5 * (x0 + x1), 0.5 * (y0 + y1))
+
+
+def half_crop_px(face: Face) -> float:
+    """Half the width of LivePortrait's crop around a face, in picture pixels."""
+    x0, y0, x1, y1 = face.box
+    return 0.5 * CROP_SCALE * max(x1 - x0, BROW_TO_CHIN * (y1 - y0))
+
+
+def face_to_text(face: Face) -> str:
+    """A face for storing on its controller."""
+    return json.dumps(face.to_json(), separators=(",", ":"))
+
+
+def face_of(controller: bpy.types.Object) -> Face:
+    """The face that a controller moves. Raises PortraitError when it is damaged."""
+    try:
+        return Face.from_json(json.loads(controller.keyportrait.face.data))
+    except (ValueError, TypeError) as error:
+        raise PortraitError(
+            f"'{controller.name}' no longer knows its face.", "Remove it and find faces again."
+        ) from error
+
+
+def control_defaults(face: Face) -> dict[str, float]:
+    """The neutral value of every control of a face, by name."""
+    own = {
+        "eyes_open": round(face.eyes_open, RATIO_DIGITS),
+        "lips_open": round(face.lips_open, RATIO_DIGITS),
+    }
+    return {control.name: own.get(control.name, float(control.default)) for control in CONTROLS}
+
+
+def write_controls(controller: bpy.types.Object, face: Face) -> None:
+    """Give a controller its custom properties at rest, with ranges and descriptions.
+
+    Properties that exist keep their values.
+    """
+    defaults = control_defaults(face)
+    for control in CONTROLS:
+        if control.name not in controller:
+            controller[control.name] = defaults[control.name]
+        low, high = control.soft_range
+        settings: dict[str, Any] = {
+            "min": float(control.minimum),
+            "max": float(control.maximum),
+            "soft_min": float(low),
+            "soft_max": float(high),
+            "default": defaults[control.name],
+            "description": control.description,
+            "subtype": "NONE",
+            "precision": 1 if control.unit == "deg" else 2,
+            "step": 100.0 if control.unit == "deg" else 1.0,
+        }
+        controller.id_properties_ui(control.name).update(**settings)
+        controller.property_overridable_library_set(f'["{control.name}"]', True)
+
+
+def remove_controller(controller: bpy.types.Object) -> None:
+    """Delete a controller; its face goes back to rest."""
+    plane = controller.keyportrait.face.portrait
+    if plane is not None:
+        links = plane.keyportrait.portrait.faces
+        for index in reversed(range(len(links))):
+            if links[index].controller in (controller, None):
+                links.remove(index)
+    bpy.data.objects.remove(controller)
+    forget()
+    if plane is not None:
+        link_evaluation(plane)
+
+
+def reset_handle(controller: bpy.types.Object) -> None:
+    """Put the Empty itself back to where it stands at rest; its properties stay."""
+    controller.matrix_basis = (
+        controller.matrix_parent_inverse.inverted_safe() @ rest_matrix(controller)
+    )
+
+
+def rest_matrix(controller: bpy.types.Object) -> Matrix:
+    """The controller's neutral matrix in the plane's space, without scale."""
+    return controller.keyportrait.face.rest_matrix.copy()
+
+
+def link_evaluation(plane: bpy.types.Object) -> None:
+    """Let the plane depend on its controllers and their gaze targets, by a driver.
+
+    Blender does not evaluate objects that are hidden from the viewport or the render unless
+    something visible depends on them; without this, hiding a controller would freeze the face.
+    """
+    plane.driver_remove(DEPENDENCY_PATH)
+    items: list[bpy.types.Object] = []
+    for controller in portrait(plane).controllers:
+        items.append(controller)
+        target = controller.keyportrait.face.gaze_target
+        if target is not None:
+            items.append(target)
+    if not items:
+        return
+    driver = plane.driver_add(DEPENDENCY_PATH).driver
+    driver.type = "SUM"
+    for item in items:
+        variable = driver.variables.new()
+        variable.type = "TRANSFORMS"
+        variable.targets[0].id = item
+        variable.targets[0].transform_type = "LOC_X"
+        if item.keyportrait.kind == "FACE":
+            variable = driver.variables.new()
+            variable.type = "SINGLE_PROP"
+            variable.targets[0].id = item
+            variable.targets[0].data_path = f'["{CONTROLS[0].name}"]'

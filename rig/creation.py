@@ -1,0 +1,153 @@
+"""Makes portraits out of pictures and the faces found in them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import PurePath
+
+import bpy
+
+from ..engine.controls import Face
+from . import controllers, images, planes
+from .errors import FaceError, PortraitError
+from .portraits import Portrait, check_editable, forget, new_uid, portrait
+
+# Faces that overlap by this part of their common area are the same face.
+SAME_FACE_OVERLAP = 0.4
+
+
+@dataclass
+class Finding:
+    """What was found in a picture: faces that can be moved, and why the others cannot."""
+
+    faces: list[Face] = field(default_factory=list)
+    refused: list[Face] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, found: list[dict], limit: int = 0) -> Finding:
+        """Sort a `detected` answer; limit keeps only that many of the largest (0: all)."""
+        finding = cls()
+        for data in found:
+            face = Face.from_json(data)
+            (finding.refused if face.problem else finding.faces).append(face)
+        if limit:
+            del finding.faces[limit:]
+        return finding
+
+    def check(self, picture_name: str) -> None:
+        """Raise FaceError when no face can be moved."""
+        if self.faces:
+            return
+        if not self.refused:
+            raise FaceError(
+                f"No face found in '{picture_name}'.", "Use a front view at least 256 px wide."
+            )
+        problem = self.refused[0].problem
+        message = problem.get("message", "This face cannot be moved.")
+        raise FaceError(f"'{picture_name}': {message}", problem.get("hint", ""))
+
+
+def add_portrait(
+    context: bpy.types.Context, image: bpy.types.Image, faces: list[Face], material_kind: str
+) -> Portrait:
+    """A new plane at the 3D cursor that shows `image`, with a controller for each face.
+
+    material_kind  "EMISSION" or "PRINCIPLED"
+    Raises AddonError; nothing is left behind then.
+    """
+    name = PurePath(image.name).stem or image.name
+    source = images.still_of(image)
+    picture = images.read_picture(source)
+    output = images.new_image(f"{name} Live", picture, source)
+    plane = planes.add_plane(
+        context.collection, name, picture.size, context.scene.cursor.location.copy()
+    )
+    plane.data.materials.append(planes.add_material(name, output, material_kind))
+    _make_portrait(plane, source, output, faces)
+    select_only(context, plane)
+    return portrait(plane)
+
+
+def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Image) -> Portrait:
+    """Turn an object with an image texture into a portrait; its material shows the live image."""
+    node = planes.texture_node(item)
+    material = item.active_material
+    check_editable(material)
+    source = images.still_of(source)
+    picture = images.read_picture(source)
+    # Fails before anything is changed when the mesh cannot carry a picture.
+    for face in faces:
+        controllers.face_spot(item, face, picture.size)
+    name = PurePath(source.name).stem or source.name
+    output = images.new_image(f"{name} Live", picture, source)
+    if material.users > 1:
+        slot = item.material_slots[item.active_material_index]
+        node_name = node.name
+        slot.material = material = material.copy()
+        node = material.node_tree.nodes[node_name]
+    node.image = output
+    node.image_user.use_auto_refresh = False
+    _make_portrait(item, source, output, faces)
+    return portrait(item)
+
+
+def _make_portrait(
+    plane: bpy.types.Object,
+    source: bpy.types.Image,
+    output: bpy.types.Image,
+    faces: list[Face],
+) -> None:
+    plane.keyportrait.kind = "PORTRAIT"
+    settings = plane.keyportrait.portrait
+    settings.uid = new_uid()
+    settings.source = source
+    settings.output = output
+    forget()
+    add_faces(plane, faces)
+
+
+def add_faces(plane: bpy.types.Object, faces: list[Face]) -> int:
+    """Add controllers for faces that have none yet, left to right; how many were added."""
+    known = [controllers.face_of(c) for c in portrait(plane).controllers]
+    fresh = [face for face in faces if not any(is_same_face(face, old) for old in known)]
+    fresh.sort(key=lambda face: face.box[0])
+    many = len(fresh) + len(known) > 1
+    for number, face in enumerate(fresh, len(known) + 1):
+        label = f"{plane.name} Face {number}" if many else f"{plane.name} Face"
+        controllers.add_controller(plane, face, label)
+    return len(fresh)
+
+
+def is_same_face(first: Face, second: Face) -> bool:
+    """Whether two boxes cover the same face."""
+    ax0, ay0, ax1, ay1 = first.box
+    bx0, by0, bx1, by1 = second.box
+    width = min(ax1, bx1) - max(ax0, bx0)
+    height = min(ay1, by1) - max(ay0, by0)
+    if width <= 0 or height <= 0:
+        return False
+    common = width * height
+    union = (ax1 - ax0) * (ay1 - ay0) + (bx1 - bx0) * (by1 - by0) - common
+    return common / union > SAME_FACE_OVERLAP
+
+
+def hand_drawn_face(plane: bpy.types.Object, box: tuple[float, float, float, float]) -> Face:
+    """A face with a box given in picture pixels. Raises PortraitError when it is outside."""
+    width, height = plane.keyportrait.portrait.source.size
+    x0, y0, x1, y1 = box
+    if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
+        raise PortraitError(
+            f"The box {box} is not inside the picture of {width} x {height} px.",
+            "Give left, top, right and bottom in pixels.",
+        )
+    return Face(box=box)
+
+
+def select_only(context: bpy.types.Context, item: bpy.types.Object) -> None:
+    """Select one object and make it active."""
+    for other in context.selected_objects:
+        other.select_set(False)
+    item.select_set(True)
+    context.view_layer.objects.active = item
+
+

@@ -1,0 +1,128 @@
+"""The one engine process of this Blender."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import tomllib
+from pathlib import Path
+from typing import NamedTuple
+
+import bpy
+
+from ..host.client import Engine, Launch, State
+from ..preferences import preferences, user_folder
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_NAME = "engine.log"
+# What the engine imports; found beside Blender's own modules or unpacked from the bundled wheels.
+ENGINE_MODULES = ("numpy", "cv2")
+
+_engine: Engine | None = None
+
+
+def engine() -> Engine:
+    """The engine, which may be stopped; see start()."""
+    global _engine
+    if _engine is None:
+        _engine = Engine(launch())
+    return _engine
+
+
+def launch() -> Launch:
+    """How the engine is started now, from the preferences and what is installed."""
+    own_python = preferences().python_path
+    return Launch(
+        python=bpy.path.abspath(own_python) if own_python else sys.executable,
+        root=ROOT,
+        log_path=user_folder("logs") / LOG_NAME,
+        python_paths=module_folders(),
+        version=version(),
+    )
+
+
+def start() -> Engine:
+    """Start the engine if it is stopped, and return it at once. A failed engine stays failed."""
+    current = engine()
+    if current.state is State.STOPPED:
+        current.launch = launch()
+        current.start()
+    return current
+
+
+def restart() -> Engine:
+    """Kill the engine, if it runs, and start a new one with today's settings."""
+    current = engine()
+    current.launch = launch()
+    current.restart()
+    return current
+
+
+def stop() -> None:
+    """End the engine."""
+    if _engine is not None:
+        _engine.stop()
+
+
+def start_ready(timeout_s: float) -> Engine:
+    """The running engine, waited for; a failed one is started again once. Raises EngineError."""
+    current = start()
+    if current.state is State.FAILED:
+        current = restart()
+    current.wait_ready(timeout_s)
+    return current
+
+
+def module_folders() -> tuple[str, ...]:
+    """Folders where the engine's modules lie, found without importing them."""
+    folders: list[str] = []
+    for name in ENGINE_MODULES:
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin is not None:
+            folder = str(Path(spec.origin).parent.parent)
+            if folder not in folders:
+                folders.append(folder)
+    return tuple(folders)
+
+
+def missing_modules() -> list[str]:
+    """Modules that the engine needs and nobody has installed."""
+    return [name for name in ENGINE_MODULES if importlib.util.find_spec(name) is None]
+
+
+def version() -> str:
+    """The extension's version, from its manifest."""
+    with (ROOT / "blender_manifest.toml").open("rb") as file:
+        return str(tomllib.load(file)["version"])
+
+
+class Status(NamedTuple):
+    """What the Engine panel shows: state, a line for each renderer, (message, hint) or None."""
+
+    name: str
+    details: tuple[str, ...]
+    problem: tuple[str, str] | None
+    log_path: str
+
+
+def status() -> Status:
+    """The state of the engine, read without asking it anything."""
+    current = engine()
+    details = []
+    for name, facts in current.capabilities.get("renderers", {}).items():
+        words = (name, facts.get("model_set"), facts.get("device"), facts.get("precision"))
+        details.append(", ".join(str(word) for word in words if word))
+    problem = None
+    if current.error is not None:
+        problem = (current.error.message, current.error.hint)
+    return Status(current.state.name, tuple(details), problem, str(current.log_path))
+
+
+def register() -> None:
+    """The engine starts when it is first needed."""
+
+
+def unregister() -> None:
+    global _engine
+    stop()
+    _engine = None

@@ -1,0 +1,105 @@
+"""Blender tells us that something changed: properties, frames, files, undo, renders.
+
+Handlers never raise and never report; problems are kept for the panels and the log.
+"""
+
+from __future__ import annotations
+
+import bpy
+from bpy.app.handlers import persistent
+
+from . import live, portraits, render_guard, structure
+
+# Updates of these types may mean that objects came, went or were copied.
+STRUCTURE_TYPES = ("COLLECTION", "SCENE")
+
+_is_rendering = False
+_is_inside = False
+
+
+@persistent
+def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    global _is_inside
+    if _is_rendering or _is_inside:
+        return
+    # Following may tag objects itself, which in the background calls this handler again.
+    _is_inside = True
+    try:
+        if any(depsgraph.id_type_updated(kind) for kind in STRUCTURE_TYPES):
+            structure.repair()
+        if depsgraph.id_type_updated("OBJECT") or depsgraph.id_type_updated("ACTION"):
+            live.follow(scene, depsgraph)
+    finally:
+        _is_inside = False
+
+
+@persistent
+def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    if depsgraph.mode == "RENDER":
+        render_guard.prepare_frame(scene, depsgraph)
+    elif not _is_rendering:
+        live.follow(scene, depsgraph)
+
+
+@persistent
+def _on_load(*_args: object) -> None:
+    portraits.forget()
+    live.forget_all()
+    structure.repair()
+    live.refresh_later()
+
+
+@persistent
+def _on_undo(*_args: object) -> None:
+    portraits.forget()
+    live.push_all()
+    live.refresh_later()
+
+
+@persistent
+def _on_save(*_args: object) -> None:
+    structure.pack_outputs()
+
+
+@persistent
+def _on_render_start(scene: bpy.types.Scene, *_args: object) -> None:
+    global _is_rendering
+    _is_rendering = True
+    portraits.forget()
+    render_guard.begin(scene)
+
+
+@persistent
+def _on_render_end(scene: bpy.types.Scene, *_args: object) -> None:
+    global _is_rendering
+    _is_rendering = False
+    render_guard.end(scene)
+    live.refresh_later()
+
+
+HANDLERS = (
+    (bpy.app.handlers.depsgraph_update_post, _on_depsgraph_update),
+    (bpy.app.handlers.frame_change_post, _on_frame_change),
+    (bpy.app.handlers.load_post, _on_load),
+    (bpy.app.handlers.undo_post, _on_undo),
+    (bpy.app.handlers.redo_post, _on_undo),
+    (bpy.app.handlers.save_pre, _on_save),
+    (bpy.app.handlers.render_init, _on_render_start),
+    (bpy.app.handlers.render_complete, _on_render_end),
+    (bpy.app.handlers.render_cancel, _on_render_end),
+)
+
+
+def register() -> None:
+    for handlers, handler in HANDLERS:
+        handlers.append(handler)
+    # bpy.data is closed while Blender enables extensions at its start; load_post comes then.
+    if hasattr(bpy.data, "objects"):
+        _on_load()
+
+
+def unregister() -> None:
+    for handlers, handler in reversed(HANDLERS):
+        handlers.remove(handler)
+    live.forget_all()
+    portraits.forget()

@@ -1,0 +1,171 @@
+"""Keeps the pictures on the planes in step with the controllers.
+
+In the interface nothing here waits: wishes go to the engine, the pump brings the pictures. While
+rendering and in the background every frame waits for its own picture. `traffic` keeps the render
+thread and the pump apart.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import bpy
+
+from ..host.client import EngineError
+from . import portraits, pump
+from .errors import AddonError
+from .motions import motions_of
+from .portraits import Portrait
+from .session import Problem, Session
+
+log = logging.getLogger(__name__)
+
+traffic = threading.RLock()
+_sessions: dict[str, Session] = {}
+_is_refresh_due = False
+_pauses = 0
+
+
+def session(item: Portrait) -> Session:
+    """The running state of a portrait, made when it has none."""
+    uid = item.settings.uid
+    if uid not in _sessions:
+        _sessions[uid] = Session(uid)
+    return _sessions[uid]
+
+
+def problem_of(plane: bpy.types.Object) -> Problem | None:
+    """What keeps a portrait from moving, None when all is well. For panels."""
+    found = _sessions.get(plane.keyportrait.portrait.uid)
+    return None if found is None else found.problem
+
+
+def progress_of(plane: bpy.types.Object) -> tuple[float, str] | None:
+    """(fraction, text) while a portrait's picture is being opened. For panels."""
+    found = _sessions.get(plane.keyportrait.portrait.uid)
+    return None if found is None else found.progress
+
+
+def is_pending() -> bool:
+    """True while any portrait awaits an answer."""
+    return any(item.is_pending for item in _sessions.values())
+
+
+def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Let every live portrait of a scene follow its controllers, without waiting."""
+    with traffic:
+        for item in portraits.portraits_of(scene):
+            if item.settings.use_live and not item.settings.use_baked:
+                session(item).want(item, motions_of(item, depsgraph))
+    if is_pending():
+        pump.start()
+
+
+def refresh_now(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Bring every portrait of a scene up to date before returning.
+
+    Raises AddonError or EngineError for the first portrait that cannot be.
+    """
+    portraits.forget()
+    with traffic:
+        for item in portraits.portraits_of(scene):
+            if not item.settings.use_baked:
+                show_now(item, depsgraph)
+
+
+def show(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
+    """Let one portrait follow its controllers, without waiting."""
+    with traffic:
+        session(item).want(item, motions_of(item, depsgraph))
+    if is_pending():
+        pump.start()
+
+
+def reload(item: Portrait) -> None:
+    """Read a portrait's picture again at the next wish, and forget what failed."""
+    with traffic:
+        session(item).close()
+        session(item).retry()
+
+
+def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
+    """Bring one portrait up to date before returning. Raises AddonError or EngineError."""
+    with traffic:
+        session(item).show_now(item, motions_of(item, depsgraph))
+
+
+@contextmanager
+def paused() -> Iterator[None]:
+    """Follow nothing meanwhile: a bake walks through frames whose pictures nobody looks at."""
+    global _pauses
+    _pauses += 1
+    try:
+        yield
+    finally:
+        _pauses -= 1
+
+
+def follow(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Refresh as it is right here: waiting in the background, live in the interface."""
+    if _pauses:
+        return
+    if not bpy.app.background:
+        refresh(scene, depsgraph)
+        return
+    try:
+        refresh_now(scene, depsgraph)
+    except (AddonError, EngineError) as error:
+        log.error("%s", error)
+
+
+def refresh_later() -> None:
+    """Refresh the current scene soon, from a timer; in the background, at once."""
+    global _is_refresh_due
+    if bpy.app.background:
+        follow(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
+        return
+    _is_refresh_due = True
+    pump.start()
+
+
+def take_due_refresh() -> bool:
+    """Whether a refresh was asked for since the last call."""
+    global _is_refresh_due
+    was_due, _is_refresh_due = _is_refresh_due, False
+    return was_due
+
+
+def push_all() -> None:
+    """Write all pictures again: undo and redo bring old pixels back."""
+    with traffic:
+        for item in portraits.all_portraits():
+            found = _sessions.get(item.settings.uid)
+            if found is not None:
+                found.push(item)
+
+
+def retry_all() -> None:
+    """Ask the engine again for everything, after it was restarted."""
+    with traffic:
+        for item in _sessions.values():
+            item.retry()
+    refresh_later()
+
+
+def forget_all() -> None:
+    """Drop every session: another file is open, or the extension goes."""
+    with traffic:
+        for item in _sessions.values():
+            item.close()
+        _sessions.clear()
+
+
+def forget_gone() -> None:
+    """Drop the sessions of portraits that no longer exist."""
+    uids = {item.settings.uid for item in portraits.all_portraits()}
+    with traffic:
+        for uid in [uid for uid in _sessions if uid not in uids]:
+            _sessions.pop(uid).close()

@@ -1,0 +1,92 @@
+"""Planes and materials that show a portrait's live image."""
+
+from __future__ import annotations
+
+import bpy
+from mathutils import Matrix, Vector
+
+from .errors import PortraitError
+
+# Length of a new plane's longer side, scene units.
+LONGER_SIDE = 2.0
+# Upright, facing -Y: the front view.
+UPRIGHT = Matrix.Rotation(1.5707963267948966, 4, "X")
+
+
+def add_plane(
+    collection: bpy.types.Collection, name: str, size_px: tuple[int, int], location: Vector
+) -> bpy.types.Object:
+    """A new upright plane with the aspect of a picture, UV-mapped, standing on `location`."""
+    width, height = size_px
+    scale = LONGER_SIDE / max(width, height)
+    x, y = 0.5 * width * scale, 0.5 * height * scale
+    mesh = bpy.data.meshes.new(name)
+    mesh.from_pydata([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)], [], [(0, 1, 2, 3)])
+    layer = mesh.uv_layers.new(name="UVMap")
+    layer.data.foreach_set("uv", [0, 0, 1, 0, 1, 1, 0, 1])
+    plane = bpy.data.objects.new(name, mesh)
+    plane.matrix_world = Matrix.Translation(location + Vector((0, 0, y))) @ UPRIGHT
+    collection.objects.link(plane)
+    return plane
+
+
+def add_material(name: str, image: bpy.types.Image, kind: str) -> bpy.types.Material:
+    """A material that shows an image with its alpha.
+
+    kind  "EMISSION" or "PRINCIPLED"
+    """
+    material = bpy.data.materials.new(name)
+    material.use_nodes = True
+    material.surface_render_method = "BLENDED"
+    tree = material.node_tree
+    tree.nodes.clear()
+    output = tree.nodes.new("ShaderNodeOutputMaterial")
+    texture = tree.nodes.new("ShaderNodeTexImage")
+    texture.image = image
+    texture.extension = "CLIP"
+    texture.location, output.location = (-320, 120), (520, 120)
+    if kind == "PRINCIPLED":
+        shader = tree.nodes.new("ShaderNodeBsdfPrincipled")
+        shader.location = (40, 160)
+        tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
+        tree.links.new(texture.outputs["Alpha"], shader.inputs["Alpha"])
+        tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    else:
+        _add_emission(tree, texture, output)
+    tree.nodes.active = texture
+    return material
+
+
+def _add_emission(
+    tree: bpy.types.NodeTree, texture: bpy.types.Node, output: bpy.types.Node
+) -> None:
+    emission = tree.nodes.new("ShaderNodeEmission")
+    transparent = tree.nodes.new("ShaderNodeBsdfTransparent")
+    mix = tree.nodes.new("ShaderNodeMixShader")
+    emission.location, transparent.location, mix.location = (40, 20), (40, 180), (300, 120)
+    tree.links.new(texture.outputs["Color"], emission.inputs["Color"])
+    tree.links.new(texture.outputs["Alpha"], mix.inputs["Fac"])
+    tree.links.new(transparent.outputs["BSDF"], mix.inputs[1])
+    tree.links.new(emission.outputs["Emission"], mix.inputs[2])
+    tree.links.new(mix.outputs["Shader"], output.inputs["Surface"])
+
+
+def texture_node(item: bpy.types.Object) -> bpy.types.ShaderNodeTexImage:
+    """The image texture that an object shows: the active one, else the first of its material.
+
+    Raises PortraitError, saying what is missing.
+    """
+    material = item.active_material
+    if material is None:
+        raise PortraitError(f"'{item.name}' has no material.", "Give it one with an image texture.")
+    if not material.use_nodes or material.node_tree is None:
+        raise PortraitError(f"'{material.name}' has no nodes.", "Switch Use Nodes on.")
+    nodes = material.node_tree.nodes
+    textures = [n for n in nodes if n.type == "TEX_IMAGE" and n.image is not None]
+    if nodes.active in textures:
+        return nodes.active
+    if not textures:
+        raise PortraitError(
+            f"'{material.name}' has no image texture.", "Add an Image Texture node with a picture."
+        )
+    return textures[0]

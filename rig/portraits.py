@@ -1,0 +1,143 @@
+"""Which objects are portraits and face controllers, and whether they are whole.
+
+Everything is found through pointers, never through names. The list of portraits is remembered,
+because handlers ask for it at every slider move; `forget` makes it be built again.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import NamedTuple
+
+import bpy
+
+from .errors import PortraitError
+
+
+class Portrait(NamedTuple):
+    """A plane that shows a living picture, and its controllers in the order of their faces."""
+
+    plane: bpy.types.Object
+    controllers: tuple[bpy.types.Object, ...]
+
+    @property
+    def settings(self) -> bpy.types.PropertyGroup:
+        """The plane's `keyportrait.portrait`."""
+        return self.plane.keyportrait.portrait
+
+
+_known: list[Portrait] | None = None
+
+
+def forget() -> None:
+    """Build the list of portraits anew at the next question: objects came, went or were undone."""
+    global _known
+    _known = None
+
+
+def all_portraits() -> list[Portrait]:
+    """Every portrait that is in some scene."""
+    global _known
+    if _known is not None:
+        try:
+            for portrait in _known:
+                _ = portrait.plane.name, [c.name for c in portrait.controllers]
+        except ReferenceError:  # removed by a script, which tells no handler
+            _known = None
+    if _known is None:
+        planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
+        _known = [portrait(plane) for plane in planes if plane.users_scene]
+    return _known
+
+
+def portraits_of(scene: bpy.types.Scene) -> list[Portrait]:
+    """The portraits in a scene, linked and instanced collections included."""
+    return [p for p in all_portraits() if p.plane.library or scene in p.plane.users_scene]
+
+
+def portrait(plane: bpy.types.Object) -> Portrait:
+    """The portrait of a plane, with the controllers that are still in a scene."""
+    controllers = []
+    for link in plane.keyportrait.portrait.faces:
+        controller = link.controller
+        if controller is not None and is_controller_of(controller, plane):
+            controllers.append(controller)
+    return Portrait(plane, tuple(controllers))
+
+
+def is_controller_of(controller: bpy.types.Object, plane: bpy.types.Object) -> bool:
+    """Whether an object is a usable face controller of this plane."""
+    settings = controller.keyportrait
+    return (
+        settings.kind == "FACE" and settings.face.portrait == plane and bool(controller.users_scene)
+    )
+
+
+def plane_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
+    """The plane that an object belongs to: itself, or the plane of a face controller."""
+    if item is None:
+        return None
+    if item.keyportrait.kind == "PORTRAIT":
+        return item
+    if item.keyportrait.kind == "FACE":
+        return item.keyportrait.face.portrait
+    return None
+
+
+def active_plane(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The plane of the active object, None when that is not part of a portrait."""
+    return plane_of(context.active_object)
+
+
+def active_controller(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active face controller; with a plane active, its only controller."""
+    item = context.active_object
+    if item is None:
+        return None
+    if item.keyportrait.kind == "FACE":
+        return item
+    if item.keyportrait.kind == "PORTRAIT":
+        links = item.keyportrait.portrait.faces
+        if len(links) == 1:
+            return links[0].controller
+    return None
+
+
+def selected_controllers(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """The selected face controllers, the active one first."""
+    found = [o for o in context.selected_objects if o.keyportrait.kind == "FACE"]
+    active = active_controller(context)
+    if active is not None:
+        found = [active, *(o for o in found if o != active)]
+    return found
+
+
+def new_uid() -> str:
+    """An identity for a portrait."""
+    return uuid.uuid4().hex
+
+
+def find(uid: str) -> Portrait | None:
+    """The portrait with this identity, None when it is gone."""
+    for item in all_portraits():
+        if item.settings.uid == uid:
+            return item
+    return None
+
+
+def check_editable(item: bpy.types.ID) -> None:
+    """Raise PortraitError for an object or material that comes from another file."""
+    if not item.is_editable:
+        raise PortraitError(
+            f"'{item.name}' is linked from another file and cannot be changed.",
+            "Make it local or add a library override.",
+        )
+
+
+def check_whole(item: Portrait) -> None:
+    """Raise PortraitError when the picture of a portrait is gone."""
+    if item.settings.source is None:
+        raise PortraitError(
+            f"'{item.plane.name}' has lost its picture.",
+            "Choose it again in the Portrait panel.",
+        )

@@ -1,0 +1,131 @@
+"""What KeyPortrait stores in a .blend: one property group on every object.
+
+A portrait is a mesh object (the plane) with kind PORTRAIT; it lists its face controllers. A face
+controller is an Empty with kind FACE that points back at its plane. Objects, images and faces are
+found through pointers only, so that renaming is harmless. The animatable face controls are
+ordinary custom properties of the controller, see controllers.py.
+"""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import (
+    BoolProperty,
+    CollectionProperty,
+    EnumProperty,
+    FloatProperty,
+    FloatVectorProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+RENDERER_ITEMS = (
+    ("analytic", "Preview", "Built-in renderer: runs everywhere, at once"),
+    ("liveportrait", "Final", "LivePortrait's networks; needs their set-up"),
+)
+
+
+def _on_setting_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import live
+
+    live.refresh_later()
+
+
+class KEYPORTRAIT_PG_face_link(bpy.types.PropertyGroup):
+    """One entry of a portrait's list of face controllers."""
+
+    controller: PointerProperty(type=bpy.types.Object)
+
+
+class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
+    """What makes a plane a portrait."""
+
+    uid: StringProperty(description="Identity of the portrait, unique in the file")
+    source: PointerProperty(type=bpy.types.Image, name="Picture", description="The still picture")
+    output: PointerProperty(
+        type=bpy.types.Image, name="Live Image", description="The moving picture on the plane"
+    )
+    faces: CollectionProperty(type=KEYPORTRAIT_PG_face_link)
+    renderer: EnumProperty(
+        name="Renderer",
+        items=RENDERER_ITEMS,
+        default="analytic",
+        description="What moves the face",
+        update=_on_setting_changed,
+    )
+    use_live: BoolProperty(
+        name="Live",
+        default=True,
+        description="Follow sliders and playback in the viewport. Renders always follow",
+        update=_on_setting_changed,
+    )
+    use_baked: BoolProperty(
+        name="Baked",
+        description="The plane shows a baked sequence; the live image rests",
+        update=_on_setting_changed,
+    )
+    # Driven by the controllers (see controllers.link_evaluation), read by nobody.
+    dependency: FloatProperty(options={"HIDDEN"})
+
+
+class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):
+    """What makes an Empty a face controller."""
+
+    portrait: PointerProperty(
+        type=bpy.types.Object, name="Portrait", description="The plane that this face is on"
+    )
+    data: StringProperty(description="The face as found in the picture, JSON")
+    gaze_target: PointerProperty(
+        type=bpy.types.Object,
+        name="Look At",
+        description="Object that the eyes follow; the gaze sliders are added",
+        poll=lambda self, target: target != self.id_data,
+        update=lambda self, context: _on_gaze_target_changed(self),
+    )
+    # The neutral matrix in the plane's space, without scale.
+    rest_matrix: FloatVectorProperty(size=(4, 4), subtype="MATRIX")
+    # Plane units for one half crop width, the unit of Motion.translation.
+    half_crop: FloatProperty(default=1.0, min=1e-6)
+
+
+def _on_gaze_target_changed(face: KEYPORTRAIT_PG_face) -> None:
+    from . import controllers, live
+
+    if face.portrait is not None:
+        controllers.link_evaluation(face.portrait)
+    live.refresh_later()
+
+
+class KEYPORTRAIT_PG_object(bpy.types.PropertyGroup):
+    """`Object.keyportrait`."""
+
+    kind: EnumProperty(
+        items=(
+            ("NONE", "None", "Not part of a portrait"),
+            ("PORTRAIT", "Portrait", "A plane that shows a living picture"),
+            ("FACE", "Face", "A face controller"),
+        ),
+        default="NONE",
+    )
+    portrait: PointerProperty(type=KEYPORTRAIT_PG_portrait)
+    face: PointerProperty(type=KEYPORTRAIT_PG_face)
+
+
+CLASSES = (
+    KEYPORTRAIT_PG_face_link,
+    KEYPORTRAIT_PG_portrait,
+    KEYPORTRAIT_PG_face,
+    KEYPORTRAIT_PG_object,
+)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Object.keyportrait = PointerProperty(type=KEYPORTRAIT_PG_object)
+
+
+def unregister() -> None:
+    del bpy.types.Object.keyportrait
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

@@ -1,0 +1,60 @@
+"""A timer that brings the engine's answers to the main thread, running only while some are due."""
+
+from __future__ import annotations
+
+import bpy
+
+from . import engine as engine_process
+
+INTERVAL_S = 0.01
+
+
+def start() -> None:
+    """Look for answers until none is due. Does nothing in the background: no timer ticks there."""
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=0.0)
+
+
+def drain() -> int:
+    """Hand every finished request to its caller; the number of requests. Never blocks."""
+    from . import live
+
+    if not live.traffic.acquire(blocking=False):
+        return 0
+    try:
+        replies = engine_process.engine().drain()
+        for reply in replies:
+            receive = getattr(reply.ticket.tag, "receive", None)
+            if receive is not None:
+                receive(reply)
+    finally:
+        live.traffic.release()
+    return len(replies)
+
+
+def _tick() -> float | None:
+    from . import live
+
+    count = drain()
+    if live.take_due_refresh():
+        live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
+    if count:
+        redraw()
+    return INTERVAL_S if live.is_pending() else None
+
+
+def redraw() -> None:
+    """Redraw what shows portraits or their state."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
+                area.tag_redraw()
+
+
+def register() -> None:
+    """The timer starts when it is first needed."""
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)

@@ -1,0 +1,99 @@
+"""While rendering every frame waits for its own picture; without it the render stops.
+
+A handler cannot stop a render by raising. What works in every Blender from 4.2 to 5.2: pointing
+the output at a place that cannot exist. Blender reads it after the frame is rendered, fails to
+write, ends the animation, and reports the error, so that bpy.ops.render.render raises. A movie
+output is open already, so the format is changed to a still picture as well. Both are put back when
+the render is over. A Blender started with -b would still exit with status 0; there the process
+also gets Blender's own break signal, and ends with status 1.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+from typing import NamedTuple
+
+import bpy
+
+from .. import compat
+from ..host.client import EngineError
+from . import live
+from .errors import AddonError
+
+log = logging.getLogger(__name__)
+
+EXIT_STATUS = 1
+
+
+class _Output(NamedTuple):
+    scene_name: str
+    filepath: str
+    file_format: str
+
+
+_stopped: _Output | None = None
+_is_exit_set = False
+last_error = ""
+
+
+def begin(scene: bpy.types.Scene) -> None:
+    """A render starts."""
+    global last_error
+    last_error = ""
+
+
+def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """Bring every portrait up to date for the frame of a render's depsgraph, or stop the render."""
+    if _stopped is not None:
+        return
+    try:
+        live.refresh_now(scene, depsgraph)
+    except (AddonError, EngineError) as error:
+        _stop(scene, f"Frame {scene.frame_current} was not rendered. {error}")
+
+
+def end(scene: bpy.types.Scene) -> None:
+    """A render is over: put the output settings back."""
+    global _stopped
+    if _stopped is None:
+        return
+    scene = bpy.data.scenes.get(_stopped.scene_name, scene)
+    _set_format(scene, _stopped.file_format)
+    scene.render.filepath = _stopped.filepath
+    _stopped = None
+
+
+def _stop(scene: bpy.types.Scene, message: str) -> None:
+    global _stopped, last_error
+    last_error = message
+    log.error("%s", message)
+    original = bpy.data.scenes[scene.name]
+    render = original.render
+    _stopped = _Output(original.name, render.filepath, render.image_settings.file_format)
+    # A path below a file cannot be made; the text is what Blender prints.
+    render.filepath = os.path.join(sys.executable, "KeyPortrait stopped this render", "frame_")
+    if render.is_movie_format:
+        compat.set_image_output(original)
+    if bpy.app.background and bpy.app.binary_path:
+        _fail_process()
+
+
+def _set_format(scene: bpy.types.Scene, file_format: str) -> None:
+    if scene.render.image_settings.file_format == file_format:
+        return
+    if file_format in {"FFMPEG", "AVI_JPEG", "AVI_RAW"}:
+        compat.set_movie_format(scene, file_format)
+    else:
+        compat.set_image_output(scene, file_format)
+
+
+def _fail_process() -> None:
+    global _is_exit_set
+    if not _is_exit_set:
+        _is_exit_set = True
+        atexit.register(os._exit, EXIT_STATUS)
+    os.kill(os.getpid(), signal.SIGINT)

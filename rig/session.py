@@ -1,0 +1,320 @@
+"""What runs for one portrait and is never saved: its opened picture, what is shown, what is next."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from ..host.client import Engine, EngineError, Policy, Reply, Ticket
+from ..preferences import preferences
+from . import engine as engine_process
+from .controllers import face_of
+from .errors import AddonError
+from .images import Canvas, Picture, read_picture
+from .motions import NEUTRAL
+from .portraits import Portrait, check_whole, find
+
+if TYPE_CHECKING:
+    from ..engine.controls import Motion
+    from ..engine.protocol import Array, Message
+
+log = logging.getLogger(__name__)
+
+# The engine no longer has what we opened; opening again puts it right.
+LOST_CODES = frozenset({"unknown_handle", "engine_died", "engine_silent", "garbled", "not_running"})
+QUIET_CODES = frozenset({"superseded", "cancelled"})
+# Asking again for the same picture and faces would fail again.
+HOPELESS_CODES = frozenset({"no_face", "bad_face", "bad_image", "unknown_renderer", "no_models"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What the panel shows when a portrait cannot move."""
+
+    code: str
+    message: str
+    hint: str
+
+    @classmethod
+    def of(cls, error: AddonError | EngineError) -> Problem:
+        """The problem that an error tells about."""
+        return cls(getattr(error, "code", "addon"), error.message, error.hint)
+
+
+def picture_key(item: Portrait) -> tuple[Any, ...]:
+    """What an opened picture depends on; another key means that it must be opened again."""
+    source = item.settings.source
+    name = "" if source is None else (source.session_uid, tuple(source.size), source.is_float)
+    faces = tuple(controller.keyportrait.face.data for controller in item.controllers)
+    return name, item.settings.renderer, faces
+
+
+def open_fields(item: Portrait) -> dict[str, Any]:
+    """Header fields of the engine's `open` request, without the picture's encoding."""
+    return {
+        "renderer": item.settings.renderer,
+        "faces": [face_of(controller).to_json() for controller in item.controllers],
+        "options": {},
+        "name": item.settings.source.name,
+    }
+
+
+def open_request(item: Portrait) -> tuple[dict[str, Any], dict[str, Array]]:
+    """Fields and arrays of the engine's `open` request for a portrait.
+
+    Raises AddonError when its picture or a face is gone or unreadable.
+    """
+    check_whole(item)
+    picture = read_picture(item.settings.source)
+    return {**open_fields(item), "encoding": picture.encoding}, {"image": picture.to_wire()}
+
+
+class Session:
+    """One portrait's traffic with the engine. Call it with the traffic lock held (see live.py)."""
+
+    def __init__(self, uid: str) -> None:
+        self.uid = uid
+        self.problem: Problem | None = None
+        self.wanted: tuple[Motion, ...] = ()
+        self.shown: tuple[Motion, ...] | None = None
+        self.canvas: Canvas | None = None
+        self._key: tuple[Any, ...] | None = None
+        self._handle: int | None = None
+        self._generation = -1
+        self._opening: Ticket | None = None
+        self._rendering: Ticket | None = None
+
+    @property
+    def is_pending(self) -> bool:
+        """True while an answer of the engine is awaited."""
+        return self._opening is not None or self._rendering is not None
+
+    @property
+    def progress(self) -> tuple[float, str] | None:
+        """(fraction, text) while the picture is being opened."""
+        return None if self._opening is None else tuple(self._opening.progress)
+
+    # --- live: never waits ---------------------------------------------------------------------
+
+    def want(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
+        """Show these motions as soon as the engine can; a newer wish replaces an older one."""
+        self.wanted = motions
+        try:
+            self._check_picture(item)
+        except AddonError as error:
+            self.problem = Problem.of(error)
+            return
+        if motions == self.shown and self._rendering is None:
+            return
+        if is_neutral(motions):
+            self._show_still(item)
+        elif self.problem is None or self.problem.code not in HOPELESS_CODES:
+            self._ask(item)
+
+    def retry(self) -> None:
+        """Forget what failed, so that the next wish asks the engine again."""
+        self.problem = None
+        self.shown = None
+        self._drop_handle()
+
+    def _ask(self, item: Portrait) -> None:
+        client = engine_process.start()
+        if not client.is_running:
+            if client.error is not None:
+                self.problem = Problem.of(client.error)
+            return
+        if self._generation != client.generation:
+            self._drop_handle()
+        if self._handle is not None:
+            self._rendering = self._submit_render(client, self.wanted, Policy.NEWEST, True)
+        elif self._opening is None:
+            self._opening = self._submit_open(client, item, True)
+
+    def _on_opened(self, reply: Reply) -> None:
+        if reply.ticket is not self._opening:
+            return
+        self._opening = None
+        item = find(self.uid)
+        if reply.error is not None:
+            self._fail(reply.error)
+        elif reply.message is not None and item is not None:
+            self._handle = int(reply.message.fields["handle"])
+            self.problem = None
+            self.shown = None
+            self.want(item, self.wanted)
+
+    def _on_frame(self, reply: Reply) -> None:
+        if reply.ticket is self._rendering:
+            self._rendering = None
+        answer: Answer = reply.ticket.tag
+        if answer.handle != self._handle or is_neutral(self.wanted):
+            return
+        item = find(self.uid)
+        if reply.error is not None:
+            self._fail(reply.error)
+        elif reply.message is not None and item is not None:
+            try:
+                self._show(item, reply.message, answer.motions)
+            except AddonError as error:
+                self.problem = Problem.of(error)
+
+    def _fail(self, error: EngineError) -> None:
+        if error.code in QUIET_CODES:
+            return
+        if error.code in LOST_CODES:
+            self._drop_handle()
+        self.shown = None
+        self.problem = Problem.of(error)
+        log.warning("Portrait %s: %s", self.uid, error)
+
+    # --- blocking: while rendering and in the background ----------------------------------------
+
+    def show_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
+        """Show these motions before returning. Raises AddonError or EngineError.
+
+        An engine that has died is started again once.
+        """
+        self.wanted = motions
+        self._check_picture(item)
+        if motions == self.shown:
+            return
+        if is_neutral(motions):
+            self._show_still(item)
+            return
+        try:
+            self._render_now(item, motions)
+        except EngineError as error:
+            if error.code not in LOST_CODES:
+                self.problem = Problem.of(error)
+                raise
+            log.warning("%s The frame is tried again.", error)
+            self._drop_handle()
+            self._render_again(item, motions)
+
+    def _render_again(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
+        try:
+            self._render_now(item, motions)
+        except EngineError as error:
+            self.problem = Problem.of(error)
+            raise
+
+    def _render_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
+        timeouts = preferences()
+        client = engine_process.start_ready(timeouts.open_timeout_s)
+        if self._generation != client.generation:
+            self._drop_handle()
+        if self._handle is None:
+            ticket = self._opening or self._submit_open(client, item, False)
+            self._opening = None
+            message = client.wait(ticket, timeouts.open_timeout_s)
+            self._handle = int(message.fields["handle"])
+        self._rendering = None
+        ticket = self._submit_render(client, motions, Policy.ALL, False)
+        self._show(item, client.wait(ticket, timeouts.frame_timeout_s), motions)
+
+    # --- both ----------------------------------------------------------------------------------
+
+    def push(self, item: Portrait) -> None:
+        """Write what should be visible into the image again, after an undo or a load."""
+        if self.canvas is not None and item.settings.output is not None:
+            self.canvas.push(item.settings.output)
+
+    def close(self) -> None:
+        """Let the engine forget the picture; the session may be used again."""
+        client = engine_process.engine()
+        if self._handle is not None and self._generation == client.generation:
+            client.submit("close", {"handle": self._handle}, use_drain=False)
+        self._drop_handle()
+        self._key = None
+
+    def _check_picture(self, item: Portrait) -> None:
+        """Read the picture when it, the faces or the renderer are new. Raises AddonError."""
+        check_whole(item)
+        key = picture_key(item)
+        if key == self._key and self.canvas is not None:
+            return
+        picture = self._read(item)
+        self.close()
+        self._key = key
+        self.canvas = Canvas(picture)
+        self.shown = None
+        self.problem = None
+
+    def _read(self, item: Portrait) -> Picture:
+        try:
+            return read_picture(item.settings.source)
+        except AddonError as error:
+            self.problem = Problem.of(error)
+            raise
+
+    def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
+        picture = self._picture()
+        self._generation = client.generation
+        return client.submit(
+            "open",
+            {**open_fields(item), "encoding": picture.encoding},
+            {"image": picture.to_wire()},
+            tag=Answer(self._on_opened),
+            use_drain=use_drain,
+        )
+
+    def _submit_render(
+        self, client: Engine, motions: tuple[Motion, ...], policy: Policy, use_drain: bool
+    ) -> Ticket:
+        fields = {
+            "handle": self._handle,
+            "motions": [motion.to_json() for motion in motions],
+            "options": {},
+        }
+        return client.submit(
+            "render",
+            fields,
+            policy=policy,
+            key=("live", self.uid) if policy is Policy.NEWEST else None,
+            tag=Answer(self._on_frame, motions, self._handle),
+            use_drain=use_drain,
+        )
+
+    def _show(self, item: Portrait, message: Message, motions: tuple[Motion, ...]) -> None:
+        pixels = self._picture().from_wire(message.arrays["pixels"])
+        canvas = self.canvas
+        if canvas is None:
+            return
+        canvas.show(tuple(message.fields["rectangle"]), pixels)
+        self.push(item)
+        self.shown = motions
+        self.problem = None
+
+    def _show_still(self, item: Portrait) -> None:
+        if self.canvas is None:
+            return
+        self.canvas.restore()
+        self.push(item)
+        self.shown = self.wanted
+        if self._handle is not None or self._generation < 0:
+            self.problem = None
+
+    def _picture(self) -> Picture:
+        if self.canvas is None:
+            raise AddonError("The portrait's picture is not loaded.")
+        return self.canvas.picture
+
+    def _drop_handle(self) -> None:
+        self._handle = None
+        self._opening = None
+        self._rendering = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Tag of a live request: whom the pump calls with the reply."""
+
+    receive: Any
+    motions: tuple[Motion, ...] = ()
+    handle: int | None = None
+
+
+def is_neutral(motions: tuple[Motion, ...]) -> bool:
+    """True when these motions leave the picture as it is."""
+    return all(motion == NEUTRAL for motion in motions)
