@@ -134,8 +134,13 @@ def _pucker() -> np.ndarray:
     offsets, middle = _zeros(), _middle_of_lips()
     offsets[:, 0] = -0.30 * _X * _around(0.0, _CORNER_Y, 2.1, squeeze=0.6)
     offsets[:, 2] = -0.55 * _around(0.0, _CORNER_Y, 1.7)
-    offsets[_UPPER, 1] -= 0.10 * middle[_UPPER]
-    offsets[_LOWER, 1] += 0.10 * middle[_LOWER]
+    for ring, swell in (
+        (LIP_UPPER_OUTER, -0.12),
+        (LIP_UPPER_MIDDLE, -0.08),
+        (LIP_LOWER_OUTER, 0.12),
+        (LIP_LOWER_MIDDLE, 0.08),
+    ):
+        offsets[list(ring), 1] = swell * middle[list(ring)]
     return offsets
 
 

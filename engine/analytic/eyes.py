@@ -10,6 +10,7 @@ import numpy as np
 from ..faces.canonical import EyeIndices
 from ..faces.crop import Crop
 from .layer import Layer, Mask, Patch
+from .lids import across_lids
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
 from .tone import Tone
 
@@ -21,8 +22,9 @@ _MASK_BLUR = 0.8  # crop pixels
 _COVERAGE_BLUR = 0.6  # crop pixels
 _IRIS_EDGE = 1.13  # radius at which the iris sprite is half transparent, iris radii
 _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
-_GAZE_X, _GAZE_Y = 0.95, 0.80  # iris radii at the end of the sliders
+_GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
 _LID_SHADOW = 0.62  # brightness at the edge of a half-closed eye
+_LASH_STRENGTH = 0.75  # opacity of a shut eye's lashes
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
 
 
@@ -59,7 +61,12 @@ class Eye:
     """One eye of the source, ready to be painted."""
 
     def __init__(
-        self, picture: np.ndarray, crop: Crop, landmarks: np.ndarray, eye: EyeIndices, tone: Tone
+        self,
+        picture: np.ndarray,
+        crop: Crop,
+        landmarks: np.ndarray,
+        eye: EyeIndices,
+        tone: Tone,
     ) -> None:
         """Read the eye out of the picture.
 
@@ -77,14 +84,15 @@ class Eye:
         high = np.maximum(self._upper.max(axis=0), self._lower.max(axis=0))
         margin, below = _MARGIN * self.width, _MARGIN_BELOW * self.width
         scale = float(np.clip(_PIXELS_PER_PICTURE_PIXEL / crop.scale, 1.0, _FINEST))
-        self.patch = Patch.around(low - margin, high + [margin, below], scale)
+        self.patch = Patch.around(low - margin, high + np.array([margin, below]), scale)
         self._source = self.patch.read(picture, crop)
         self._opening = self._coverage(self._upper, self._lower)
         self._iris = self._separate_iris()
+        self._lash_colour = self._read_lashes()
 
     def below(self, state: EyeState) -> Mask:
         """Where the lower lid's skin is."""
-        middle = (curve(state.upper) + curve(state.lower)) / 2
+        middle = _meeting_line(state)
         area = filled(self.patch.place(half_ellipse_below(middle, _BELOW_DEPTH)), self.patch.size)
         return Mask(self.patch, blurred(area, _MASK_BLUR * self.patch.scale))
 
@@ -109,16 +117,48 @@ class Eye:
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
         return Layer.covering(self.patch, colours * shade, coverage)
 
+    def closed_line(self, state: EyeState) -> Layer | None:
+        """The lashes along the line where shut lids meet."""
+        strength = float(smoothstep((state.blink - 0.55) / 0.4)) * _LASH_STRENGTH
+        if strength <= 0.0:
+            return None
+        line = self.patch.place(_meeting_line(state))
+        down = across_lids(line) * np.sqrt(np.sin(np.linspace(0.0, np.pi, len(line))))[:, None]
+        half = _LASH_SHARE * 0.6 * self.width * self.patch.scale
+        coverage = filled(
+            np.concatenate([line - down * half, (line + down * half)[::-1]]), self.patch.size
+        )
+        coverage = blurred(coverage, 0.35 * half + 0.4 * self.patch.scale) * strength
+        colour = np.broadcast_to(self._lash_colour, (*coverage.shape, 3))
+        return Layer.covering(self.patch, colour, coverage)
+
+    def _read_lashes(self) -> np.ndarray:
+        """(3,) colour of the darker pixels along the edge of the upper lid."""
+        scale = self.width * self.patch.scale
+        reach = max(1, int(0.07 * scale))
+        grown = cv2.dilate(self._opening, np.ones((2 * reach + 1, 2 * reach + 1), np.uint8))
+        _, y = self.patch.positions()
+        above = y < self.patch.place((self._upper + self._lower) / 2)[:, 1].mean()
+        edge = self._source[(grown > 0.5) & (self._opening < 0.5) & above]
+        if len(edge) < 8:
+            return self._source.mean(axis=(0, 1))
+        brightness = edge.mean(axis=1)
+        return edge[brightness <= np.percentile(brightness, 30)].mean(axis=0)
+
     def _coverage(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-        outline = np.concatenate([curve(upper), curve(lower)[::-1]])
+        top, bottom = curve(upper), curve(lower)
+        # Lids that have passed each other leave no opening.
+        met = (bottom - top) @ across_lids(upper) < 0.0
+        top[met] = bottom[met] = (0.5 * (top + bottom))[met]
+        outline = np.concatenate([top, bottom[::-1]])
         return filled(self.patch.place(outline), self.patch.size)
 
     def _look(self, gaze_x: float, gaze_y: float, wide: float) -> np.ndarray:
         """(height, width, 3) eyeball with the iris moved."""
         iris, reach = self._iris, self._radius * self.patch.scale
-        shift = np.array(
-            [[1, 0, gaze_x * _GAZE_X * reach], [0, 1, -gaze_y * _GAZE_Y * reach]], np.float64
-        )
+        shift_x = gaze_x * _GAZE_X * reach
+        shift_y = -gaze_y * (_GAZE_UP if gaze_y > 0.0 else _GAZE_DOWN) * reach
+        shift = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
         sprite = np.dstack([iris.sprite * iris.coverage, iris.coverage])
         moved = cv2.warpAffine(sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         white = iris.white + (iris.white_wide - iris.white) * np.float32(wide)
@@ -138,7 +178,7 @@ class Eye:
         deep = blurred(self._opening, 0.10 * width)
         filled_white = (
             filled_white
-            * self._tone.shade(0.70 + 0.30 * np.clip((deep - 0.35) / 0.4, 0.0, 1.0)).astype(
+            * self._tone.shade(0.82 + 0.25 * np.clip((deep - 0.35) / 0.4, 0.0, 1.0)).astype(
                 np.float32
             )[..., None]
         )
@@ -146,7 +186,7 @@ class Eye:
         seen = blurred(((inner > 0.5) & (distance > 1.22 * radius)).astype(np.float32), soft)
         away = blurred((distance > 1.2 * radius).astype(np.float32), 0.06 * width)
         white_wide = source * seen[..., None] + filled_white * (1.0 - seen[..., None])
-        white = source * away[..., None] + filled_white * (1.0 - away[..., None])
+        white = source * away[..., None] + shaded_white * (1.0 - away[..., None])
 
         completed = self._radial_profile(inner, distance, radius)
         visible = blurred(inner, soft)[..., None]
@@ -164,7 +204,7 @@ class Eye:
             white = self._opening > 0.5
         brightness = self._source.mean(axis=2)
         if white.any():
-            white &= brightness >= np.percentile(brightness[white], 35)
+            white &= brightness >= np.percentile(brightness[white], 50)
         else:
             white = np.ones_like(white)
         weight = white.astype(np.float32)
@@ -193,3 +233,8 @@ class Eye:
         return blurred(
             completed.reshape(self._source.shape).astype(np.float32), 0.4 * self.patch.scale
         )
+
+
+def _meeting_line(state: EyeState) -> np.ndarray:
+    """(N, 2) crop pixels between the lids; the closed line once they have met."""
+    return (curve(state.upper) + curve(state.lower)) / 2

@@ -21,10 +21,12 @@ from ..faces.canonical import (
     LOWER_LIP,
     MESH_COUNT,
     UPPER_LIP,
+    EyeIndices,
     Pose,
 )
 from .decoder import Amounts
 from .deformers import deformers
+from .lids import LOWER_OVERLAP, UPPER_OVERLAP, across_lids
 from .rbf import MultiquadricInterpolator
 from .shapes import falloff, smoothstep
 
@@ -36,6 +38,7 @@ _SOFTNESS, _SMOOTHING = 2.0, 1.0
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
 _CLOSED_LINE = 0.10  # where shut lids meet, from the lower lid towards the upper one
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
+_STEEPEST = -0.62  # compression, pixels per pixel, beyond which a field is smoothed
 MOVED = 0.02  # crop pixels: less is not a move
 
 
@@ -102,6 +105,7 @@ class ExpressionField:
         self._index = {name: i for i, name in enumerate(moves)}
         self._moves = np.stack(list(moves.values()))
         self.window = self._place_window()
+        self._guarded = self._place_guard()
         self._upper, self._lower = (
             self._dense(_excluded(EYES, below=True)),
             self._dense(_excluded(EYES, below=False)),
@@ -135,6 +139,7 @@ class ExpressionField:
         moving = np.maximum(*(np.abs(field).max(axis=2) for field in forward)) > MOVED
         if not moving.any():
             return None
+        forward = [without_folds(field, CELL, self._guarded) for field in forward]
         rows, columns = (np.flatnonzero(moving.any(axis=axis)) for axis in (1, 0))
         # Pixels beyond the moving nodes may be their targets.
         reach = 2 + int(max(np.abs(field).max() for field in forward) / CELL)
@@ -147,11 +152,16 @@ class ExpressionField:
         )
         return BackwardField(window, upper, lower)
 
-    def _blink(self, eye) -> np.ndarray:
+    def _blink(self, eye: EyeIndices) -> np.ndarray:
+        """Both lids go to the closed line, and a little past each other."""
         points = self.points
         upper, lower = points[list(eye.upper)], points[list(eye.lower)]
         closed = lower + _CLOSED_LINE * (upper - lower)
-        down, up = (closed - upper)[1:-1], (closed - lower)[1:-1]
+        corner_to_corner = np.linspace(0.0, np.pi, len(upper))
+        width = float(np.hypot(*(upper[-1] - upper[0])))
+        past = np.sin(corner_to_corner)[:, None] * width * across_lids(upper)
+        down = (closed + UPPER_OVERLAP * past - upper)[1:-1]
+        up = (closed - LOWER_OVERLAP * past - lower)[1:-1]
         move = np.zeros((MESH_COUNT, 2))
         move[list(eye.upper[1:-1])] = down
         move[list(eye.upper2[1:-1])] = 0.62 * down
@@ -160,7 +170,7 @@ class ExpressionField:
         move[list(eye.lower2[1:-1])] = 0.45 * up
         return move
 
-    def _lid_offset(self, eye) -> np.ndarray:
+    def _lid_offset(self, eye: EyeIndices) -> np.ndarray:
         """Lowers the line where the lids meet, with the skin around it."""
         opening = (self.points[list(eye.lower)] - self.points[list(eye.upper)])[1:-1]
         move = np.zeros((MESH_COUNT, 2))
@@ -198,6 +208,18 @@ class ExpressionField:
         x1, y1 = np.ceil(high + size * [_MARGIN_SIDES, _MARGIN_BOTTOM])
         columns, rows = int(np.ceil((x1 - x0) / CELL)) + 1, int(np.ceil((y1 - y0) / CELL)) + 1
         return Window(float(x0), float(y0), CELL, rows, columns)
+
+    def _place_guard(self) -> np.ndarray:
+        """(rows, columns) bool: everywhere but at lids and lips, which do cover each other."""
+        window = self.window
+        openings = np.zeros((window.rows, window.columns), np.uint8)
+        for ring in (
+            *((eye.upper2 + eye.lower2[::-1]) for eye in EYES),
+            LIP_UPPER_MIDDLE + LIP_LOWER_MIDDLE[::-1],
+        ):
+            outline = (self.points[list(ring)] - [window.x, window.y]) / window.cell
+            cv2.fillPoly(openings, [np.rint(outline).astype(np.int32)], 1)
+        return cv2.dilate(openings, np.ones((5, 5), np.uint8)) == 0
 
     def _dense(self, excluded: set[int]) -> np.ndarray:
         """(deformers, rows, columns, 2) float32: every move, spread over the window."""
@@ -241,6 +263,31 @@ def _frame(box: tuple[float, float, float, float], margin: float, per_side: int)
     sides = [(x, np.full_like(x, y0)), (x, np.full_like(x, y1))]
     sides += [(np.full_like(y, x0), y), (np.full_like(y, x1), y)]
     return np.concatenate([np.stack(side, axis=1) for side in sides])
+
+
+def without_folds(
+    forward: np.ndarray, cell: float, guarded: np.ndarray | None = None
+) -> np.ndarray:
+    """A field of forward offsets, smoothed where it would fold the picture over itself.
+
+    forward  (rows, columns, 2) float32, in pixels like `cell`
+    guarded  (rows, columns) bool, where folds count; everywhere if None
+    """
+    for attempt in range(5):
+        slope_x = cv2.Sobel(forward[..., 0], cv2.CV_32F, 1, 0, ksize=3) / (8 * cell)
+        slope_y = cv2.Sobel(forward[..., 1], cv2.CV_32F, 0, 1, ksize=3) / (8 * cell)
+        folds = np.minimum(slope_x, slope_y) < _STEEPEST
+        if guarded is not None:
+            folds &= guarded
+        if not folds.any():
+            break
+        around = cv2.dilate(folds.astype(np.float32), np.ones((7, 7), np.uint8))
+        if guarded is not None:
+            around *= guarded
+        mask = cv2.GaussianBlur(around, (0, 0), 2.5)[..., None]
+        smooth = cv2.GaussianBlur(forward, (0, 0), 1.5 + 0.8 * attempt)
+        forward = forward * (1.0 - mask) + smooth * mask
+    return forward
 
 
 def invert_field(forward: np.ndarray, iterations: int = 5) -> np.ndarray:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..faces.canonical import CHIN, MESH_COUNT, Pose, euler_to_matrix
-from .field import MOVED, Window, invert_field
+from .field import MOVED, Window, invert_field, without_folds
 from .rbf import MultiquadricInterpolator
 from .shapes import smoothstep
 
@@ -20,7 +20,6 @@ _DEPTH_BLUR = 0.75  # cm; without it jaw lines get wavy
 _FULL_YAW, _YAW_ROOM = 38.0, 20.0
 # Smoothing flattens the face a little; these make up for it in what the turned face measures.
 _PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
-_STEEPEST = -0.62  # compression, crop pixels per crop pixel, before the field is smoothed
 _BORDER_SHARE = 0.07  # of the crop, over which motion fades out
 
 
@@ -67,7 +66,7 @@ class HeadField:
         if move.is_neutral:
             return None
         offsets = self._forward(move)
-        offsets = _without_folds(offsets)
+        offsets = without_folds(offsets, CELL)
         if np.abs(offsets).max() < MOVED:
             return None
         return invert_field(offsets / CELL, iterations=6) * CELL
@@ -149,18 +148,3 @@ def _limited_yaw(source: float, change: float) -> float:
         return wanted
     beyond = np.tanh((abs(wanted) - limit) / _YAW_ROOM) * _YAW_ROOM
     return float(np.sign(wanted) * (limit + beyond))
-
-
-def _without_folds(offsets: np.ndarray) -> np.ndarray:
-    """The field, smoothed where it would fold the picture over itself."""
-    for attempt in range(5):
-        slope_x = cv2.Sobel(offsets[..., 0], cv2.CV_32F, 1, 0, ksize=3) / (8 * CELL)
-        slope_y = cv2.Sobel(offsets[..., 1], cv2.CV_32F, 0, 1, ksize=3) / (8 * CELL)
-        folds = np.minimum(slope_x, slope_y) < _STEEPEST
-        if not folds.any():
-            break
-        around = cv2.dilate(folds.astype(np.float32), np.ones((7, 7), np.uint8))
-        mask = cv2.GaussianBlur(around, (0, 0), 2.5)[..., None]
-        smooth = cv2.GaussianBlur(offsets, (0, 0), 1.5 + 0.8 * attempt)
-        offsets = offsets * (1.0 - mask) + smooth * mask
-    return offsets

@@ -1,4 +1,4 @@
-"""Small pictures laid over a face: openings, lids, and the masks that part upper from lower skin."""
+"""Small pictures laid over a face, and the masks that part upper from lower skin."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ _BELOW_DEPTH = 0.95  # reach of the lower lip's skin, mouth widths
 _MASK_BLUR, _COVERAGE_BLUR = 0.9, 0.7  # crop pixels
 _OPEN_GAP = 0.38  # cm: the source itself shows the inside of the mouth
 _LEAST_GAP = 0.03  # cm
+_CAVITY, _TEETH = 0.55, 0.80  # brightness relative to what is brightest there, to skin
 _TAPER = 0.10  # share of the mouth's width over which its opening ends
 _TONGUE_DEPTH, _LOWER_DEPTH, _UPPER_DEPTH = 2.0, 1.0, 0.9  # cm behind the lips
 
@@ -61,11 +62,12 @@ class Mouth:
         scale = float(np.clip(_PIXELS_PER_PICTURE_PIXEL / crop.scale, _COARSEST, _FINEST))
         margin = max(_MARGIN * self._width, 1.2 * pose.scale)
         below = max(_MARGIN_BELOW * self._width, 4.5 * pose.scale)
-        self.patch = Patch.around(low - margin, high + [margin, below], scale)
+        self.patch = Patch.around(low - margin, high + np.array([margin, below]), scale)
         self._softness = max(0.7, 0.55 * crop.scale) * scale
         self._middle = (self._upper[5] + self._lower[5]) / 2
         self._is_open = gap > _OPEN_GAP
         self._source = self.patch.read(picture, crop) if self._is_open else None
+        self._is_all_teeth = self._is_open and self._shows_only_teeth()
         self._sprites: Sprites = paint_sprites(colours)
 
     def below(self, state: MouthState) -> Mask:
@@ -86,7 +88,7 @@ class Mouth:
         coverage = filled(outline, self.patch.size)
         inside = self._inside(state, coverage, gap)
         if self._source is not None:
-            inside = self._own_inside(inside, upper, lower, coverage, gap)
+            inside = self._own_inside(inside, upper, lower)
         inside = blurred(inside, self._softness)
         edge = blurred(coverage, _COVERAGE_BLUR * self.patch.scale)
         return Layer.covering(self.patch, inside, edge * min(1.0, gap / 0.1))
@@ -132,14 +134,8 @@ class Mouth:
         inside: np.ndarray,
         upper: np.ndarray,
         lower: np.ndarray,
-        coverage: np.ndarray,
-        gap: float,
     ) -> np.ndarray:
-        """The source's own open mouth over the painted one.
-
-        Its upper part hangs from the skull, its lower part goes with the jaw; what opens between
-        the two, or was never seen, stays painted.
-        """
+        """The source's own open mouth over the painted one, which stays where it never showed."""
         assert self._source is not None
         patch = self.patch
         x, y = patch.positions()
@@ -155,25 +151,39 @@ class Mouth:
         new_bottom = np.interp(columns, new_lower[:, 0], new_lower[:, 1])
         source_x = np.broadcast_to(source_columns.astype(np.float32), x.shape)
 
+        new_top = np.interp(columns, new_upper[:, 0], new_upper[:, 1])
+        height, new_height = np.maximum(bottom - top, 1.0), np.maximum(new_bottom - new_top, 1.0)
+        # A lip that rises bares more teeth than were seen: stretch the seen ones up to it.
+        rise = np.maximum(top - new_top, 0.0)
+        along = (y - new_top) / np.maximum(0.6 * height, 2.0 * rise + 1.0)
+        source_y = y + rise * (1.0 - smoothstep(along))
         soft = 0.10 * self._pose.scale * patch.scale
-        height = np.maximum(bottom - top, 1.0)
-        skull = (y - top) / height
-        jaw_y = (y - new_bottom + bottom).astype(np.float32)
-        jaw = (jaw_y - top) / height
-        from_skull = cv2.remap(self._source, source_x, y, cv2.INTER_LINEAR)
-        from_jaw = cv2.remap(self._source, source_x, jaw_y, cv2.INTER_LINEAR)
-        near_edge = smoothstep((bottom - y) / soft + 0.5) * smoothstep((y - top) / soft + 1.0)
-        skull_share = near_edge * (1.0 - smoothstep((skull - 0.45) / 0.25))
-        near_edge = smoothstep((jaw_y - top) / soft - 0.5) * smoothstep(
-            (bottom - jaw_y) / soft + 1.0
-        )
-        jaw_share = near_edge * smoothstep((jaw - 0.30) / 0.25)
-        both = (skull_share + jaw_share)[..., None]
-        own = (from_skull * skull_share[..., None] + from_jaw * jaw_share[..., None]) / np.maximum(
-            both, 1e-4
-        )
-        share = np.clip(both, 0.0, 1.0).astype(np.float32)
-        return inside * (1.0 - share) + own.astype(np.float32) * share
+        if self._is_all_teeth:
+            share = smoothstep((bottom - source_y) / soft + 0.3)
+        else:
+            # Teeth hang from the skull, the tongue goes with the jaw, what lies between stretches.
+            depth = (y - new_top) / new_height
+            source_y = source_y - (new_bottom - bottom) * smoothstep((depth - 0.25) / 0.65)
+            stretch = (new_height.max() / height.max() - 1.6) / 1.4
+            between = smoothstep((depth - 0.2) / 0.2) * smoothstep((0.98 - depth) / 0.1)
+            share = 1.0 - smoothstep(stretch) * between
+        own = cv2.remap(self._source, source_x, source_y.astype(np.float32), cv2.INTER_LINEAR)
+        share = share[..., None].astype(np.float32)
+        return inside * (1.0 - share) + own * share
+
+    def _shows_only_teeth(self) -> bool:
+        """Whether an open mouth is a closed bite: no cavity or tongue between its lips."""
+        assert self._source is not None
+        upper, lower = (self.patch.place(curve(line)) for line in (self._upper, self._lower))
+        middle = slice(len(upper) // 3, len(upper) - len(upper) // 3)
+        heights = np.linspace(0.1, 0.85, 16)
+        points = upper[middle] + heights[:, None, None] * (lower - upper)[middle]
+        x, y = (np.ascontiguousarray(points[..., i], np.float32) for i in (0, 1))
+        seen = cv2.remap(self._source, x, y, cv2.INTER_LINEAR).mean(axis=1)
+        brightness = seen.mean(axis=1)
+        skin = float(self._tone.from_display(self._colours.skin).mean())
+        has_cavity = brightness.min() < self._tone.shade(_CAVITY) * brightness.max()
+        return bool(not has_cavity and brightness.max() > self._tone.shade(_TEETH) * skin)
 
 
 def _tapered(upper: np.ndarray, lower: np.ndarray, apart: np.ndarray) -> np.ndarray:

@@ -51,9 +51,7 @@ def choose_colours(view: np.ndarray, landmarks: np.ndarray, pose: Pose, gap: flo
     lip_red, lip_yellow = lips[1] - _NEUTRAL, lips[2] - _NEUTRAL
     # Black-and-white and toned pictures have no reds to add.
     chroma = float(np.clip(np.hypot(red, yellow) / 22.0, 0.0, 1.2))
-    teeth = _rgb(
-        min(215, 0.55 * bright + 0.42 * around + 4), 0.15 * red, 0.55 * yellow + 2 * chroma
-    )
+    teeth = _rgb(min(215, 0.55 * bright + 0.42 * around + 4), 0.15 * red, 0.7 * yellow + 2 * chroma)
     if gap > _OPEN_GAP:
         teeth = _own_teeth(view, points, skin[0] / 255.0, teeth)
     return MouthColours(

@@ -26,8 +26,10 @@ from .deformers import MOUTH_DEFORMERS
 from .eyes import Eye, EyeState
 from .field import ExpressionField
 from .head import HeadField, HeadMove
+from .lids import fit_lids
 from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
+from .shapes import smoothstep
 from .tone import Tone, to_unit
 
 _WORST_RESIDUAL = 1.6  # cm, root mean square distance from the canonical face
@@ -50,8 +52,9 @@ class AnalyticPortrait:
         self._pose = fit_pose(self.landmarks)
         _check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
-        self._field = ExpressionField(self.landmarks, self._pose)
         crop_view = self._crop.extract(view)
+        self.landmarks = fit_lids(crop_view, self.landmarks)
+        self._field = ExpressionField(self.landmarks, self._pose)
         self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)
         gap = max(self._measures.lip_gap, 0.0)
         colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
@@ -64,7 +67,7 @@ class AnalyticPortrait:
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
         """Draw the moved face into `canvas` in place; see FacePortrait.render."""
         amounts = decode(motion, self._measures, self.face.eyes_open, self.face.lips_open)
-        amounts = _follow_gaze(amounts)
+        amounts = _spare_far_side(_follow_gaze(amounts), float(self._pose.euler[1]))
         weights = self._field.weights(amounts, motion.lid_offset)
         scene = Scene(
             head=self._head.backward(self._head_move(motion)),
@@ -84,9 +87,9 @@ class AnalyticPortrait:
             state = EyeState(
                 vertices[list(indices.upper)], vertices[list(indices.lower)], blink, amounts.gaze
             )
-            opening = eye.opening(state)
-            if opening is not None:
-                scene.openings.append(opening)
+            for layer in (eye.opening(state), eye.closed_line(state)):
+                if layer is not None:
+                    scene.openings.append(layer)
             if scene.expression is not None:
                 scene.below.append(eye.below(state))
 
@@ -126,11 +129,19 @@ class AnalyticPortrait:
 def _follow_gaze(amounts: Amounts) -> Amounts:
     """The lids follow eyes that look up or down."""
     up = amounts.gaze[1]
-    follow = -0.22 * up if up > 0.0 else -0.42 * up
+    follow = -0.22 * up if up > 0.0 else -0.32 * up
     blink = tuple(
         float(np.clip(b + follow * (1.0 - max(0.0, b)), -0.6, 1.0)) for b in amounts.blink
     )
     return replace(amounts, blink=blink)
+
+
+def _spare_far_side(amounts: Amounts, yaw: float) -> Amounts:
+    """The mouth corner on the far side of a turned face has little cheek to move over."""
+    spared = 1.0 - 0.6 * float(smoothstep((abs(yaw) - 12.0) / 25.0))
+    name = "smile_left" if yaw > 0.0 else "smile_right"
+    deformers = {**amounts.deformers, name: amounts.deformers[name] * spared}
+    return replace(amounts, deformers=deformers)
 
 
 def _check_fit(landmarks: np.ndarray) -> None:

@@ -60,6 +60,6 @@ class Tone:
             return display.astype(np.float32, copy=False)
         return srgb_to_linear(display) * np.float32(self.exposure)
 
-    def shade(self, factor: np.ndarray) -> np.ndarray:
+    def shade(self, factor):
         """A darkening designed for display values, as a factor on source values."""
         return factor**_SHADE_POWER_LINEAR if self.is_linear else factor
