@@ -175,13 +175,8 @@ class Eye:
         distance = np.hypot(x - centre[0], y - centre[1]).astype(np.float32)
 
         filled_white = self._fill_white(inner, distance)
-        deep = blurred(self._opening, 0.10 * width)
-        filled_white = (
-            filled_white
-            * self._tone.shade(0.82 + 0.25 * np.clip((deep - 0.35) / 0.4, 0.0, 1.0)).astype(
-                np.float32
-            )[..., None]
-        )
+        deep = np.clip((blurred(self._opening, 0.10 * width) - 0.35) / 0.4, 0.0, 1.0)
+        shaded_white = filled_white * self._tone.shade(0.75 + 0.25 * deep)[..., None]
         soft = 0.5 * lashes + 0.3 * scale
         seen = blurred(((inner > 0.5) & (distance > 1.22 * radius)).astype(np.float32), soft)
         away = blurred((distance > 1.2 * radius).astype(np.float32), 0.06 * width)
