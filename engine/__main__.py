@@ -25,8 +25,6 @@ def main() -> None:
         level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s"
     )
     limit_threads(arguments.threads or min(4, usable_cores()))
-    # OpenCV reads this once, when it is imported.
-    os.environ["OPENCV_IO_ENABLE_OPENEXR"] = "1"
     if arguments.parent_pid:
         watch_parent(arguments.parent_pid)
     Service(requests, replies).run()

@@ -11,6 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from . import openexr
 from .renderer import EngineError, Rectangle, SourceImage
 
 # format → colour depths as Blender names them, default first.
@@ -19,16 +20,12 @@ HALF_MAX = 65504.0  # largest finite half float
 _STRIP_PIXELS = 1 << 20  # pictures are converted in strips, to bound memory
 
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2)
-_EXR_OPTIONS = {
-    "16": (cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_HALF),
-    "32": (cv2.IMWRITE_EXR_TYPE, cv2.IMWRITE_EXR_TYPE_FLOAT),
-}
 
 
 def read_format(options: dict[str, Any]) -> tuple[str, str]:
     """(format, colour depth) of a save option. Raises EngineError "bad_request"."""
     kind = options.get("format", "PNG")
-    if kind not in FORMATS:
+    if not isinstance(kind, str) or kind not in FORMATS:
         raise EngineError("bad_request", f"Cannot write the format '{kind}'.")
     depth = str(options.get("color_depth", FORMATS[kind][0]))
     if depth not in FORMATS[kind]:
@@ -56,30 +53,31 @@ class PictureFile:
         Raises EngineError "write_failed".
         """
         rows, columns = changed.slices
-        self._picture[rows, columns] = self._convert(canvas[rows, columns])
-        suffix = ".png" if self._kind == "PNG" else ".exr"
-        options = _PNG_OPTIONS if self._kind == "PNG" else _EXR_OPTIONS[self._depth]
-        is_done, data = cv2.imencode(suffix, self._picture, options)
-        self._picture[rows, columns] = self._source[rows, columns]
-        if not is_done:
-            raise EngineError("write_failed", f"OpenCV could not encode '{path}'.")
-        write_whole(Path(path), data.data)
+        try:
+            self._picture[rows, columns] = self._convert(canvas[rows, columns])
+            write_whole(Path(path), self._encode())
+        finally:
+            self._picture[rows, columns] = self._source[rows, columns]
+
+    def _encode(self) -> bytes | memoryview:
+        if self._kind == "OPEN_EXR":
+            return openexr.encode(self._picture)
+        # OpenCV's order is BGRA.
+        bgra = cv2.cvtColor(self._picture, cv2.COLOR_RGBA2BGRA)
+        return cv2.imencode(".png", bgra, _PNG_OPTIONS)[1].data
 
     def _convert(self, pixels: np.ndarray) -> np.ndarray:
         height, width = pixels.shape[:2]
-        if not pixels.size:
-            return np.empty((height, width, 4), self._dtype)
         picture = np.empty((height, width, 4), self._dtype)
-        rows = max(1, _STRIP_PIXELS // width)
+        rows = max(1, _STRIP_PIXELS // max(1, width))
         for top in range(0, height, rows):
-            strip = self._convert_strip(pixels[top : top + rows])
-            picture[top : top + rows] = strip[..., [2, 1, 0, 3]]  # OpenCV's order is BGRA
+            picture[top : top + rows] = self._convert_strip(pixels[top : top + rows])
         return picture
 
     @property
     def _dtype(self) -> type[np.generic]:
         if self._kind == "OPEN_EXR":
-            return np.float32
+            return np.float16 if self._depth == "16" else np.float32
         return np.uint8 if self._depth == "8" else np.uint16
 
     def _convert_strip(self, strip: np.ndarray) -> np.ndarray:
@@ -111,7 +109,7 @@ def linear_from_srgb(values: np.ndarray) -> np.ndarray:
     return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32)
 
 
-def write_whole(path: Path, data: memoryview) -> None:
+def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write a file by a temporary neighbour and a rename, so that no half file is ever seen.
 
     Raises EngineError "write_failed" with the path, the reason and what to do.

@@ -19,9 +19,6 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# As in the engine's process; OpenCV reads it when it is imported.
-os.environ["OPENCV_IO_ENABLE_OPENEXR"] = "1"
-
 if "keyportrait" not in sys.modules:
     package = types.ModuleType("keyportrait", "The extension, without running its __init__.py.")
     package.__path__ = [str(ROOT)]
