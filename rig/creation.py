@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import PurePath
 
@@ -56,16 +58,32 @@ def add_portrait(
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name
-    source = images.still_of(image)
-    picture = images.read_picture(source)
-    output = images.new_image(f"{name} Live", picture, source)
-    plane = planes.add_plane(
-        context.collection, name, picture.size, context.scene.cursor.location.copy()
-    )
-    plane.data.materials.append(planes.add_material(name, output, material_kind))
-    _make_portrait(plane, source, output, faces)
+    with _nothing_left_behind():
+        source = images.still_of(image)
+        picture = images.read_picture(source)
+        output = images.new_image(f"{name} Live", picture, source)
+        plane = planes.add_plane(
+            context.collection, name, picture.size, context.scene.cursor.location.copy()
+        )
+        plane.data.materials.append(planes.add_material(name, output, material_kind))
+        _make_portrait(plane, source, output, faces)
     select_only(context, plane)
     return portrait(plane)
+
+
+@contextmanager
+def _nothing_left_behind() -> Iterator[None]:
+    """On an error, remove the data-blocks that were made inside."""
+    kinds = (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images)
+    before = {item for kind in kinds for item in kind}
+    try:
+        yield
+    except BaseException:
+        for kind in kinds:
+            for item in [item for item in kind if item not in before]:
+                kind.remove(item)
+        forget()
+        raise
 
 
 def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Image) -> Portrait:

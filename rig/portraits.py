@@ -40,8 +40,8 @@ def all_portraits() -> list[Portrait]:
     global _known
     if _known is not None:
         try:
-            for portrait in _known:
-                _ = portrait.plane.name, [c.name for c in portrait.controllers]
+            for item in _known:
+                _ = item.plane.name, [c.name for c in item.controllers]
         except ReferenceError:  # removed by a script, which tells no handler
             _known = None
     if _known is None:

@@ -65,7 +65,7 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
         update=_on_setting_changed,
     )
     # Driven by the controllers (see controllers.link_evaluation), read by nobody.
-    dependency: FloatProperty(options={"HIDDEN"})
+    dependency: FloatProperty(options={"HIDDEN", "ANIMATABLE"})
 
 
 class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):

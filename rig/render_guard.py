@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import bpy
@@ -75,7 +76,9 @@ def _stop(scene: bpy.types.Scene, message: str) -> None:
     render = original.render
     _stopped = _Output(original.name, render.filepath, render.image_settings.file_format)
     # A path below a file cannot be made; the text is what Blender prints.
-    render.filepath = os.path.join(sys.executable, "KeyPortrait stopped this render", "frame_")
+    render.filepath = str(
+        Path(sys.executable, "KeyPortrait stopped this render", "frame_")
+    )
     if render.is_movie_format:
         compat.set_image_output(original)
     if bpy.app.background and bpy.app.binary_path:

@@ -1,4 +1,4 @@
-"""What runs for one portrait and is never saved: its opened picture, what is shown, what is next."""
+"""What runs for one portrait and is never saved: the opened picture, what is shown and wanted."""
 
 from __future__ import annotations
 
