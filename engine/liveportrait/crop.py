@@ -135,6 +135,41 @@ def crop_face(
     return crop_square(image, square, options.size, use_rotation=options.use_rotation)
 
 
+def crop_layers(
+    pixels: np.ndarray, square: FaceSquare, size: int = CROP_SIZE
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cut a square out of an (H, W, 4) picture for our own renderer: crop and crop_to_image.
+
+    Unlike crop_square it does not alias where a large face shrinks, and it continues colour and
+    alpha beyond the picture's border, so that a head at the border does not drag black in.
+    """
+    matrix = square.to_crop_matrix(size).astype(np.float64)
+    inverse = np.linalg.inv(matrix)
+    corners = transform_points(np.array([[0, 0], [size, 0], [size, size], [0, size]]), inverse)
+    shrink = max(int(float(square.edge) / size), 1)
+    height, width = pixels.shape[:2]
+    limits = np.array([width, height])
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int) - 2 * shrink, 0, limits - 1)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int) + 2 * shrink, low + 1, limits)
+    part = pixels[low[1] : high[1], low[0] : high[0]]
+    part_size = np.maximum((high - low) // shrink, 1)
+    step = (high - low) / part_size
+    if shrink > 1:
+        part = cv2.resize(part, tuple(int(n) for n in part_size), interpolation=cv2.INTER_AREA)
+    else:
+        step = np.ones(2)
+    part_to_image = np.diag([step[0], step[1], 1.0])
+    part_to_image[:2, 2] = low + (step - 1) / 2
+    crop = cv2.warpAffine(
+        part,
+        (matrix @ part_to_image)[:2],
+        (size, size),
+        flags=cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_REPLICATE,
+    )
+    return crop, inverse.astype(np.float32)
+
+
 def transform_points(points: np.ndarray, matrix: np.ndarray) -> np.ndarray:
     """Apply a (3, 3) or (2, 3) affine matrix to (N, 2) points; float32."""
     points = np.asarray(points, np.float32)

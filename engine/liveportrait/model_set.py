@@ -43,6 +43,11 @@ class ModelSet(Retargeting, Protocol):
 
     name: str  # "human" or "animal"
 
+    @property
+    def label(self) -> str:
+        """Device and precision for people, for example "CPU, fp32"."""
+        ...
+
     def extract_motion(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """M's raw heads of (N, 256, 256, 3) pictures: pitch, yaw, roll (N, 66), kp, exp (N, 63),
         t (N, 3), scale (N, 1)."""

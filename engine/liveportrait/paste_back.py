@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from ..renderer import NOTHING, Rectangle
-from .crop import CROP_SIZE
+from .crop import CROP_SIZE, SOURCE_CROP
 
 FEATHER_PX = 16
 
@@ -40,6 +41,82 @@ def official_paste_back(
     mask = official_mask(crop_to_image, (height, width))
     warped = cv2.warpAffine(face, crop_to_image[:2], (width, height), flags=cv2.INTER_LINEAR)
     return np.clip(mask * warped + (1 - mask) * image, 0, 255).astype(np.uint8)
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A moved face crop that goes over a picture.
+
+    colour    (S, S, 3) float32 in the picture's encoding, 0..1 where that is display-referred
+    alpha     (S, S) float32, None where the face is opaque
+    strength  0..1, how much of the patch shows
+    crop_to_image  (3, 3)
+    """
+
+    colour: np.ndarray
+    alpha: np.ndarray | None
+    strength: float
+    crop_to_image: np.ndarray
+
+
+def paste(patch: Patch, canvas: np.ndarray, source: np.ndarray, rectangle: Rectangle) -> None:
+    """Blend a patch into a rectangle of the canvas, feathered, in float32.
+
+    canvas, source  (H, W, 4) RGBA uint8 or float32, straight alpha. Where the canvas differs
+                    from the source another face has been drawn: there the patch only shows on
+                    its own face, so that it does not put the neighbour back to rest.
+    """
+    part = canvas[rectangle.slices]
+    ours = warp_to_rectangle(patch.colour, patch.crop_to_image, rectangle)
+    mask = warp_to_rectangle(feather_mask(), patch.crop_to_image, rectangle)
+    mask *= np.float32(patch.strength)
+    is_taken = (part != source[rectangle.slices]).any(axis=-1)
+    if is_taken.any():
+        own = warp_to_rectangle(_face_mask(), patch.crop_to_image, rectangle)
+        taken = _softened(is_taken)
+        mask *= own + (1.0 - own) * (1.0 - taken)
+    unit = np.float32(255.0 if canvas.dtype == np.uint8 else 1.0)
+    theirs = part.astype(np.float32)
+    alpha = (
+        np.full(mask.shape, unit)
+        if patch.alpha is None
+        else unit * warp_to_rectangle(patch.alpha, patch.crop_to_image, rectangle)
+    )
+    blended = _over(ours * unit, alpha, theirs, mask[..., None])
+    if canvas.dtype == np.uint8:
+        blended = np.rint(np.clip(blended, 0, 255))
+    shows = mask > 0
+    part[shows] = blended[shows].astype(canvas.dtype)
+
+
+def _over(
+    colour: np.ndarray, alpha: np.ndarray, canvas: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """Mix colour and alpha into an RGBA canvas by a mask; straight alpha weighs the colours."""
+    ours, theirs = mask * alpha[..., None], (1.0 - mask) * canvas[..., 3:]
+    total = ours + theirs
+    share = np.divide(ours, total, out=mask.copy(), where=total > 0)
+    return np.concatenate([share * colour + (1.0 - share) * canvas[..., :3], total], axis=-1)
+
+
+@lru_cache(maxsize=1)
+def _face_mask(size: int = CROP_SIZE) -> np.ndarray:
+    """(size, size) float32: 1 on the face in an official crop, falling to 0 around it."""
+    half = size / (2 * SOURCE_CROP.scale)
+    y, x = np.mgrid[:size, :size].astype(np.float32)
+    middle = size * (0.5 - SOURCE_CROP.vy_ratio)
+    radius = np.hypot((x - size / 2) / half, (y - middle) / (1.25 * half))
+    fraction = np.clip((1.7 - radius) / 0.6, 0.0, 1.0)
+    mask = (fraction * fraction * (3 - 2 * fraction)).astype(np.float32)
+    mask.setflags(write=False)
+    return mask
+
+
+def _softened(is_taken: np.ndarray) -> np.ndarray:
+    """A yes-no mask with a soft border on its inside, float32."""
+    radius = FEATHER_PX
+    padded = cv2.erode(is_taken.astype(np.uint8), np.ones((radius + 1, radius + 1), np.uint8))
+    return cv2.blur(padded.astype(np.float32), (radius + 1, radius + 1))
 
 
 def covered_rectangle(crop_to_image: np.ndarray, size: int, shape: tuple[int, int]) -> Rectangle:

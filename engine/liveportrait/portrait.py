@@ -1,0 +1,146 @@
+"""One face of a picture, moved by LivePortrait's networks."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..motion import Face, Motion
+from ..renderer import NOTHING, Rectangle, SourceImage
+from .analysis import AnalysedFace
+from .carrying import carried, flow_of
+from .colour import CropLayers, split_layers, to_linear
+from .crop import CROP_SIZE, crop_layers, network_input
+from .geometry import KeypointMotion
+from .model_set import ModelSet
+from .paste_back import Patch, covered_rectangle, paste
+from .sliders import moved_points, retargeted_points
+
+# Keypoint offset, in half crop widths, from which on only the networks' picture is shown. Below
+# it the source fades in, so that an animation does not jump when it leaves the neutral pose.
+FADE_IN_DISTANCE = 0.005
+REMEMBERED_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class PortraitOptions:
+    """use_stitching  keep shoulders and hair joined to the picture (trained on people only)."""
+
+    use_stitching: bool = True
+
+
+@dataclass(frozen=True)
+class MovedCrop:
+    """colour (S, S, 3) and alpha (S, S) or None in the picture's encoding; strength 0..1."""
+
+    colour: np.ndarray
+    alpha: np.ndarray | None
+    strength: float
+
+
+class Portrait:
+    """Implements engine.renderer.FacePortrait; F and M have run once, in `open`."""
+
+    def __init__(
+        self,
+        models: ModelSet,
+        image: SourceImage,
+        face: Face,
+        analysed: AnalysedFace,
+        options: PortraitOptions,
+    ) -> None:
+        self._models = models
+        self._image = image
+        self._options = options
+        self._ratios = analysed.ratios
+        crop, self._crop_to_image = crop_layers(image.pixels, analysed.square)
+        self._layers: CropLayers = split_layers(crop, image.encoding)
+        picture = np.ascontiguousarray(network_input(self._layers.display))[None]
+        self._source = KeypointMotion.from_heads(models.extract_motion(picture))
+        self._features = models.extract_features(picture)
+        self._frames: OrderedDict[Motion, MovedCrop] = OrderedDict()
+        self.face = _with_ratios(face, analysed)
+
+    def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
+        """See FacePortrait.render. Raises EngineError (out_of_memory)."""
+        motion = replace(motion, lid_offset=0.0)
+        if motion == Motion():
+            return NOTHING
+        if motion not in self._frames:
+            self.prepare([motion])
+        moved = self._frames[motion]
+        rectangle = covered_rectangle(self._crop_to_image, CROP_SIZE, canvas.shape[:2])
+        if rectangle == NOTHING or moved.strength <= 0.0:
+            return NOTHING
+        patch = Patch(moved.colour, moved.alpha, moved.strength, self._crop_to_image)
+        paste(patch, canvas, self._image.pixels, rectangle)
+        return rectangle
+
+    def prepare(self, motions: Sequence[Motion]) -> None:
+        """Compute frames in one batch, for `render` calls that follow (bakes).
+
+        Remembers exactly these frames, or a few where fewer are asked for.
+        """
+        neutral = Motion()
+        cleaned = (replace(motion, lid_offset=0.0) for motion in motions)
+        wanted = [m for m in dict.fromkeys(cleaned) if m != neutral]
+        missing = [motion for motion in wanted if motion not in self._frames]
+        if missing:
+            x_source, x_driving = self._source.points, self._driving_points(missing)
+            decoded = self._models.decode(self._features, x_source, x_driving)
+            strengths = self._strengths(missing)
+            for i, motion in enumerate(missing):
+                self._frames[motion] = self._finished(
+                    decoded.images[i], decoded.deformation[i], float(strengths[i])
+                )
+        for motion in wanted:
+            self._frames.move_to_end(motion)
+        while len(self._frames) > max(REMEMBERED_FRAMES, len(wanted)):
+            self._frames.popitem(last=False)
+
+    def _driving_points(self, motions: list[Motion]) -> np.ndarray:
+        return retargeted_points(
+            self._source,
+            self._ratios,
+            motions,
+            self._models,
+            use_stitching=self._options.use_stitching,
+        )
+
+    def _strengths(self, motions: list[Motion]) -> np.ndarray:
+        """(N,) how much of the networks' picture shows: 0 at the neutral pose, then soon 1."""
+        offsets = moved_points(self._source, motions) - self._source.points
+        distance = np.linalg.norm(offsets, axis=2).max(axis=1)
+        for i, motion in enumerate(motions):
+            if self._ratios is None:
+                break
+            own = (float(self._ratios.eyes.mean()), float(self._ratios.lips[0, 0]))
+            for ratio, rest in zip((motion.eyes_open, motion.lips_open), own, strict=True):
+                if ratio is not None:
+                    # A ratio's full range of 0.8 moves lids and lips by a few hundredths.
+                    distance[i] += 0.1 * abs(ratio - rest)
+        fraction = np.clip(distance / FADE_IN_DISTANCE, 0.0, 1.0)
+        return fraction * fraction * (3.0 - 2.0 * fraction)
+
+    def _finished(self, picture: np.ndarray, deformation: np.ndarray, strength: float) -> MovedCrop:
+        """The generator's picture in the source's encoding, with alpha and remainder carried."""
+        colour = to_linear(picture) if self._image.encoding == "linear" else picture
+        alpha = self._layers.alpha
+        if alpha is not None or self._layers.remainder is not None:
+            flow = flow_of(deformation, CROP_SIZE)
+            if alpha is not None:
+                alpha = carried(alpha, flow)
+            if self._layers.remainder is not None:
+                colour = colour + carried(self._layers.remainder, flow)
+        return MovedCrop(colour, alpha, strength)
+
+
+def _with_ratios(face: Face, analysed: AnalysedFace) -> Face:
+    """The face with the opening ratios that the networks will take as its own."""
+    if analysed.ratios is None:
+        return face
+    eyes, lips = float(analysed.ratios.eyes.mean()), float(analysed.ratios.lips[0, 0])
+    return replace(face, eyes_open=eyes, lips_open=lips)

@@ -1,0 +1,43 @@
+"""LivePortrait's networks as a renderer of the engine."""
+
+from __future__ import annotations
+
+from ..faces.find import view_8bit
+from ..motion import Face
+from ..renderer import SourceImage
+from .analysis import BoxAnalysis, FaceAnalysis, MeshAnalysis
+from .model_set import ModelSet
+from .portrait import Portrait, PortraitOptions
+
+ANIMALS = "animal"
+
+
+class LivePortraitRenderer:
+    """Implements engine.renderer.Renderer on one model set.
+
+    analysis  crop and ratios of people; the face mesh unless the user has other models. Animals
+              are always cropped by their box.
+    """
+
+    name = "liveportrait"
+
+    def __init__(
+        self,
+        models: ModelSet,
+        analysis: FaceAnalysis | None = None,
+        options: PortraitOptions | None = None,
+    ) -> None:
+        self.models = models
+        is_animal = models.name == ANIMALS
+        self._analysis = BoxAnalysis() if is_animal else analysis or MeshAnalysis()
+        self._options = options or PortraitOptions(use_stitching=not is_animal)
+
+    @property
+    def description(self) -> dict[str, str]:
+        """What the Engine panel shows: device with precision, and model set."""
+        return {"device": self.models.label, "model_set": self.models.name}
+
+    def open(self, image: SourceImage, face: Face) -> Portrait:
+        """Fit one face: crop, F and M. Raises EngineError (bad_image, bad_face, out_of_memory)."""
+        analysed = self._analysis.analyse(view_8bit(image), face)
+        return Portrait(self.models, image, face, analysed, self._options)
