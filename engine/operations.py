@@ -86,7 +86,8 @@ class Operations:
         handle = next(self._handles)
         self._compositions[handle] = Composition(image, portraits)
         fitted = [portrait.face.to_json() for portrait in portraits]
-        return Message("opened", message.id, {"handle": handle, "faces": fitted})
+        about = getattr(renderer, "description", {})
+        return Message("opened", message.id, {"handle": handle, "faces": fitted, "renderer": about})
 
     def _render(self, message: Message, report: Report) -> Message:
         composition = self._composition(message.fields["handle"])

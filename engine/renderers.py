@@ -21,6 +21,7 @@ class RendererEntry(NamedTuple):
 
     module: str  # relative to this package
     factory: str  # called without arguments
+    probe: str  # called instead to find out cheaply whether it can work; "" makes one
     device: str
     precision: str
     model_set: str
@@ -28,19 +29,33 @@ class RendererEntry(NamedTuple):
 
 RENDERERS: Mapping[str, RendererEntry] = {
     "analytic": RendererEntry(
-        ".analytic.renderer", "AnalyticRenderer", "cpu", "float32", "mediapipe 0.10.21"
+        ".analytic.renderer", "AnalyticRenderer", "", "cpu", "float32", "mediapipe 0.10.21"
+    ),
+    "liveportrait": RendererEntry(
+        ".liveportrait.installed", "people", "probe_people", "auto", "auto", "human"
+    ),
+    "liveportrait_animal": RendererEntry(
+        ".liveportrait.installed", "animals", "probe_animals", "auto", "auto", "animal"
     ),
 }
 
 
 def create(name: str) -> Renderer:
     """A renderer by its name in RENDERERS. Raises EngineError (not_installed, no_models…)."""
+    return _call(RENDERERS[name].module, RENDERERS[name].factory)
+
+
+def probe(name: str) -> None:
+    """Raise what create() would raise, as far as can be told without loading large files."""
     entry = RENDERERS[name]
+    _call(entry.module, entry.probe or entry.factory)
+
+
+def _call(module_name: str, function: str) -> Any:
     try:
-        module = importlib.import_module(entry.module, __package__)
+        return getattr(importlib.import_module(module_name, __package__), function)()
     except ImportError as error:
         raise missing_module(error) from error
-    return getattr(module, entry.factory)()
 
 
 def describe_engine() -> dict[str, Any]:
@@ -61,7 +76,7 @@ def describe_engine() -> dict[str, Any]:
     problems: dict[str, Any] = {}
     for name, entry in RENDERERS.items():
         try:
-            create(name)
+            probe(name)
         except EngineError as error:
             problems[name] = {"code": error.code, "message": error.message, "hint": error.hint}
         else:

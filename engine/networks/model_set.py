@@ -123,6 +123,11 @@ class NetworkSet:
                 use_compiler=use_compiler,
             )
 
+    @property
+    def label(self) -> str:
+        """Device and precision for people."""
+        return self.placement.label
+
     def extract_motion(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """M's raw heads of (N, 256, 256, 3) pictures, as engine.networks.motion.HEADS."""
         with torch.inference_mode(), _memory_errors(self.placement):
