@@ -9,15 +9,22 @@ from contextlib import ExitStack
 MODULES = (
     "preferences",
     "rig.properties",
+    "rig.bake_properties",
+    "rig.preset_library",
     "rig.engine",
     "rig.pump",
     "rig.handlers",
+    "rig.command_line",
     "operators.source",
     "operators.faces",
+    "operators.expression",
     "operators.live",
+    "operators.bake",
     "operators.engine",
     "panels.source",
     "panels.faces",
+    "panels.presets",
+    "panels.bake",
     "panels.engine",
 )
 

@@ -13,17 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.protocol import Array
+from .errors import EngineError
 
 EXTENSIONS: Mapping[str, str] = {"PNG": "png", "OPEN_EXR": "exr"}
 
 
-class BakeError(Exception):
+class BakeError(EngineError):
     """A bake cannot go on; the text is for the user and names the frame."""
 
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(f"{message} {hint}".strip())
-        self.message = message
-        self.hint = hint
+    code = "bake_failed"
 
 
 @dataclass(frozen=True)

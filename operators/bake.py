@@ -1,0 +1,235 @@
+"""Bake portraits to files, go between the live image and the bake, empty the cache."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import EnumProperty
+
+from ..rig import bake, baked, frame_cache, portraits, pump
+from ..rig.bake_settings import absolute_folder, settings_of
+from ._base import ReportsErrors, poll_portrait
+
+TICK_S = 0.02
+BUSY = "A bake is running: wait for it, or press Esc"
+
+
+def chosen_portraits(context: bpy.types.Context, scope: str) -> list[portraits.Portrait]:
+    """The portraits to bake: all of the scene, or those of selected planes and controllers."""
+    items = portraits.portraits_of(context.scene)
+    if scope == "ALL":
+        return items
+    chosen = [*context.selected_objects, context.active_object]
+    planes = [portraits.plane_of(item) for item in chosen if item is not None]
+    return [item for item in items if item.plane in planes]
+
+
+class KEYPORTRAIT_OT_bake(ReportsErrors, bpy.types.Operator):
+    """Render the portraits' frames to files and show those on the planes. Esc stops; \
+baking again goes on where it stopped"""
+
+    bl_idname = "keyportrait.bake"
+    bl_label = "Bake"
+    bl_options = {"UNDO"}
+
+    scope: EnumProperty(
+        name="Bake",
+        items=(
+            ("SCENE", "As Set", "As set in the Bake panel"),
+            ("SELECTED", "Selected", "The portraits of selected planes and face controllers"),
+            ("ALL", "All", "Every portrait in the scene"),
+        ),
+        default="SCENE",
+    )
+
+    _bake: bake.BakeRun | None = None
+    _timer: bpy.types.Timer | None = None
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if bake.active() is not None:
+            cls.poll_message_set(BUSY)
+            return False
+        if not portraits.portraits_of(context.scene):
+            cls.poll_message_set("There is no portrait in this scene: add one with Add Portrait")
+            return False
+        if not chosen_portraits(context, context.scene.keyportrait_bake.scope):
+            cls.poll_message_set("No portrait is selected: select one, or set Bake to All")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return self._guard(self._start_modal, context)
+
+    def _begin(self, context: bpy.types.Context) -> bake.BakeRun:
+        scope = self.scope
+        if scope == "SCENE":
+            scope = context.scene.keyportrait_bake.scope
+        items = chosen_portraits(context, scope)
+        return bake.begin(context.scene, items, settings_of(context.scene))
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        run = self._begin(context)
+        run.run()
+        return self._report(run)
+
+    def _start_modal(self, context: bpy.types.Context) -> set[str]:
+        self._bake = self._begin(context)
+        manager = context.window_manager
+        self._timer = manager.event_timer_add(TICK_S, window=context.window)
+        manager.progress_begin(0, 100)
+        manager.modal_handler_add(self)
+        return {"RUNNING_MODAL"}
+
+    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if event.type == "ESC" and event.value == "PRESS":
+            self.report({"INFO"}, "Bake stopped: finished frames are kept, bake again to go on")
+            return self._end(context, {"CANCELLED"})
+        if event.type != "TIMER":
+            return {"PASS_THROUGH"}
+        answer = self._guard(self._tick, context)
+        return answer if "PASS_THROUGH" in answer else self._end(context, answer)
+
+    def _tick(self, context: bpy.types.Context) -> set[str]:
+        run = self._bake
+        if run is None or bake.active() is not run:
+            return {"CANCELLED"}  # the Stop button, or the extension was disabled
+        run.step()
+        context.window_manager.progress_update(int(100 * run.fraction))
+        context.workspace.status_text_set(f"Baking: {run.text}    Esc: stop")
+        pump.redraw()
+        return self._report(run) if run.is_done else {"PASS_THROUGH"}
+
+    def _report(self, run: bake.BakeRun) -> set[str]:
+        for warning in run.summary.warnings:
+            self.report({"WARNING"}, warning)
+        self.report({"INFO"}, run.summary.text)
+        frame_cache.measure()
+        return {"FINISHED"}
+
+    def _end(self, context: bpy.types.Context, answer: set[str]) -> set[str]:
+        bake.cancel_active()
+        if self._timer is not None:
+            context.window_manager.event_timer_remove(self._timer)
+            self._timer = None
+        context.window_manager.progress_end()
+        context.workspace.status_text_set(None)
+        pump.redraw()
+        return answer
+
+    def cancel(self, context: bpy.types.Context) -> None:
+        """Called by Blender when it ends the operator itself: a file is opened, a window closed."""
+        self._end(context, set())
+
+
+class KEYPORTRAIT_OT_stop_bake(ReportsErrors, bpy.types.Operator):
+    """Stop the running bake; finished frames are kept"""
+
+    bl_idname = "keyportrait.stop_bake"
+    bl_label = "Stop"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if bake.active() is None:
+            cls.poll_message_set("No bake is running")
+            return False
+        return True
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        bake.cancel_active()
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_show_live(ReportsErrors, bpy.types.Operator):
+    """Put the live image back on the plane; the baked files stay"""
+
+    bl_idname = "keyportrait.show_live"
+    bl_label = "Back to Live"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_portrait(cls, context):
+            return False
+        if not portraits.active_plane(context).keyportrait.portrait.use_baked:
+            cls.poll_message_set("The plane shows its live image already")
+            return False
+        return True
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        baked.show_live(portraits.active_plane(context))
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_show_baked(ReportsErrors, bpy.types.Operator):
+    """Put the last bake on the plane again"""
+
+    bl_idname = "keyportrait.show_baked"
+    bl_label = "Show Bake"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_portrait(cls, context):
+            return False
+        plane = portraits.active_plane(context)
+        if plane.keyportrait_baked.image is None:
+            cls.poll_message_set("The portrait has not been baked: press Bake")
+            return False
+        if plane.keyportrait.portrait.use_baked:
+            cls.poll_message_set("The plane shows its bake already")
+            return False
+        return True
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        baked.show_again(portraits.active_plane(context))
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_clear_cache(ReportsErrors, bpy.types.Operator):
+    """Delete all cached frames of all files; baked files stay"""
+
+    bl_idname = "keyportrait.clear_cache"
+    bl_label = "Clear Cache"
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        count, size = frame_cache.clear()
+        self.report({"INFO"}, f"Removed {count} cached frames, {size / 1e6:.0f} MB")
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_open_bake_folder(ReportsErrors, bpy.types.Operator):
+    """Show the folder of baked files in the system's file browser"""
+
+    bl_idname = "keyportrait.open_bake_folder"
+    bl_label = "Open Folder"
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        folder = absolute_folder(context.scene.keyportrait_bake.folder)
+        if not folder.is_dir():
+            self.report({"WARNING"}, f"There is no folder '{folder}' yet: bake first")
+            return {"CANCELLED"}
+        bpy.ops.wm.path_open(filepath=str(folder))
+        return {"FINISHED"}
+
+
+CLASSES = (
+    KEYPORTRAIT_OT_bake,
+    KEYPORTRAIT_OT_stop_bake,
+    KEYPORTRAIT_OT_show_live,
+    KEYPORTRAIT_OT_show_baked,
+    KEYPORTRAIT_OT_clear_cache,
+    KEYPORTRAIT_OT_open_bake_folder,
+)
+_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+
+
+def register() -> None:
+    _register()
+
+
+def unregister() -> None:
+    bake.cancel_active()
+    _unregister()

@@ -1,0 +1,47 @@
+"""Presets panel: expressions at one click, the user's own among them."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..rig import preset_library
+from .source import KeyPortraitPanel, draw_problem
+
+
+class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Presets"
+    bl_idname = "KEYPORTRAIT_PT_presets"
+    bl_order = 3
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        settings = context.window_manager.keyportrait_presets
+        row = layout.row(align=True)
+        row.prop(settings, "factor", slider=True)
+        row.prop(settings, "use_key", text="", icon="KEY_HLT" if settings.use_key else "KEY_DEHLT")
+        presets = preset_library.all_presets()
+        grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
+        for preset in presets:
+            if preset.is_shipped:
+                draw_preset(grid, preset.name, settings)
+        for preset in presets:
+            if not preset.is_shipped:
+                row = layout.row(align=True)
+                draw_preset(row, preset.name, settings)
+                row.operator("keyportrait.delete_preset", text="", icon="X").preset = preset.name
+        row = layout.row(align=True)
+        row.operator("keyportrait.save_preset", icon="ADD")
+        row.operator("keyportrait.reload_presets", text="", icon="FILE_REFRESH")
+        for problem in preset_library.problems():
+            draw_problem(layout, problem, "")
+
+
+def draw_preset(layout: bpy.types.UILayout, name: str, settings: bpy.types.PropertyGroup) -> None:
+    """A button that applies one preset as the panel is set."""
+    button = layout.operator("keyportrait.apply_preset", text=name)
+    button.preset = name
+    button.factor = settings.factor
+    button.use_key = settings.use_key
+
+
+register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_presets,))

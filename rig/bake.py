@@ -1,0 +1,298 @@
+"""Bake portraits: motions of a frame range → files → texture of the plane.
+
+A `BakeRun` works in phases: first it walks the scene through the frame range and notes every
+portrait's motion, then it has the pictures made (host.bake), encodes a movie if that is wanted, and
+puts the result on the plane. Only the first phase needs the scene; afterwards the artist may go on
+working, undo or even delete the portrait. The same run serves the modal operator, which calls
+`step`, and the background, which calls `run`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import bpy
+
+from ..host.bake import SequenceBake
+from ..host.cache import FrameCache
+from ..host.client import Engine, State
+from ..host.sequence import BakeError
+from . import baked, live, movie, portraits
+from . import engine as engine_process
+from .bake_job import BakeJob, job_of
+from .bake_settings import BakeSettings
+from .errors import AddonError
+from .frame_cache import frame_cache
+from .motions import motions_of
+from .portraits import Portrait
+
+# How the time of a bake is divided for the progress bar; measured on a 250 frame bake.
+COLLECT_PART = 0.1
+
+_active: BakeRun | None = None
+
+
+@dataclass
+class Summary:
+    """What a bake did, for the report to the user."""
+
+    names: list[str] = field(default_factory=list)
+    rendered: int = 0
+    cached: int = 0
+    kept: int = 0
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def text(self) -> str:
+        """One line: how many frames of which portraits, and how."""
+        total = self.rendered + self.cached + self.kept
+        names = ", ".join(f"'{name}'" for name in self.names)
+        how = [
+            f"{count} {word}"
+            for count, word in (
+                (self.rendered, "rendered"),
+                (self.cached, "from the cache"),
+                (self.kept, "unchanged"),
+            )
+            if count
+        ]
+        return f"Baked {total} frames of {names}: {', '.join(how) or 'nothing to do'}"
+
+
+class BakeRun:
+    """A bake of some portraits of one scene.
+
+    engine  must be started, and is waited for
+    Raises BakeError for settings, portraits or folders that cannot work.
+    """
+
+    def __init__(
+        self,
+        scene: bpy.types.Scene,
+        items: list[Portrait],
+        settings: BakeSettings,
+        engine: Engine,
+        cache: FrameCache,
+    ) -> None:
+        self.settings = settings
+        self.summary = Summary()
+        self.text = "Starting"
+        self.fraction = 0.0
+        self.files: dict[str, baked.BakedFiles] = {}
+        self._scene_name = scene.name
+        self._engine = engine
+        self._cache = cache
+        self._sequence: SequenceBake | None = None
+        self._encoder: movie.MovieEncoder | None = None
+        if not settings.frames:
+            raise BakeError("There are no frames to bake.", "Check the frame range.")
+        if not items:
+            raise BakeError("There is no portrait to bake.", "Select a portrait.")
+        self._jobs = [job_of(item, settings) for item in items]
+        self._steps = self._work(scene.frame_current, scene.frame_subframe)
+        self.is_done = False
+
+    # --- for the caller -------------------------------------------------------------------------
+
+    def step(self, budget_s: float = 0.03) -> None:
+        """Go on for about this long without waiting. Raises BakeError."""
+        end = time.monotonic() + budget_s
+        while not self.is_done and time.monotonic() < end:
+            if self._next():
+                break
+
+    def run(self, on_progress: Callable[[BakeRun], None] | None = None) -> None:
+        """Bake to the end, blocking. Raises BakeError."""
+        while not self.is_done:
+            if self._next():
+                self._wait(0.2)
+            if on_progress is not None:
+                on_progress(self)
+
+    def cancel(self) -> None:
+        """Stop; finished frames stay on disk and the scene's frame is put back."""
+        self._steps.close()
+        self.is_done = True
+
+    def _next(self) -> bool:
+        """One move; True when there is nothing to do but to wait."""
+        try:
+            return next(self._steps)
+        except StopIteration:
+            self.is_done = True
+            return False
+        except AddonError as error:
+            self.is_done = True
+            raise BakeError(error.message, error.hint) from error
+        except BaseException:
+            self.is_done = True
+            raise
+
+    def _wait(self, timeout_s: float) -> None:
+        if self._sequence is not None:
+            self._sequence.wait(timeout_s)
+        elif self._encoder is not None:
+            self._encoder.wait(timeout_s)
+        else:
+            time.sleep(0.02)
+
+    # --- phases ---------------------------------------------------------------------------------
+
+    def _work(self, frame_current: int, subframe: float) -> Iterator[bool]:
+        """The whole bake; yields whether the caller should wait before the next move."""
+        yield from self._wait_for_engine()
+        with live.paused():
+            try:
+                yield from self._collect()
+            finally:
+                scene = bpy.data.scenes.get(self._scene_name)
+                if scene is not None:
+                    scene.frame_set(frame_current, subframe=subframe)
+        live.refresh_later()
+        for number, job in enumerate(self._jobs):
+            yield from self._bake(job, number)
+            if job.is_movie:
+                yield from self._encode(job)
+            self.files[job.name] = job.files
+            self.summary.names.append(job.name)
+            self._assign(job)
+        self.fraction = 1.0
+
+    def _wait_for_engine(self) -> Iterator[bool]:
+        self.text = "Waiting for the engine"
+        while not self._engine.capabilities:
+            error = self._engine.error
+            if error is not None:
+                raise BakeError(error.message, error.hint)
+            if not self._engine.is_running:
+                self._engine.start()
+            yield True
+
+    def _collect(self) -> Iterator[bool]:
+        """Note the motions of all portraits at every evaluated frame."""
+        frames = self.settings.evaluated_frames
+        for number, frame in enumerate(frames):
+            scene = bpy.data.scenes.get(self._scene_name)
+            if scene is None:
+                raise BakeError(f"The scene '{self._scene_name}' was deleted during the bake.")
+            scene.frame_set(frame)
+            depsgraph = evaluated_depsgraph(scene)
+            for job in self._jobs:
+                item = _find(job)
+                job.motions[frame] = [m.to_json() for m in motions_of(item, depsgraph)]
+            self.text = f"Reading frame {frame}"
+            self.fraction = COLLECT_PART * (number + 1) / len(frames)
+            yield False
+        for job in self._jobs:
+            job.make_tasks(self._engine.capabilities, self._engine.launch.version)
+
+    def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
+        if job.is_movie and job.is_movie_current:
+            self.summary.kept += len(job.tasks)
+            return
+        self._sequence = SequenceBake(
+            self._engine,
+            lambda: job.open_request,
+            job.tasks,
+            job.output,
+            self._cache,
+            use_existing=self.settings.use_existing,
+        )
+        sequence = self._sequence
+        try:
+            while not sequence.is_done:
+                before = sequence.counts.total
+                sequence.step()
+                done = sequence.counts.total
+                self.text = f"'{job.name}': {done} of {sequence.frame_count} frames"
+                whole = (number + sequence.fraction) / len(self._jobs)
+                self.fraction = COLLECT_PART + (1.0 - COLLECT_PART) * whole
+                yield done == before
+        finally:
+            sequence.close()
+            self._sequence = None
+            self.summary.rendered += sequence.counts.rendered
+            self.summary.cached += sequence.counts.cached
+            self.summary.kept += sequence.counts.kept
+            self.summary.warnings += sequence.warnings
+
+    def _encode(self, job: BakeJob) -> Iterator[bool]:
+        if job.is_movie_current:
+            return
+        self.text = f"'{job.name}': encoding the movie"
+        width, height = job.size
+        names = [job.output.path(task.frame).name for task in job.tasks]
+        fps, fps_base = self.settings.fps
+        try:
+            self._encoder = movie.MovieEncoder(
+                movie.MovieJob(
+                    str(job.output.folder), names, str(job.movie_path), width, height, fps, fps_base
+                )
+            )
+            while not self._encoder.is_done:
+                yield True
+            self._encoder.finish()
+        except movie.MovieError as error:
+            raise BakeError(f"{error}.", "The pictures are kept; bake again to go on.") from error
+        finally:
+            if self._encoder is not None:
+                self._encoder.close()
+                self._encoder = None
+        job.note_movie()
+        shutil.rmtree(job.output.folder, ignore_errors=True)
+
+    def _assign(self, job: BakeJob) -> None:
+        if not self.settings.use_assign:
+            return
+        item = portraits.find(job.uid)
+        if item is None:
+            text = f"'{job.name}' was deleted during the bake; its files are in"
+            self.summary.warnings.append(f"{text} '{job.files.path.parent}'")
+            return
+        try:
+            baked.show_baked(item.plane, job.files)
+        except AddonError as error:
+            self.summary.warnings.append(str(error))
+
+
+def begin(scene: bpy.types.Scene, items: list[Portrait], settings: BakeSettings) -> BakeRun:
+    """Start the one bake that may run in this Blender. Raises BakeError."""
+    global _active
+    if active() is not None:
+        raise BakeError("Another bake is running.", "Wait for it or press Esc.")
+    engine = engine_process.start()
+    if engine.state is State.FAILED:
+        engine = engine_process.restart()
+    _active = BakeRun(scene, items, settings, engine, frame_cache())
+    return _active
+
+
+def active() -> BakeRun | None:
+    """The running bake, None when there is none."""
+    return None if _active is None or _active.is_done else _active
+
+
+def cancel_active() -> None:
+    """Stop the running bake, if any."""
+    global _active
+    if _active is not None and not _active.is_done:
+        _active.cancel()
+    _active = None
+
+
+def evaluated_depsgraph(scene: bpy.types.Scene) -> bpy.types.Depsgraph:
+    """The dependency graph that scene.frame_set has just evaluated."""
+    depsgraph = None if bpy.context.scene == scene else scene.view_layers[0].depsgraph
+    return depsgraph or bpy.context.evaluated_depsgraph_get()
+
+
+def _find(job: BakeJob) -> Portrait:
+    item = portraits.find(job.uid)
+    if item is None:
+        raise BakeError(f"'{job.name}' was deleted during the bake.", "Undo, and bake again.")
+    if len(item.controllers) != len(job.faces):
+        raise BakeError(f"The faces of '{job.name}' were changed during the bake.", "Bake again.")
+    return item

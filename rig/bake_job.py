@@ -1,0 +1,161 @@
+"""One portrait in a bake: what is rendered, from which motions, into which files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..host.cache import frame_key
+from ..host.sequence import (
+    BakeError,
+    FrameTask,
+    OpenRequest,
+    SequenceOutput,
+    append_log,
+    read_log,
+)
+from .bake_settings import BakeSettings
+from .baked import BakedFiles
+from .errors import AddonError
+from .portraits import Portrait
+from .session import open_request
+
+MOVIE_FOLDER = ".keyportrait_frames"
+
+
+@dataclass
+class BakeJob:
+    """What a bake needs of a portrait, without pointers into Blender's data: undo breaks those.
+
+    output        the picture sequence; for a movie a hidden folder that goes when it is encoded
+    encoding      of the still picture: "srgb" or "linear"
+    size          (width, height) of the picture, pixels
+    source        hash of the picture
+    motions       evaluated frame → Motion.to_json() of each face
+    tasks         one per frame, once the motions are known
+    """
+
+    uid: str
+    name: str
+    settings: BakeSettings
+    output: SequenceOutput
+    renderer: str
+    open_request: OpenRequest
+    encoding: str
+    size: tuple[int, int]
+    source: str
+    faces: list[Any]
+    motions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    tasks: list[FrameTask] = field(default_factory=list)
+
+    @property
+    def is_movie(self) -> bool:
+        """Whether the pictures become a movie."""
+        return self.settings.format == "MP4"
+
+    def make_tasks(self, capabilities: Mapping[str, Any], version: str) -> None:
+        """Turn motions into tasks. Raises BakeError when the engine lacks the renderer.
+
+        capabilities  of the engine
+        version       of the extension
+        """
+        renderer = self._renderer_identity(capabilities, version)
+        keys: dict[int, str] = {}
+        for frame, motions in self.motions.items():
+            keys[frame] = frame_key(
+                source=self.source,
+                faces=self.faces,
+                motions=motions,
+                renderer=renderer,
+                output=self.output.settings(),
+            )
+        self.tasks.clear()
+        for frame in self.settings.frames:
+            held = self.settings.evaluated_frame(frame)
+            self.tasks.append(FrameTask(frame, keys[held], self.motions[held]))
+
+    def _renderer_identity(self, capabilities: Mapping[str, Any], version: str) -> dict[str, Any]:
+        known: Mapping[str, Any] = capabilities.get("renderers", {})
+        if self.renderer not in known:
+            problem = capabilities.get("problems", {}).get(self.renderer, {})
+            reason = problem.get("message") or f"The renderer '{self.renderer}' is not set up."
+            hint = problem.get("hint") or "Choose another one under Bake With."
+            raise BakeError(f"'{self.name}' cannot be baked: {reason}", hint)
+        # The same pictures come from every device.
+        info = {key: value for key, value in known[self.renderer].items() if key != "device"}
+        return {"name": self.renderer, "version": version, **info}
+
+    @property
+    def files(self) -> BakedFiles:
+        """What the finished bake is."""
+        first = self.settings.frames[0]
+        path = self.movie_path if self.is_movie else self.output.path(first)
+        count = len(self.settings.frames)
+        return BakedFiles(path, self.settings.format, first, count, self.encoding)
+
+    # --- movies ---------------------------------------------------------------------------------
+
+    @property
+    def movie_path(self) -> Path:
+        """The movie that is made in the end."""
+        return self.settings.folder_of(self.name) / f"{self.output.stem}.mp4"
+
+    @property
+    def is_movie_current(self) -> bool:
+        """Whether an earlier bake left the movie of just these pictures."""
+        if not (self.settings.use_existing and self.movie_path.exists()):
+            return False
+        return read_log(self._movie_log).get(self.settings.frames[0]) == self._movie_key
+
+    def note_movie(self) -> None:
+        """Remember what the movie was made from. Raises OSError."""
+        append_log(self._movie_log, self.settings.frames[0], self._movie_key)
+
+    @property
+    def _movie_log(self) -> Path:
+        return self.movie_path.with_suffix(".mp4.jsonl")
+
+    @property
+    def _movie_key(self) -> str:
+        content = "\n".join([*(task.key for task in self.tasks), f"{self.settings.fps!r}"])
+        return hashlib.sha256(content.encode()).hexdigest()
+
+
+def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
+    """The job of baking one portrait. Raises BakeError when it cannot be baked."""
+    name = item.plane.name
+    if not item.controllers:
+        raise BakeError(f"'{name}' has no face controllers.", "Find its faces first.")
+    try:
+        fields, arrays = open_request(item)
+    except AddonError as error:
+        raise BakeError(error.message, error.hint) from error
+    renderer = settings.renderer or item.settings.renderer
+    image = arrays["image"]
+    digest = hashlib.sha256(f"{image.dtype} {image.shape} {fields['encoding']} ".encode())
+    digest.update(image.data)
+    return BakeJob(
+        uid=item.settings.uid,
+        name=name,
+        settings=settings,
+        output=_sequence_output(name, settings),
+        renderer=renderer,
+        open_request=OpenRequest({**fields, "renderer": renderer}, arrays),
+        encoding=fields["encoding"],
+        size=(image.shape[1], image.shape[0]),
+        source=digest.hexdigest(),
+        faces=fields["faces"],
+    )
+
+
+def _sequence_output(name: str, settings: BakeSettings) -> SequenceOutput:
+    folder = settings.folder_of(name)
+    stem = bpy.path.clean_name(name)
+    if settings.format == "MP4":
+        return SequenceOutput(folder / MOVIE_FOLDER, stem, "PNG", "8")
+    return SequenceOutput(folder, stem, settings.format, settings.color_depth)

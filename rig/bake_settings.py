@@ -1,0 +1,108 @@
+"""How a bake is done, as plain values: from the scene's settings or from the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from ..host.sequence import BakeError
+
+
+@dataclass(frozen=True)
+class BakeSettings:
+    """A bake's settings, checked.
+
+    frames       scene frames to make, ascending, without a gap
+    step         every step-th frame from the origin is evaluated and held until the next
+    origin       where the steps begin; the first frame when None. Parts of one range share it
+    format       "PNG", "OPEN_EXR" or "MP4"
+    color_depth  bits per channel as Blender names them; not used for MP4
+    folder       absolute; every portrait gets a folder in it
+    renderer     "" for each portrait's own
+    fps          (fps, fps_base) for movies
+    """
+
+    frames: tuple[int, ...]
+    folder: Path
+    step: int = 1
+    origin: int | None = None
+    format: str = "PNG"
+    color_depth: str = "8"
+    renderer: str = ""
+    fps: tuple[int, float] = (24, 1.0)
+    use_existing: bool = True
+    use_assign: bool = True
+
+    def evaluated_frame(self, frame: int) -> int:
+        """The frame whose motion is shown at `frame`."""
+        origin = self.frames[0] if self.origin is None else self.origin
+        return origin + (frame - origin) // self.step * self.step
+
+    @property
+    def evaluated_frames(self) -> list[int]:
+        """The frames whose motion is needed, ascending."""
+        return sorted({self.evaluated_frame(frame) for frame in self.frames})
+
+    def folder_of(self, name: str) -> Path:
+        """The folder of one portrait."""
+        return self.folder / bpy.path.clean_name(name)
+
+
+def settings_of(scene: bpy.types.Scene) -> BakeSettings:
+    """The settings in the Bake panel. Raises BakeError."""
+    bake = scene.keyportrait_bake
+    depth = bake.exr_depth if bake.format == "OPEN_EXR" else bake.png_depth
+    return BakeSettings(
+        frames=frames_of(scene),
+        folder=absolute_folder(bake.folder),
+        step=bake.frame_step,
+        format=bake.format,
+        color_depth=depth,
+        renderer="" if bake.renderer == "SAME" else bake.renderer,
+        fps=(scene.render.fps, scene.render.fps_base),
+        use_existing=bake.use_existing,
+        use_assign=bake.use_assign,
+    )
+
+
+def frames_of(scene: bpy.types.Scene) -> tuple[int, ...]:
+    """The frames that are set in the Bake panel. Raises BakeError."""
+    bake = scene.keyportrait_bake
+    if bake.use_scene_range:
+        return frame_range(scene.frame_start, scene.frame_end)
+    return frame_range(bake.frame_start, bake.frame_end)
+
+
+def frame_range(start: int, end: int) -> tuple[int, ...]:
+    """All frames from start to end, both included. Raises BakeError."""
+    if end < start:
+        raise BakeError(
+            f"The frame range {start} to {end} is empty.", "Set its end after its start."
+        )
+    if start < 0:
+        raise BakeError(
+            f"Frame {start} cannot be baked: files are numbered from 0.",
+            "Move the animation to positive frames.",
+        )
+    return tuple(range(start, end + 1))
+
+
+def absolute_folder(folder: str) -> Path:
+    """A folder as typed by the user, made absolute. Raises BakeError."""
+    folder = folder.strip()
+    if not folder:
+        raise BakeError("No output folder is set.", "Choose one in the Bake panel.")
+    if folder.startswith("//") and not bpy.data.filepath:
+        raise BakeError(
+            f"The output folder '{folder}' lies beside the .blend file, which is not saved yet.",
+            "Save the file, or choose another folder.",
+        )
+    path = Path(bpy.path.abspath(folder))
+    if not path.is_absolute():
+        raise BakeError(
+            f"The output folder '{folder}' is not absolute.",
+            "Begin it with // to put it beside the .blend file.",
+        )
+    return path

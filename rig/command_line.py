@@ -1,0 +1,286 @@
+"""`blender -b FILE.blend --command keyportrait bake …`: baking without the interface.
+
+Exit status: 0 done, 1 the bake failed, 2 wrong arguments, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import time
+from pathlib import Path
+
+import bpy
+
+from ..host.client import EngineError
+from ..host.sequence import EXTENSIONS, BakeError
+from . import bake, portraits
+from .bake_properties import EXR_DEPTH_ITEMS, FORMAT_ITEMS, PNG_DEPTH_ITEMS
+from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of
+from .errors import AddonError
+from .properties import RENDERER_ITEMS
+
+COMMAND = "keyportrait"
+OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+LINE_INTERVAL_S = 2.0
+EPILOG = """\
+The .blend file comes before the command. What is left out is taken from the file's Bake panel.
+
+  blender -b shot.blend --command keyportrait list
+  blender -b shot.blend --command keyportrait bake --output //baked
+  blender -b shot.blend --command keyportrait bake --portrait Ada --frames 1-120 --format OPEN_EXR
+  blender -b shot.blend --command keyportrait bake --chunk 3/8
+  blender -b shot.blend --command keyportrait bake --save shot_baked.blend
+"""
+
+
+class UsageError(Exception):
+    """The arguments make no sense together, or name something that is not in the file."""
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of everything behind `--command keyportrait`."""
+    parser = argparse.ArgumentParser(
+        prog="blender -b FILE.blend --command keyportrait",
+        description="Bake the living portraits of a .blend file.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_scene(commands.add_parser("list", help="list the portraits of the file"))
+    command = commands.add_parser("bake", help="render portraits to files")
+    _add_scene(command)
+    command.add_argument(
+        "--portrait", nargs="+", metavar="NAME", default=[], help="planes to bake (default: all)"
+    )
+    command.add_argument(
+        "--frames", type=frames_argument, metavar="A-B[xSTEP]", help="such as 1-100, 1-100x2 or 7"
+    )
+    command.add_argument(
+        "--chunk", type=chunk_argument, metavar="I/N", help="only the I-th of N parts of the range"
+    )
+    command.add_argument("--format", choices=[item[0] for item in FORMAT_ITEMS])
+    depths = sorted({item[0] for item in (*PNG_DEPTH_ITEMS, *EXR_DEPTH_ITEMS)}, key=int)
+    command.add_argument("--depth", choices=depths, help="bits per channel")
+    command.add_argument("--output", metavar="DIR", help="folder; // is beside the .blend file")
+    command.add_argument("--renderer", choices=[item[0] for item in RENDERER_ITEMS])
+    command.add_argument(
+        "--again", action="store_true", help="also make frames that are finished already"
+    )
+    command.add_argument(
+        "--save",
+        nargs="?",
+        const="",
+        metavar="FILE",
+        help="show the bake on the planes and save the .blend, as FILE if given",
+    )
+    return parser
+
+
+def _add_scene(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--scene", metavar="NAME", help="(default: the file's active scene)")
+
+
+def frames_argument(text: str) -> tuple[int, int, int]:
+    """(start, end, step) of A, A-B or A-BxSTEP."""
+    match = re.fullmatch(r"(\d+)(?:-(\d+)(?:x(\d+))?)?", text)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"'{text}' is not A, A-B or A-BxSTEP")
+    start = int(match[1])
+    end = int(match[2] or start)
+    step = int(match[3] or 1)
+    if end < start or step < 1:
+        raise argparse.ArgumentTypeError(f"'{text}' is an empty range")
+    return start, end, step
+
+
+def chunk_argument(text: str) -> tuple[int, int]:
+    """(i, n) of I/N, 1 ≤ i ≤ n."""
+    match = re.fullmatch(r"(\d+)/(\d+)", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise argparse.ArgumentTypeError(f"'{text}' is not I/N with I from 1 to N")
+    return int(match[1]), int(match[2])
+
+
+def run(arguments: list[str]) -> int:
+    """Blender calls this with what follows the command's name. Returns the exit status."""
+    try:
+        options = make_parser().parse_args(arguments)
+    except SystemExit as end:  # argparse has said why; Blender itself must end in order
+        return end.code if isinstance(end.code, int) else USAGE
+    try:
+        if options.command == "list":
+            return _list(options)
+        return _bake(options)
+    except UsageError as error:
+        _say_error(str(error))
+        return USAGE
+    except (BakeError, AddonError, EngineError) as error:
+        _say_error(str(error))
+        return FAILED
+    except KeyboardInterrupt:
+        bake.cancel_active()
+        _say_error("Interrupted. Finished frames are kept; bake again to go on.")
+        return INTERRUPTED
+
+
+def _list(options: argparse.Namespace) -> int:
+    scene = _scene(options.scene)
+    items = portraits.portraits_of(scene)
+    for item in items:
+        source = item.settings.source
+        size = f"{source.size[0]} x {source.size[1]} px" if source else "no picture"
+        faces = ", ".join(controller.name for controller in item.controllers) or "no faces"
+        state = "baked" if item.settings.use_baked else "live"
+        _say(f"{item.plane.name}\t{size}\t{item.settings.renderer}\t{state}\t{faces}")
+    if not items:
+        _say_error(f"There is no portrait in the scene '{scene.name}'.")
+    return OK if items else FAILED
+
+
+def _bake(options: argparse.Namespace) -> int:
+    scene = _scene(options.scene)
+    items = _portraits(scene, options.portrait)
+    settings = _settings(scene, options)
+    running = bake.begin(scene, items, settings)
+    running.run(_Progress())
+    for warning in running.summary.warnings:
+        _say_error(f"Warning: {warning}")
+    _say(f"{running.summary.text}.")
+    for files in running.files.values():
+        _say(str(files.path))
+    if options.save is not None:
+        _save(options.save)
+    return OK
+
+
+def _scene(name: str | None) -> bpy.types.Scene:
+    if not bpy.data.filepath and not portraits.all_portraits():
+        raise UsageError(
+            "No .blend file is open. Name it before the command: "
+            "blender -b FILE.blend --command keyportrait …"
+        )
+    if name is None:
+        return bpy.context.scene
+    scene = bpy.data.scenes.get(name)
+    if scene is None:
+        known = ", ".join(f"'{scene.name}'" for scene in bpy.data.scenes)
+        raise UsageError(f"There is no scene '{name}'. There are {known}.")
+    return scene
+
+
+def _portraits(scene: bpy.types.Scene, names: list[str]) -> list[portraits.Portrait]:
+    items = portraits.portraits_of(scene)
+    known = {item.plane.name: item for item in items}
+    missing = [name for name in names if name not in known]
+    if missing:
+        have = ", ".join(f"'{name}'" for name in known) or "none"
+        lacking = ", ".join(f"'{name}'" for name in missing)
+        raise UsageError(f"There is no portrait {lacking} in '{scene.name}'. There are: {have}.")
+    if not items:
+        raise UsageError(f"There is no portrait in the scene '{scene.name}'.")
+    return [known[name] for name in dict.fromkeys(names)] if names else items
+
+
+def _settings(scene: bpy.types.Scene, options: argparse.Namespace) -> BakeSettings:
+    panel = scene.keyportrait_bake
+    kind = options.format or panel.format
+    default_depth = panel.exr_depth if kind == "OPEN_EXR" else panel.png_depth
+    depth = options.depth or default_depth
+    allowed = [i[0] for i in (EXR_DEPTH_ITEMS if kind == "OPEN_EXR" else PNG_DEPTH_ITEMS)]
+    if kind in EXTENSIONS and depth not in allowed:
+        raise UsageError(f"{kind} has no depth of {depth} bits; choose {' or '.join(allowed)}.")
+    if kind == "MP4" and options.depth:
+        raise UsageError("MP4 has no choice of depth.")
+    if options.chunk and (kind == "MP4" or options.save is not None):
+        raise UsageError("A chunk is only part of a bake: it cannot be an MP4 or be saved.")
+    step = panel.frame_step
+    if options.frames:
+        start, end, step = options.frames
+        frames = frame_range(start, end)
+    else:
+        frames = frames_of(scene)
+    folder = _output_folder(options.output) if options.output else absolute_folder(panel.folder)
+    return BakeSettings(
+        frames=chunk_of(frames, *options.chunk) if options.chunk else frames,
+        origin=frames[0],
+        folder=folder,
+        step=step,
+        format=kind,
+        color_depth=depth,
+        renderer=options.renderer or ("" if panel.renderer == "SAME" else panel.renderer),
+        fps=(scene.render.fps, scene.render.fps_base),
+        use_existing=not options.again,
+        use_assign=options.save is not None,
+    )
+
+
+def chunk_of(frames: tuple[int, ...], index: int, count: int) -> tuple[int, ...]:
+    """The index-th (from 1) of `count` consecutive parts, as equal as can be."""
+    begin, end = ((len(frames) * i) // count for i in (index - 1, index))
+    if begin == end:
+        raise UsageError(f"{len(frames)} frames cannot be divided into {count} chunks.")
+    return frames[begin:end]
+
+
+def _output_folder(text: str) -> Path:
+    # On a command line, plain paths are relative to the working directory.
+    return absolute_folder(text) if text.startswith("//") else Path(text).absolute()
+
+
+def _save(name: str) -> None:
+    path = str(Path(name).absolute()) if name else bpy.data.filepath
+    if not path:
+        raise UsageError("The file has no name yet: give one with --save FILE.")
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=path, copy=False)
+    except RuntimeError as error:
+        raise BakeError(f"'{path}' could not be saved: {error}.") from error
+    _say(f"Saved '{path}'.")
+
+
+class _Progress:
+    """Says how far a bake is: one line that is written over, or seldom a new one in a log."""
+
+    def __init__(self) -> None:
+        self._is_terminal = sys.stdout.isatty()
+        self._interval_s = 0.1 if self._is_terminal else LINE_INTERVAL_S
+        self._last = 0.0
+
+    def __call__(self, running: bake.BakeRun) -> None:
+        now = time.monotonic()
+        if not running.is_done and now - self._last < self._interval_s:
+            return
+        self._last = now
+        line = f"{running.fraction:6.1%}  {running.text}"
+        if self._is_terminal:
+            end = "\n" if running.is_done else ""
+            sys.stdout.write(f"\r\x1b[K{line}{end}")
+            sys.stdout.flush()
+        else:
+            _say(line)
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _say_error(text: str) -> None:
+    sys.stderr.write(f"keyportrait: {text}\n")
+    sys.stderr.flush()
+
+
+_handle: object = None
+
+
+def register() -> None:
+    global _handle
+    _handle = bpy.utils.register_cli_command(COMMAND, run)
+
+
+def unregister() -> None:
+    global _handle
+    bpy.utils.unregister_cli_command(_handle)
+    _handle = None

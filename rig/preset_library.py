@@ -1,0 +1,93 @@
+"""The presets that the panel offers, read once, and how they are applied."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, FloatProperty, PointerProperty
+
+from ..preferences import user_folder
+from . import presets
+from .presets import Preset
+
+FOLDER = "presets"
+
+log = logging.getLogger(__name__)
+
+_users: list[Preset] | None = None
+_problems: list[str] = []
+
+
+class KEYPORTRAIT_PG_presets(bpy.types.PropertyGroup):
+    """`WindowManager.keyportrait_presets`: how the next click applies a preset."""
+
+    factor: FloatProperty(
+        name="Strength",
+        default=1.0,
+        min=0.0,
+        soft_max=1.0,
+        max=2.0,
+        subtype="FACTOR",
+        description="0 is the picture's rest, 1 the preset, more is exaggerated",
+    )
+    use_key: BoolProperty(
+        name="Key",
+        description="Also set keyframes on the current frame. "
+        "Always done while Blender's auto keying is on",
+    )
+
+
+def folder() -> Path:
+    """Where the user's presets lie."""
+    return user_folder(FOLDER)
+
+
+def all_presets() -> list[Preset]:
+    """Shipped presets, then the user's; read from disk at the first use."""
+    if _users is None:
+        reload()
+    return [*presets.shipped(), *(_users or [])]
+
+
+def problems() -> list[str]:
+    """One line for each preset file that was skipped."""
+    return _problems
+
+
+def reload() -> None:
+    """Read the user's presets again."""
+    global _users
+    _users, _problems[:] = presets.users(folder())
+    for problem in _problems:
+        log.warning("%s", problem)
+
+
+def find(name: str) -> Preset | None:
+    """The preset of a name, None if there is none."""
+    return presets.find(name, all_presets())
+
+
+def save(preset: Preset) -> None:
+    """Save one of the user's presets. Raises PresetError."""
+    presets.save(preset, folder())
+    reload()
+
+
+def delete(preset: Preset) -> None:
+    """Delete one of the user's presets. Raises PresetError."""
+    presets.delete(preset)
+    reload()
+
+
+def register() -> None:
+    bpy.utils.register_class(KEYPORTRAIT_PG_presets)
+    bpy.types.WindowManager.keyportrait_presets = PointerProperty(type=KEYPORTRAIT_PG_presets)
+
+
+def unregister() -> None:
+    global _users
+    del bpy.types.WindowManager.keyportrait_presets
+    bpy.utils.unregister_class(KEYPORTRAIT_PG_presets)
+    _users = None
