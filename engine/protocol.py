@@ -25,7 +25,7 @@ PROTOCOL_VERSION = 1
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
-_FIRST_BYTES = 64 * 1024**2
+_PIECE_BYTES = 256 * 1024**2
 
 # Items of one array element on the wire, bytes.
 DTYPES = {"uint8": 1, "uint16": 2, "int32": 4, "float16": 2, "float32": 4, "float64": 8}
@@ -274,19 +274,17 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
     return DTYPES[entry["dtype"]] * math.prod(shape)
 
 
-def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytearray:
+def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytes:
     # Memory follows the bytes that arrive, so that a lying header cannot claim gigabytes.
-    data = bytearray(min(count, _FIRST_BYTES))
+    pieces: list[bytes] = []
     done = 0
     while done < count:
-        if done == len(data):
-            data.extend(bytes(min(count - done, done)))
-        with memoryview(data) as view:
-            part = stream.readinto(view[done:])
-        if not part:
+        piece = stream.read(min(count - done, _PIECE_BYTES))
+        if not piece:
             raise TruncatedError(f"stream ended after {done} of {count} payload bytes")
-        done += part
-    return data
+        pieces.append(piece)
+        done += len(piece)
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def _write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
