@@ -73,7 +73,8 @@ def paste(patch: Patch, canvas: np.ndarray, source: np.ndarray, rectangle: Recta
     is_taken = (part != source[rectangle.slices]).any(axis=-1)
     if is_taken.any():
         own = warp_to_rectangle(_face_mask(), patch.crop_to_image, rectangle)
-        taken = _softened(is_taken)
+        scale = float(np.sqrt(abs(np.linalg.det(patch.crop_to_image[:2, :2]))))
+        taken = _softened(is_taken, max(round(FEATHER_PX * scale), 1))
         mask *= own + (1.0 - own) * (1.0 - taken)
     unit = np.float32(255.0 if canvas.dtype == np.uint8 else 1.0)
     theirs = part.astype(np.float32)
@@ -112,11 +113,11 @@ def _face_mask(size: int = CROP_SIZE) -> np.ndarray:
     return mask
 
 
-def _softened(is_taken: np.ndarray) -> np.ndarray:
-    """A yes-no mask with a soft border on its inside, float32."""
-    radius = FEATHER_PX
-    padded = cv2.erode(is_taken.astype(np.uint8), np.ones((radius + 1, radius + 1), np.uint8))
-    return cv2.blur(padded.astype(np.float32), (radius + 1, radius + 1))
+def _softened(is_taken: np.ndarray, radius: int) -> np.ndarray:
+    """A yes-no mask without small holes and with a soft border, float32."""
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    closed = cv2.morphologyEx(is_taken.astype(np.uint8), cv2.MORPH_CLOSE, kernel)
+    return cv2.blur(closed.astype(np.float32), kernel.shape)
 
 
 def covered_rectangle(crop_to_image: np.ndarray, size: int, shape: tuple[int, int]) -> Rectangle:

@@ -1,0 +1,86 @@
+"""Try the LivePortrait renderer once: `python -m engine.liveportrait.check`.
+
+Loads the people's model set as installed.py finds it, opens a synthetic face crop and renders
+frames. Prints one JSON line: {"result": {device, model_set, load_s, ms_per_frame, notices}} or
+{"error": {code, message, hint}}.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from ..renderer import EngineError
+from . import installed
+
+CROP_EDGE = 256
+FRAMES = 3
+DRIVER_WORDS = ("driver version is insufficient", "driver on your system is too old")
+
+
+def check() -> dict[str, Any]:
+    """Load, run, measure. Raises EngineError."""
+    start = time.perf_counter()
+    models = installed.people().models
+    load_s = time.perf_counter() - start
+    picture = np.random.default_rng(0).random((1, CROP_EDGE, CROP_EDGE, 3), np.float32)
+    features = models.extract_features(picture)
+    keypoints = models.extract_motion(picture)["kp"].reshape(1, 21, 3)
+    models.decode(features, keypoints, keypoints)
+    start = time.perf_counter()
+    for _ in range(FRAMES):
+        decoded = models.decode(features, keypoints, keypoints)
+    milliseconds = (time.perf_counter() - start) / FRAMES * 1000.0
+    if not np.isfinite(decoded.images).all():
+        text = "The networks gave no valid picture: the weights or the device are faulty."
+        raise EngineError("no_models", text, "Download the weights again, or choose CPU.")
+    return {
+        "device": models.label,
+        "model_set": models.name,
+        "load_s": round(load_s, 2),
+        "ms_per_frame": round(milliseconds, 1),
+        "notices": list(getattr(models, "notices", [])),
+    }
+
+
+def driver_problem() -> str:
+    """What torch says of a graphics driver that is too old, "" when all is well."""
+    import warnings
+
+    import torch
+
+    if torch.version.cuda is None:
+        return ""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.is_available()
+    texts = [str(warning.message) for warning in caught]
+    return next((t for t in texts if any(word in t.lower() for word in DRIVER_WORDS)), "")
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    try:
+        result = check()
+        if driver_problem():
+            result["notices"].append("The NVIDIA driver is too old for CUDA: update it.")
+        print_event(result=result)
+    except EngineError as error:
+        fields = {"code": error.code, "message": error.message, "hint": error.hint}
+        print_event(error=fields)
+        return 1
+    return 0
+
+
+def print_event(**event: Any) -> None:
+    """One JSON line for the host."""
+    sys.stdout.write(json.dumps(event) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
