@@ -1,6 +1,6 @@
 """Read plain data and number arrays out of a pickle without running anything that is in it.
 
-A pickle names the functions that rebuild its objects. The six names that numpy arrays need are
+A pickle names the functions that rebuild its objects. The few names that numpy arrays need are
 answered with inert records, every other name is refused; the records become arrays afterwards.
 """
 
@@ -73,6 +73,14 @@ def _scalar(dtype: Any, content: Any = b"") -> _ArrayRecord:
     return record
 
 
+def _frombuffer(content: Any, dtype: Any, shape: Any, order: Any = "C") -> _ArrayRecord:
+    """What numpy writes instead of _reconstruct in pickles of protocol 5."""
+    record = _ArrayRecord()
+    data = bytes(content) if isinstance(content, (bytes, bytearray)) else None
+    record.state = (1, shape, dtype, order == "F", data)
+    return record
+
+
 def _latin1_bytes(text: Any, encoding: Any = "latin1") -> bytes:
     if not isinstance(text, str) or encoding != "latin1":
         raise TemplateError("bytes in an unknown encoding")
@@ -87,6 +95,7 @@ _ALLOWED: dict[tuple[str, str], Any] = {
 for _module in ("numpy.core.multiarray", "numpy._core.multiarray"):
     _ALLOWED[_module, "_reconstruct"] = _array
     _ALLOWED[_module, "scalar"] = _scalar
+    _ALLOWED[_module.replace("multiarray", "numeric"), "_frombuffer"] = _frombuffer
 
 
 class _RestrictedReader(pickle.Unpickler):
