@@ -2,14 +2,35 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import bpy
-from bpy.props import EnumProperty, FloatProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
 MATERIAL_ITEMS = (
     ("EMISSION", "Emission", "Shows the picture's colours whatever the light is"),
     ("PRINCIPLED", "Principled", "Is lit by the scene"),
+)
+
+DEVICE_ITEMS = (
+    ("auto", "Automatic", "The best device there is: CUDA, Apple GPU, CPU"),
+    ("cuda", "CUDA", "NVIDIA GPU"),
+    ("mps", "Apple GPU", "Metal"),
+    ("cpu", "CPU", "Works everywhere, slowly"),
+)
+PRECISION_ITEMS = (
+    ("auto", "Automatic", "Half precision where the device is good at it"),
+    ("fp32", "float32", "Exact"),
+    ("fp16", "float16", "Fast on GPUs"),
+    ("bf16", "bfloat16", "Fast on new CPUs and GPUs"),
+)
+TORCH_ITEMS = (
+    ("auto", "PyTorch for This Machine", "Looks at the graphics driver"),
+    ("cpu", "PyTorch for CPU", "Smallest download"),
+    ("cu126", "PyTorch for CUDA 12.6", "Older NVIDIA drivers"),
+    ("cu128", "PyTorch for CUDA 12.8", "NVIDIA"),
+    ("cu130", "PyTorch for CUDA 13.0", "New NVIDIA drivers"),
 )
 
 
@@ -46,6 +67,46 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         subtype="FILE_PATH",
     )
 
+    device: EnumProperty(
+        name="Device", items=DEVICE_ITEMS, description="Where LivePortrait's networks run"
+    )
+    precision: EnumProperty(
+        name="Precision", items=PRECISION_ITEMS, description="Number format of the networks"
+    )
+    use_compiler: BoolProperty(
+        name="Compile",
+        description="Compile the networks on CUDA: faster frames, a slow first one",
+    )
+    torch_backend: EnumProperty(
+        name="PyTorch", items=TORCH_ITEMS, description="Build of PyTorch to install"
+    )
+    liveportrait_folder: StringProperty(
+        name="LivePortrait Folder",
+        description="Where environment and weights go; empty for the extension's own folder",
+        subtype="DIR_PATH",
+    )
+    weights_folder: StringProperty(
+        name="Weights",
+        description="Folder with LivePortrait weights of your own; empty for the downloaded ones",
+        subtype="DIR_PATH",
+    )
+    wheels_folder: StringProperty(
+        name="Wheels",
+        description="Folder of Python wheels, to install the environment without a network",
+        subtype="DIR_PATH",
+    )
+    hub_endpoint: StringProperty(
+        name="Hub Mirror", description="Address of a mirror of the Hugging Face hub; empty for it"
+    )
+    hub_revision: StringProperty(
+        name="Revision", description="Commit of the weights' repository; empty for the newest"
+    )
+    is_insightface_accepted: BoolProperty(
+        name="Accept InsightFace's Non-Commercial Licence",
+        description="InsightFace's models are for non-commercial research only. Without them "
+        "KeyPortrait uses its own face mesh",
+    )
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.use_property_split = True
@@ -54,6 +115,28 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "frame_timeout_s")
         layout.prop(self, "open_timeout_s")
         layout.prop(self, "python_path")
+        if has_setup():
+            self._draw_liveportrait(layout.column(heading="LivePortrait"))
+
+    def _draw_liveportrait(self, column: bpy.types.UILayout) -> None:
+        for name in (
+            "device",
+            "precision",
+            "use_compiler",
+            "torch_backend",
+            "liveportrait_folder",
+            "weights_folder",
+            "wheels_folder",
+            "hub_endpoint",
+            "hub_revision",
+            "is_insightface_accepted",
+        ):
+            column.prop(self, name)
+
+
+def has_setup() -> bool:
+    """False in the embedded flavour, which has no LivePortrait set-up."""
+    return importlib.util.find_spec(f"{__package__}.rig.setup") is not None
 
 
 def preferences() -> KEYPORTRAIT_AP_preferences:

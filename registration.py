@@ -15,21 +15,33 @@ MODULES = (
     "rig.pump",
     "rig.handlers",
     "rig.command_line",
+    "rig.setup",
     "operators.source",
     "operators.faces",
     "operators.expression",
     "operators.live",
     "operators.bake",
     "operators.engine",
+    "operators.setup",
     "panels.source",
     "panels.faces",
     "panels.presets",
     "panels.bake",
     "panels.engine",
+    "panels.setup",
 )
+# Left out of the embedded flavour, which may not download anything.
+SETUP_MODULES = ("rig.setup", "operators.setup", "panels.setup")
 
 _undo = ExitStack()
 _is_registered = False
+
+
+def present_modules() -> list[str]:
+    """MODULES that this flavour has, in order."""
+    from .preferences import has_setup
+
+    return [name for name in MODULES if name not in SETUP_MODULES or has_setup()]
 
 
 def register() -> None:
@@ -38,7 +50,7 @@ def register() -> None:
     if _is_registered:
         unregister()
     with ExitStack() as stack:
-        for name in MODULES:
+        for name in present_modules():
             module = importlib.import_module(f".{name}", __package__)
             module.register()
             stack.callback(module.unregister)

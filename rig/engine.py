@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 import tomllib
@@ -11,7 +12,7 @@ from typing import NamedTuple
 import bpy
 
 from ..host.client import Engine, Launch, State
-from ..preferences import preferences, user_folder
+from ..preferences import has_setup, preferences, user_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_NAME = "engine.log"
@@ -32,13 +33,25 @@ def engine() -> Engine:
 def launch() -> Launch:
     """How the engine is started now, from the preferences and what is installed."""
     own_python = preferences().python_path
+    environment, variables = _liveportrait()
+    blenders = bpy.path.abspath(own_python) if own_python else sys.executable
     return Launch(
-        python=bpy.path.abspath(own_python) if own_python else sys.executable,
+        python=str(environment or blenders),
         root=ROOT,
         log_path=user_folder("logs") / LOG_NAME,
-        python_paths=module_folders(),
+        # The environment brings its own modules; Blender's would not fit its Python.
+        python_paths=() if environment else module_folders(),
         version=version(),
+        environment=variables,
     )
+
+
+def _liveportrait() -> tuple[Path | None, dict[str, str]]:
+    """Interpreter and variables of the LivePortrait set-up, which one flavour does not have."""
+    if not has_setup():
+        return None, {}
+    setup = importlib.import_module(f"{__package__}.setup")
+    return setup.python(), setup.engine_variables()
 
 
 def start() -> Engine:

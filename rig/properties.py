@@ -21,7 +21,8 @@ from bpy.props import (
 
 RENDERER_ITEMS = (
     ("analytic", "Preview", "Built-in renderer: runs everywhere, at once"),
-    ("liveportrait", "Final", "LivePortrait's networks; needs their set-up"),
+    ("liveportrait", "Final", "LivePortrait's networks for people; needs their set-up"),
+    ("liveportrait_animal", "Animal", "LivePortrait's networks for animals; needs their set-up"),
 )
 
 

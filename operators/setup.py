@@ -1,0 +1,175 @@
+"""Set Up LivePortrait: environment, weights, check, removal. The work runs beside Blender."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import BoolProperty, EnumProperty, StringProperty
+
+from ..host.task import Task
+from ..host.weights import WEIGHT_SETS
+from ..preferences import preferences
+from ..rig import engine as engine_process
+from ..rig import pump, setup
+from ..rig.errors import AddonError
+from ._base import ReportsErrors
+
+SET_ITEMS = tuple(
+    (s.name, s.label, f"{s.size_bytes / 1e6:,.0f} MB, licence: {s.licence}") for s in WEIGHT_SETS
+)
+
+
+def poll_idle(cls: type) -> bool:
+    """True while no set-up task runs."""
+    if setup.is_running():
+        cls.poll_message_set("The set-up is running: wait for it, or cancel it")
+        return False
+    return True
+
+
+def follow(operator: bpy.types.Operator, task: Task, done: str) -> set[str]:
+    """In the interface the panel follows a task; without one, wait and report its end."""
+    pump.redraw()
+    if not bpy.app.background:
+        return {"FINISHED"}
+    task.wait()
+    if task.error is not None:
+        raise task.error
+    operator.report({"INFO"}, done)
+    return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_setup_environment(ReportsErrors, bpy.types.Operator):
+    """Make a Python environment of its own for LivePortrait, with PyTorch. Blender's Python stays
+    as it is"""
+
+    bl_idname = "keyportrait.setup_environment"
+    bl_label = "Install Environment"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_idle(cls)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        engine_process.stop()
+        return follow(self, setup.start_environment(), "The LivePortrait environment is installed.")
+
+
+class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
+    """Download LivePortrait's published weights; a broken download goes on where it stopped"""
+
+    bl_idname = "keyportrait.setup_weights"
+    bl_label = "Download Weights"
+
+    sets: EnumProperty(name="Models", items=SET_ITEMS, options={"ENUM_FLAG"}, default={"human"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if setup.python() is None:
+            cls.poll_message_set("The environment is not there yet: do step 1 first")
+            return False
+        return poll_idle(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_props_dialog(self, title="Download Weights")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.prop(self, "sets")
+        column.prop(preferences(), "is_insightface_accepted")
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        if not self.sets:
+            raise AddonError("No models were chosen.", "Choose at least People.")
+        preferences().weights_folder = ""
+        return follow(self, setup.start_download(tuple(sorted(self.sets))), "Weights downloaded.")
+
+
+class KEYPORTRAIT_OT_setup_choose_weights(ReportsErrors, bpy.types.Operator):
+    """Use weights that are already on this machine: LivePortrait's pretrained_weights,
+    FasterLivePortrait's checkpoints or ComfyUI's models/liveportrait"""
+
+    bl_idname = "keyportrait.setup_choose_weights"
+    bl_label = "Choose a Folder"
+
+    directory: StringProperty(subtype="DIR_PATH")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        setup.use_weights(self.directory)
+        self.report({"INFO"}, f"LivePortrait's weights are taken from '{self.directory}'.")
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
+    """Load the networks, render a frame and measure how long it takes"""
+
+    bl_idname = "keyportrait.setup_check"
+    bl_label = "Check"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if setup.python() is None:
+            cls.poll_message_set("The environment is not there yet: do step 1 first")
+            return False
+        return poll_idle(cls)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        result = follow(self, setup.start_check(), "LivePortrait works.")
+        engine_process.stop()
+        return result
+
+
+class KEYPORTRAIT_OT_setup_cancel(ReportsErrors, bpy.types.Operator):
+    """Stop the set-up; finished parts stay, and it goes on from there next time"""
+
+    bl_idname = "keyportrait.setup_cancel"
+    bl_label = "Cancel Set-Up"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not setup.is_running():
+            cls.poll_message_set("No set-up is running")
+            return False
+        return True
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        setup.cancel()
+        pump.redraw()
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_setup_remove(ReportsErrors, bpy.types.Operator):
+    """Delete the LivePortrait environment and its downloaded weights. A weights folder of your
+    own is left alone"""
+
+    bl_idname = "keyportrait.setup_remove"
+    bl_label = "Uninstall LivePortrait"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_idle(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_confirm(self, event)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        engine_process.stop()
+        setup.remove()
+        self.report({"INFO"}, f"LivePortrait was removed from '{setup.folder()}'.")
+        return {"FINISHED"}
+
+
+CLASSES = (
+    KEYPORTRAIT_OT_setup_environment,
+    KEYPORTRAIT_OT_setup_weights,
+    KEYPORTRAIT_OT_setup_choose_weights,
+    KEYPORTRAIT_OT_setup_check,
+    KEYPORTRAIT_OT_setup_cancel,
+    KEYPORTRAIT_OT_setup_remove,
+)
+
+register, unregister = bpy.utils.register_classes_factory(CLASSES)

@@ -1,0 +1,81 @@
+"""Set Up LivePortrait, in the Engine panel: three steps with their size, state and progress."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..preferences import preferences
+from ..rig import setup
+from .source import KeyPortraitPanel, draw_problem
+
+
+class KEYPORTRAIT_PT_setup(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Set Up LivePortrait"
+    bl_idname = "KEYPORTRAIT_PT_setup"
+    bl_parent_id = "KEYPORTRAIT_PT_engine"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        state = setup.installed()
+        if not bpy.app.online_access and not state.is_ready:
+            draw_problem(
+                layout,
+                "Online access is off.",
+                "Switch it on in Preferences > System, or use local folders.",
+            )
+        draw_environment(layout, state)
+        draw_weights(layout, state)
+        draw_check(layout)
+        draw_task(layout)
+        layout.operator("keyportrait.setup_remove", icon="TRASH")
+
+
+def draw_environment(layout: bpy.types.UILayout, state: setup.Installed) -> None:
+    box = layout.box()
+    box.label(text="1  Environment", icon="CHECKMARK" if state.environment else "RADIOBUT_OFF")
+    column = box.column()
+    column.prop(preferences(), "torch_backend", text="")
+    label = "Install Again" if state.environment else "Install"
+    size = setup.environment_bytes() / 1e9
+    column.operator("keyportrait.setup_environment", text=f"{label} (about {size:.1f} GB)")
+
+
+def draw_weights(layout: bpy.types.UILayout, state: setup.Installed) -> None:
+    box = layout.box()
+    is_there = "human" in state.sets
+    box.label(text="2  Weights", icon="CHECKMARK" if is_there else "RADIOBUT_OFF")
+    row = box.row(align=True)
+    row.operator("keyportrait.setup_weights", text="Download")
+    row.operator("keyportrait.setup_choose_weights", text="Choose Folder")
+    if state.sets:
+        box.label(text=", ".join(state.sets), icon="BLANK1")
+
+
+def draw_check(layout: bpy.types.UILayout) -> None:
+    box = layout.box()
+    result = setup.check_result()
+    box.label(text="3  Check", icon="CHECKMARK" if result else "RADIOBUT_OFF")
+    box.operator("keyportrait.setup_check")
+    if result:
+        box.label(text=result["device"], icon="BLANK1")
+        box.label(text=f"{result['ms_per_frame']:.0f} ms per frame", icon="BLANK1")
+        for notice in result["notices"]:
+            draw_problem(box, notice, "")
+
+
+def draw_task(layout: bpy.types.UILayout) -> None:
+    task = setup.task()
+    if task is None:
+        return
+    if setup.is_running():
+        progress = task.progress
+        row = layout.row(align=True)
+        row.progress(factor=progress.fraction, text=progress.text)
+        row.operator("keyportrait.setup_cancel", text="", icon="CANCEL")
+    elif task.error is not None:
+        draw_problem(layout, task.error.message, task.error.hint)
+        layout.label(text=f"Log: {setup.log_path()}")
+
+
+register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_setup,))

@@ -1,0 +1,258 @@
+"""Set-up of the LivePortrait engine: where things are, what is there, and the running task.
+
+The environment and the weights lie in one folder, by default the extension's own; nothing is
+installed into Blender's Python. The steps themselves run in host.task, outside of Blender.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from ..host import environment, weights
+from ..host.task import Progress, Step, Task, TaskState
+from ..preferences import preferences, user_folder
+from .errors import AddonError
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_NAME = "setup.log"
+MANIFEST_NAME = "download.json"
+REDRAW_S = 0.25
+
+_task: Task | None = None
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What the set-up has done so far.
+
+    environment   the environment is complete
+    sets          names of the weight sets that are there
+    """
+
+    environment: bool
+    sets: tuple[str, ...]
+
+    @property
+    def is_ready(self) -> bool:
+        """People can be rendered."""
+        return self.environment and "human" in self.sets
+
+
+def folder() -> Path:
+    """The folder of environment and downloaded weights."""
+    chosen = preferences().liveportrait_folder
+    return Path(bpy.path.abspath(chosen)) if chosen else user_folder("liveportrait")
+
+
+def weights_folder() -> Path:
+    """Where the weights are: the user's own folder, or the downloaded ones."""
+    chosen = preferences().weights_folder
+    return Path(bpy.path.abspath(chosen)) if chosen else folder() / "weights"
+
+
+def installed() -> Installed:
+    """Look at the disk; cheap enough for a panel."""
+    own = bool(preferences().weights_folder)
+    root = weights_folder()
+    if own:
+        sets = ("human",) if root.is_dir() else ()
+    else:
+        sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(root, s))
+    return Installed(environment.read_marker(folder()) is not None, sets)
+
+
+def python() -> Path | None:
+    """The environment's interpreter, None while there is no complete environment."""
+    root = folder()
+    return environment.python_of(root) if environment.read_marker(root) is not None else None
+
+
+def engine_variables() -> dict[str, str]:
+    """What the engine must know of the set-up, see engine/liveportrait/installed.py."""
+    prefs = preferences()
+    return {
+        "KEYPORTRAIT_WEIGHTS": str(weights_folder()),
+        "KEYPORTRAIT_DEVICE": prefs.device,
+        "KEYPORTRAIT_PRECISION": prefs.precision,
+        "KEYPORTRAIT_COMPILE": "1" if prefs.use_compiler else "0",
+        "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
+    }
+
+
+def task() -> Task | None:
+    """The running or last task of this session."""
+    return _task
+
+
+def is_running() -> bool:
+    """True while a task works."""
+    return _task is not None and _task.state is TaskState.RUNNING
+
+
+def progress() -> Progress:
+    """Of the running task."""
+    return _task.progress if _task is not None else Progress(0.0, "")
+
+
+def log_path() -> Path:
+    """The set-up's log."""
+    return user_folder("logs") / LOG_NAME
+
+
+def start_environment() -> Task:
+    """Build the environment, or go on where it stopped. Raises AddonError, SetupError."""
+    prefs = preferences()
+    wanted = plan()
+    if wanted.wheels_folder is None:
+        check_online("packages", "choose a folder of wheels in the preferences")
+    elif not wanted.wheels_folder.is_dir():
+        text = f"The wheels folder '{wanted.wheels_folder}' does not exist."
+        raise AddonError(text, "Choose another one.")
+    environment.check_space(wanted)
+    content = {"torch": environment.TORCH_REQUIREMENT, "backend": prefs.torch_backend}
+    return _start(
+        environment.environment_steps(wanted),
+        lambda: environment.write_marker(wanted.folder, content),
+    )
+
+
+def plan() -> environment.EnvironmentPlan:
+    """What step 1 builds, by today's preferences."""
+    prefs = preferences()
+    own_python = prefs.python_path
+    return environment.EnvironmentPlan(
+        folder=folder(),
+        base_python=bpy.path.abspath(own_python) if own_python else sys.executable,
+        root=ROOT,
+        wheels_folder=Path(bpy.path.abspath(prefs.wheels_folder)) if prefs.wheels_folder else None,
+        torch_backend=prefs.torch_backend,
+        use_insightface=prefs.is_insightface_accepted,
+    )
+
+
+def start_download(names: tuple[str, ...]) -> Task:
+    """Download weight sets, or go on where it stopped. Raises AddonError."""
+    prefs = preferences()
+    check_online("weights", "choose a folder you already have")
+    interpreter = python()
+    if interpreter is None:
+        raise AddonError("The environment is not there yet.", "Do the first step before.")
+    if not prefs.is_insightface_accepted and any(
+        not weights.WEIGHT_SETS_BY_NAME[name].is_commercial for name in names
+    ):
+        text = "InsightFace's models are for non-commercial research only."
+        raise AddonError(text, "Accept their licence first, or do without them.")
+    manifest = weights.download_manifest(
+        names,
+        endpoint=prefs.hub_endpoint.rstrip("/") or weights.HUB_ENDPOINT,
+        repository=weights.HUB_REPOSITORY,
+        revision=prefs.hub_revision or weights.HUB_REVISION,
+        folder=folder() / "weights",
+    )
+    path = folder() / MANIFEST_NAME
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    variables = {
+        "HF_HOME": str(folder() / "cache" / "hub"),
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_XET": "1",
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUTF8": "1",
+    }
+    command = (str(interpreter), "-m", "engine.download", str(path))
+    return _start([Step("Download weights", command, environment=variables)], lambda: None)
+
+
+def start_check() -> Task:
+    """Load the networks and render a frame in the environment. Raises AddonError."""
+    interpreter = python()
+    if interpreter is None:
+        raise AddonError("The environment is not there yet.", "Do the first step before.")
+    variables = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **engine_variables()}
+    command = (str(interpreter), "-m", "engine.liveportrait.check")
+    return _start([Step("Check the networks", command, environment=variables)], lambda: None)
+
+
+def check_result() -> dict[str, Any] | None:
+    """What the last check of this session found: device, model_set, ms_per_frame, notices."""
+    if _task is not None and _task.state is TaskState.DONE and "ms_per_frame" in _task.result:
+        return _task.result
+    return None
+
+
+def use_weights(directory: str) -> None:
+    """Take the weights from a folder of the user's. Raises AddonError when it has none."""
+    path = Path(bpy.path.abspath(directory))
+    if not path.is_dir():
+        raise AddonError(f"The folder '{path}' does not exist.", "Choose another one.")
+    if not any(path.rglob("spade_generator.pth")) and not any(
+        path.rglob("spade_generator.safetensors")
+    ):
+        raise AddonError(
+            f"The folder '{path}' has no LivePortrait weights (spade_generator.*).",
+            "Choose LivePortrait's pretrained_weights or ComfyUI's models/liveportrait.",
+        )
+    preferences().weights_folder = str(path)
+
+
+def environment_bytes() -> int:
+    """Rough size of what the environment takes on disk."""
+    return plan().size_bytes
+
+
+def check_online(what: str, otherwise: str) -> None:
+    """Raise AddonError when Blender may not use the network."""
+    if not bpy.app.online_access:
+        raise AddonError(
+            f"Online access is off, so the {what} cannot be downloaded.",
+            f"Switch on Allow Online Access in Preferences > System > Network, or {otherwise}.",
+        )
+
+
+def cancel() -> None:
+    """Stop the running task; what is finished stays."""
+    if _task is not None:
+        _task.cancel()
+
+
+def remove() -> None:
+    """Delete environment and downloads. Raises SetupError, AddonError."""
+    if is_running():
+        raise AddonError("The set-up is still running.", "Cancel it first.")
+    environment.remove(folder())
+
+
+def _start(steps: list[Step], finish: Callable[[], None]) -> Task:
+    global _task
+    if is_running():
+        raise AddonError("The set-up is already running.", "Wait for it, or cancel it.")
+    folder().mkdir(parents=True, exist_ok=True)
+    _task = Task(steps, log_path(), finish)
+    if not bpy.app.background and not bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.register(_tick, first_interval=REDRAW_S)
+    return _task
+
+
+def _tick() -> float | None:
+    from . import pump
+
+    pump.redraw()
+    return REDRAW_S if is_running() else None
+
+
+def register() -> None:
+    """The timer starts with a task."""
+
+
+def unregister() -> None:
+    global _task
+    cancel()
+    _task = None
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
