@@ -20,7 +20,7 @@ from .canonical import (
 from .checks import find_problem, is_human
 from .detector import Detection, detect
 from .measures import measure
-from .mesh import Mesh, fit_mesh
+from .mesh import Mesh, fit_mesh, second_looks
 
 MAXIMUM_SIDE = 16384  # pixels, exclusive
 MAXIMUM_PIXELS = 100_000_000
@@ -102,8 +102,8 @@ def find_faces(image: SourceImage) -> list[Face]:
         for quarters in (2, 1, 3):
             faces = faces or _fit_all(rgb, _detect_turned(rgb, quarters))
     if not faces:
-        strangers = [d for d in detections if d.is_whole_view]
-        return [_stranger(rgb, strangers[0])] if strangers else []
+        strangers = [_stranger(rgb, d) for d in detections if d.is_whole_view]
+        return [face for face in strangers if face.problem][:1]
     return faces
 
 
@@ -112,7 +112,10 @@ def _fit_all(rgb: np.ndarray, detections: list[Detection]) -> list[Face]:
     faces: list[Face] = []
     for detection in detections:
         mesh = _fit_detection(rgb, detection)
-        if is_human(mesh) and not any(_is_inside(mesh, face) for face in faces):
+        if not is_human(mesh) or any(_is_inside(mesh, face) for face in faces):
+            continue
+        mesh = second_looks(rgb, mesh)
+        if is_human(mesh):
             faces.append(describe(mesh, _size(rgb), detection.score))
     return sorted(faces, key=lambda face: face.box[0] - face.box[2])
 
@@ -174,7 +177,8 @@ def _turn_back(points: np.ndarray, quarters: int, height: int, width: int) -> np
 def _stranger(rgb: np.ndarray, detection: Detection) -> Face:
     """A detection that no mesh fits, with its problem."""
     face = _rough_face(detection, 0)
-    return replace(face, problem=find_problem(fit_mesh(rgb, face), _size(rgb)))
+    mesh = second_looks(rgb, fit_mesh(rgb, face))
+    return replace(face, problem=find_problem(mesh, _size(rgb)))
 
 
 def describe(mesh: Mesh, picture_size: tuple[int, int], score: float = 1.0) -> Face:

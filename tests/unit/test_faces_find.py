@@ -136,9 +136,13 @@ def test_cut_off_face(astronaut, face):
         assert "cut off" in f.problem["message"]
 
 
-def test_cat_is_refused():
-    found = find_faces(source(data.chelsea()))
-    assert all(f.problem.get("code") == "bad_face" for f in found)
+@pytest.mark.parametrize("rows, columns, step", [(0, 0, 1), (37, 56, 1), (0, 0, -1), (20, 90, -1)])
+def test_cat_is_refused(rows, columns, step):
+    """Whole, in close-up, and mirrored."""
+    cat = data.chelsea()
+    view = cat[rows : len(cat) - rows, columns : cat.shape[1] - columns][:, ::step]
+    for f in find_faces(source(view)):
+        assert f.problem["code"] == "bad_face" and "human" in f.problem["message"]
 
 
 @pytest.mark.skipif(not SAMPLES.is_dir(), reason="the sample portraits are not here")
