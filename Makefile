@@ -19,7 +19,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui wheels models zip \
-	demo closed-loop bench bench-neural parity clean system
+	repository demo closed-loop bench bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -96,8 +96,11 @@ wheels: $(UV)  ## Fetch the wheels that the zip bundles
 models: $(UV)  ## Fetch the face models of the embedded renderer
 	@$(RUN) scripts/fetch_models.py
 
-zip: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Build and check the extension's zips in build/dist
-	@$(RUN) scripts/build_zip.py
+zip: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Build and check the extension's zips in build/dist; FLAVOUR=embedded
+	@$(RUN) scripts/build_zip.py $(if $(FLAVOUR),--flavour $(FLAVOUR))
+
+repository: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Zips with a static index, for a repository of one's own
+	@$(RUN) scripts/build_zip.py --index
 
 # ---- see it work -------------------------------------------------------------------------------
 

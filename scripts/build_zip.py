@@ -7,8 +7,10 @@ carries it, and it needs no Blender to run.
 from __future__ import annotations
 
 import argparse
+import shutil
 import subprocess
 import sys
+import tempfile
 import tomllib
 import zipfile
 from pathlib import Path, PurePosixPath
@@ -36,6 +38,22 @@ ROOT_FILES = {
 }
 REQUIRED_FILES = {"LICENSE", "NOTICE", "__init__.py", "blender_manifest.toml"}
 SUFFIXES = {".py", ".json", ".npz", ".tflite", ".whl", ".in", ".txt", ".png"}
+
+
+# What the embedded flavour does without: it downloads nothing, as hosting platforms demand.
+SETUP_PATHS = (
+    "engine/download.py",
+    "engine/liveportrait",
+    "engine/networks",
+    "engine/requirements",
+    "host/environment.py",
+    "host/task.py",
+    "host/weights.py",
+    "operators/setup.py",
+    "panels/setup.py",
+    "rig/setup.py",
+)
+FLAVOURS = ("full", "embedded")
 
 
 class BuildError(Exception):
@@ -125,6 +143,28 @@ def check_zip(path: Path, platform: str) -> int:
     return len(names)
 
 
+def stage_embedded(source: Path, target: Path) -> None:
+    """Copy what the embedded flavour ships, without the set-up and its network permission."""
+    target.mkdir(parents=True)
+    for name in sorted(ROOT_FILES):
+        if (source / name).exists():
+            shutil.copy(source / name, target / name)
+    for folder in sorted(FOLDERS):
+        shutil.copytree(
+            source / folder, target / folder, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    for name in SETUP_PATHS:
+        path = target / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    manifest = target / "blender_manifest.toml"
+    lines = manifest.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if not line.startswith("network = ")]
+    manifest.write_text("".join(kept), encoding="utf-8")
+
+
 def build(source: Path, output: Path, packer: Path) -> list[Path]:
     """Build, validate and check one zip per platform; returns their paths."""
     manifest = read_manifest(source)
@@ -152,10 +192,22 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--source", type=Path, default=ROOT)
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "dist")
+    parser.add_argument("--flavour", choices=FLAVOURS, default="full")
+    parser.add_argument("--index", action="store_true", help="also write a repository's index")
     parser.add_argument("--packer", type=Path, help="path of a blender_ext.py")
     options = parser.parse_args(arguments)
     try:
-        build(options.source, options.output, options.packer or find_packer())
+        packer = options.packer or find_packer()
+        if options.flavour == "full":
+            build(options.source, options.output, packer)
+        else:
+            with tempfile.TemporaryDirectory(prefix="keyportrait-zip-") as folder:
+                staged = Path(folder) / "keyportrait"
+                stage_embedded(options.source, staged)
+                build(staged, options.output / "embedded", packer)
+        if options.index:
+            run_packer(packer, "server-generate", "--repo-dir", str(options.output))
+            print(f"repository: {options.output / 'index.json'}")
     except BuildError as error:
         print(f"build_zip: {error}", file=sys.stderr)
         return 1
