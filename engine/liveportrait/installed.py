@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 WEIGHTS_VARIABLE = "KEYPORTRAIT_WEIGHTS"  # folder of weight files
 DEVICE_VARIABLE = "KEYPORTRAIT_DEVICE"  # auto, cuda, mps or cpu
 PRECISION_VARIABLE = "KEYPORTRAIT_PRECISION"  # auto, fp32, fp16 or bf16
-COMPILE_VARIABLE = "KEYPORTRAIT_COMPILE"  # "1" uses torch.compile on CUDA
+ACCELERATION_VARIABLE = "KEYPORTRAIT_ACCELERATION"  # of networks.fast_decoders, "auto" chooses
 INSIGHTFACE_VARIABLE = "KEYPORTRAIT_INSIGHTFACE"  # "1" where its licence was accepted
 
 SET_UP_HINT = "Press Set Up LivePortrait in the Engine panel, or use the Preview renderer."
@@ -57,8 +57,7 @@ def _load(kind: str) -> LivePortraitRenderer:
         kind,
         os.environ.get(DEVICE_VARIABLE, "auto"),
         os.environ.get(PRECISION_VARIABLE, "auto"),
-        use_fast_path=True,
-        use_compiler=os.environ.get(COMPILE_VARIABLE) == "1",
+        acceleration=os.environ.get(ACCELERATION_VARIABLE, "auto"),
     )
     analysis = _official_analysis(folder) if kind == "human" else None
     return LivePortraitRenderer(models, analysis)

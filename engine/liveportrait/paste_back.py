@@ -67,7 +67,8 @@ def paste(patch: Patch, canvas: np.ndarray, source: np.ndarray, rectangle: Recta
                     its own face, so that it does not put the neighbour back to rest.
     """
     part = canvas[rectangle.slices]
-    ours = warp_to_rectangle(patch.colour, patch.crop_to_image, rectangle)
+    colour_border = cv2.BORDER_REPLICATE
+    ours = warp_to_rectangle(patch.colour, patch.crop_to_image, rectangle, colour_border)
     mask = warp_to_rectangle(feather_mask(), patch.crop_to_image, rectangle)
     mask *= np.float32(patch.strength)
     is_taken = (part != source[rectangle.slices]).any(axis=-1)
@@ -78,11 +79,9 @@ def paste(patch: Patch, canvas: np.ndarray, source: np.ndarray, rectangle: Recta
         mask *= own + (1.0 - own) * (1.0 - taken)
     unit = np.float32(255.0 if canvas.dtype == np.uint8 else 1.0)
     theirs = part.astype(np.float32)
-    alpha = (
-        np.full(mask.shape, unit)
-        if patch.alpha is None
-        else unit * warp_to_rectangle(patch.alpha, patch.crop_to_image, rectangle)
-    )
+    alpha = np.full(mask.shape, unit)
+    if patch.alpha is not None:
+        alpha *= warp_to_rectangle(patch.alpha, patch.crop_to_image, rectangle, colour_border)
     blended = _over(ours * unit, alpha, theirs, mask[..., None])
     if canvas.dtype == np.uint8:
         blended = np.rint(np.clip(blended, 0, 255))
@@ -137,10 +136,14 @@ def covered_rectangle(crop_to_image: np.ndarray, size: int, shape: tuple[int, in
 
 
 def warp_to_rectangle(
-    crop: np.ndarray, crop_to_image: np.ndarray, rectangle: Rectangle
+    crop: np.ndarray,
+    crop_to_image: np.ndarray,
+    rectangle: Rectangle,
+    border: int = cv2.BORDER_CONSTANT,
 ) -> np.ndarray:
-    """An (S, S[, C]) float32 crop as it lies in a rectangle of the picture, zero around it.
+    """An (S, S[, C]) float32 crop as it lies in a rectangle of the picture.
 
+    border  OpenCV's border mode around the crop: zero, or BORDER_REPLICATE for colours
     A crop that shrinks to less than half is box filtered first, so that it does not alias.
     """
     matrix = crop_to_image.astype(np.float64)
@@ -152,9 +155,8 @@ def warp_to_rectangle(
         crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
         shift = (step - 1) / 2
         matrix = matrix @ np.array([[step, 0, shift], [0, step, shift], [0, 0, 1.0]])
-    return cv2.warpAffine(
-        crop, matrix[:2], (rectangle.width, rectangle.height), flags=cv2.INTER_LINEAR
-    )
+    size = (rectangle.width, rectangle.height)
+    return cv2.warpAffine(crop, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=border)
 
 
 def comparison_strip(tiles: list[np.ndarray], size: int = CROP_SIZE) -> np.ndarray:
