@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,12 @@ class Composition:
         """(height, width, 4) view of the canvas inside `rectangle`; good until the next render."""
         return self.canvas[self.rectangle.slices]
 
-    def save(self, options: dict[str, Any]) -> None:
-        """Write the whole picture to a file.
+    def writer(self, options: dict[str, Any]) -> Callable[[], None]:
+        """A function that writes the whole picture, as it is now, to a file.
 
         options  {"path", "format": "PNG" | "OPEN_EXR", "color_depth": "8" | "16" | "32"}
-        Raises EngineError (bad_request, write_failed).
+        Raises EngineError "bad_request"; the function raises EngineError "write_failed". It may
+        run in another thread while the next picture is rendered.
         """
         path = options.get("path") if isinstance(options, dict) else None
         if not path or not isinstance(path, str):
@@ -62,4 +64,5 @@ class Composition:
         kind = read_format(options)
         if kind not in self._files:
             self._files[kind] = PictureFile(self._image, *kind)
-        self._files[kind].write(path, self.canvas, self.rectangle)
+        file = self._files[kind]
+        return partial(file.write, path, file.convert(self.canvas, self.rectangle))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .motion import Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
-from .renderer import EngineError, FacePortrait, Renderer, SourceImage
+from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, Renderer, SourceImage
 from .renderers import RENDERERS, create, describe_engine, release_version
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 # report(fraction, text) tells the host; it raises EngineError when the request was cancelled.
 Report = Callable[[float, str], None]
+Later = Callable[[], Message]
 
 NO_FACE_HINT = "Use a front view at least 256 px wide."
 
@@ -50,14 +51,18 @@ class Operations:
         }
         return cls(), fields
 
-    def answer(self, message: Message, report: Report) -> Message:
-        """The successful reply to detect, open, render or close. Raises EngineError."""
+    def answer(self, message: Message, report: Report) -> Message | Later:
+        """The successful reply to detect, open, render or close, or a function that makes it.
+
+        The function may run in another thread while the next request is worked on. Both raise
+        EngineError.
+        """
         if message.type == "detect":
             return self._detect(message)
         if message.type == "open":
             return self._open(message, report)
         if message.type == "render":
-            return self._render(message, report)
+            return self._render(message)
         if message.type == "close":
             handle = message.fields["handle"]
             self._composition(handle)
@@ -89,17 +94,22 @@ class Operations:
         about = getattr(renderer, "description", {})
         return Message("opened", message.id, {"handle": handle, "faces": fitted, "renderer": about})
 
-    def _render(self, message: Message, report: Report) -> Message:
+    def _render(self, message: Message) -> Message | Later:
         composition = self._composition(message.fields["handle"])
         motions = read_motions(message, composition.face_count)
         options = message.fields["options"]
         save = options.get("save") if isinstance(options, dict) else None
         composition.render(motions)
-        if save is not None:
-            report(0.5, "Writing")
-            composition.save(save)
-            return frame(message, composition, is_empty=True)
-        return frame(message, composition)
+        if save is None:
+            return frame(message, composition.rectangle, composition.changed_pixels())
+        write = composition.writer(save)
+        nothing = composition.canvas[:0, :0]
+
+        def finish() -> Message:
+            write()
+            return frame(message, NOTHING, nothing)
+
+        return finish
 
     def _composition(self, handle: object) -> Composition:
         composition = self._compositions.get(handle) if isinstance(handle, int) else None
@@ -180,12 +190,8 @@ def _numbers(fields: dict[str, Any]) -> list[float]:
     return numbers
 
 
-def frame(message: Message, composition: Composition, *, is_empty: bool = False) -> Message:
+def frame(message: Message, rectangle: Rectangle, pixels: np.ndarray) -> Message:
     """The reply to `render`: what differs from the source, or nothing."""
-    if is_empty:
-        rectangle, pixels = (0, 0, 0, 0), composition.canvas[:0, :0]
-    else:
-        rectangle, pixels = composition.rectangle, composition.changed_pixels()
     fields = {"rectangle": [int(value) for value in rectangle]}
     return Message("frame", message.id, fields, {"pixels": to_array(pixels)})
 

@@ -44,26 +44,29 @@ class PictureFile:
         self._encoding = image.encoding
         self._kind, self._depth = kind, depth
         self._source = self._convert(image.pixels)
-        self._picture = self._source.copy()
 
-    def write(self, path: str, canvas: np.ndarray, changed: Rectangle) -> None:
-        """Write `canvas`, which differs from the image inside `changed` only.
+    def convert(self, canvas: np.ndarray, changed: Rectangle) -> np.ndarray:
+        """A copy of `canvas` as the file will hold it.
+
+        canvas   (H, W, 4) like the image, differs from it inside `changed` only
+        """
+        picture = self._source.copy()
+        picture[changed.slices] = self._convert(canvas[changed.slices])
+        return picture
+
+    def write(self, path: str, picture: np.ndarray) -> None:
+        """Encode and write what `convert` has made; may be called from any thread.
 
         The folder is made if need be; an older file stays until the new one is complete.
         Raises EngineError "write_failed".
         """
-        rows, columns = changed.slices
-        try:
-            self._picture[rows, columns] = self._convert(canvas[rows, columns])
-            write_whole(Path(path), self._encode())
-        finally:
-            self._picture[rows, columns] = self._source[rows, columns]
+        write_whole(Path(path), self._encode(picture))
 
-    def _encode(self) -> bytes | memoryview:
+    def _encode(self, picture: np.ndarray) -> bytes | memoryview:
         if self._kind == "OPEN_EXR":
-            return openexr.encode(self._picture)
+            return openexr.encode(picture)
         # OpenCV's order is BGRA.
-        bgra = cv2.cvtColor(self._picture, cv2.COLOR_RGBA2BGRA)
+        bgra = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
         return cv2.imencode(".png", bgra, _PNG_OPTIONS)[1].data
 
     def _convert(self, pixels: np.ndarray) -> np.ndarray:

@@ -7,10 +7,12 @@ import logging
 import os
 import threading
 import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Any
 
-from .operations import Operations
+from .operations import Later, Operations
 from .protocol import (
     MESSAGE_TYPES,
     PROTOCOL_VERSION,
@@ -21,6 +23,8 @@ from .protocol import (
 )
 from .renderer import EngineError
 
+# Encoding a large PNG takes longer than rendering it; it runs beside the next render.
+WRITERS = min(3, os.cpu_count() or 1)
 LEAVE_S = 2.0  # for the running request, once nobody listens any more
 OPENCV_NO_MEMORY = -4
 
@@ -42,15 +46,18 @@ class Service:
         self._cancelled_ids: set[int] = set()
         self._ids_lock = threading.Lock()
         self._operations: Operations | None = None
+        self._writers = ThreadPoolExecutor(WRITERS, "writer")
+        self._free_writers = threading.Semaphore(WRITERS)
 
     def run(self) -> None:
         """Work in this thread, listen in another. Returns when the engine is to end."""
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         log.info("engine %d started, protocol %d", os.getpid(), PROTOCOL_VERSION)
         while (message := self._todo.get()) is not None:
-            self._work(message)
+            self._work(message, self._answer)
             if message.type == "shutdown":
                 break
+        self._writers.shutdown()
         log.info("engine %d ends", os.getpid())
 
     # --- the listening thread -----------------------------------------------------------------
@@ -103,10 +110,16 @@ class Service:
 
     # --- the working thread -------------------------------------------------------------------
 
-    def _work(self, message: Message) -> None:
+    def _work(self, message: Message, answer: Callable[[Message], Message | Later]) -> None:
+        is_final = True
         try:
             self._check_cancelled(message.id)
-            self._say(self._answer(message))
+            reply = answer(message)
+            if isinstance(reply, Message):
+                self._say(reply)
+            else:
+                is_final = False
+                self._hand_to_writers(message, reply)
         except EngineError as error:
             self._say_failed(message.id, error)
         except MemoryError:
@@ -115,15 +128,28 @@ class Service:
             log.error("%s failed\n%s", message.type, traceback.format_exc())
             self._say_failed(message.id, _from_bug(error))
         finally:
-            with self._ids_lock:
-                self._open_ids.discard(message.id)
-                self._cancelled_ids.discard(message.id)
+            if is_final:
+                with self._ids_lock:
+                    self._open_ids.discard(message.id)
+                    self._cancelled_ids.discard(message.id)
 
-    def _answer(self, message: Message) -> Message:
+    def _hand_to_writers(self, message: Message, finish: Later) -> None:
+        def run() -> None:
+            try:
+                self._work(message, lambda _: finish())
+            finally:
+                self._free_writers.release()
+
+        # Each waiting picture costs memory: with all writers busy, the next render waits.
+        self._free_writers.acquire()
+        self._writers.submit(run)
+
+    def _answer(self, message: Message) -> Message | Later:
         if message.type == "hello":
             self._operations, fields = Operations.hello(message)
             return Message("ready", message.id, fields)
         if message.type == "shutdown":
+            self._writers.shutdown()
             return Message("bye", message.id)
         if self._operations is None:
             raise EngineError("bad_request", "The first request must be 'hello'.")

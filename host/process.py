@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from .errors import StartError
 
@@ -64,7 +66,7 @@ def spawn(launch: Launch) -> subprocess.Popen[bytes]:
     if sys.platform == "win32":
         flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
     try:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             command,
             bufsize=0,
             stdin=subprocess.PIPE,
@@ -73,7 +75,6 @@ def spawn(launch: Launch) -> subprocess.Popen[bytes]:
             cwd=launch.root,
             env=child_environment(launch),
             close_fds=True,
-            pipesize=PIPE_BYTES,
             # A Ctrl-C in Blender's terminal must reach Blender alone.
             start_new_session=sys.platform != "win32",
             creationflags=flags,
@@ -83,6 +84,18 @@ def spawn(launch: Launch) -> subprocess.Popen[bytes]:
             f"The engine could not be started with '{launch.python}': {error}.",
             "Choose a working Python interpreter in the extension's preferences.",
         ) from error
+    _widen(process.stdin)
+    _widen(process.stdout)
+    return process
+
+
+def _widen(pipe: IO[bytes] | None) -> None:
+    if sys.platform == "linux" and pipe is not None:
+        import fcntl
+
+        # The system may allow less, to all or to this user: then the pipe stays as it is.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(pipe.fileno(), fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def end(process: subprocess.Popen[bytes], grace_s: float) -> int | None:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -162,6 +164,21 @@ def test_a_stopped_child_is_ended(start_engine: Any) -> None:
     os.kill(pid, signal.SIGSTOP)
     wait_failed(engine, "engine_silent")
     wait_until(lambda: not is_alive(pid), "the end of the process")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGSTOP")
+def test_a_computer_that_slept_is_no_silent_child(start_engine: Any, monkeypatch: Any) -> None:
+    """Clocks that go on during sleep jump; the child has had no chance to answer yet."""
+    engine = start_engine(timing=Timing(heartbeat=0.05, heartbeat_timeout=60.0))
+    engine.wait_ready(FRAME_S)
+    os.kill(engine.pid, signal.SIGSTOP)
+    session = engine._session
+    wait_until(lambda: session._unanswered_since is not None, "a ping")
+    after_sleep = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600.0)
+    monkeypatch.setattr("keyportrait.host.session.time", after_sleep)
+    wait_until(lambda: (session._unanswered_since or 0) > time.monotonic() + 1800, "the next ping")
+    os.kill(engine.pid, signal.SIGCONT)
+    assert open_picture(engine) == 1
 
 
 def test_a_busy_child_that_answers_pings_is_left_alone(start_engine: Any, tmp_path: Path) -> None:

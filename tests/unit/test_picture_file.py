@@ -30,7 +30,8 @@ def read(path: Path) -> np.ndarray:
 
 def write(path: Path, pixels: np.ndarray, encoding: str, kind: str, depth: str) -> np.ndarray:
     image = SourceImage(pixels, encoding)
-    PictureFile(image, kind, depth).write(str(path), pixels, NOTHING)
+    file = PictureFile(image, kind, depth)
+    file.write(str(path), file.convert(pixels, NOTHING))
     assert path.exists()
     return read(path)
 
@@ -147,7 +148,7 @@ def test_a_changed_rectangle_equals_a_whole_conversion(
     for area in (Rectangle(3, 2, 10, 9), Rectangle(12, 0, 12, 16), NOTHING):
         canvas = pixels.copy()
         canvas[area.slices] *= 0.5
-        file.write(str(path), canvas, area)
+        file.write(str(path), file.convert(canvas, area))
         whole = write(path.with_stem("b"), canvas, encoding, kind, depth)
         assert (read(path) == whole).all()
 
@@ -184,7 +185,7 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_part(
     pixels = byte_picture()
     file = PictureFile(SourceImage(pixels, "srgb"), "PNG", "8")
     with pytest.raises(EngineError) as caught:
-        file.write(str(path), pixels, ALL)
+        file.write(str(path), file.convert(pixels, ALL))
     assert caught.value.code == "write_failed"
     assert str(path) in caught.value.message
     assert words in caught.value.hint

@@ -190,6 +190,40 @@ def test_a_saved_picture_is_the_one_that_would_have_been_shown(
     assert (read == shown).all()
 
 
+def test_many_saved_pictures_are_written_beside_each_other(
+    session: Session, astronaut: int, tmp_path: Path
+) -> None:
+    """A picture that is still being encoded must not see the next render."""
+    motions = [motion_from_controls({"smile": step / 11}).to_json() for step in range(12)]
+    tickets = []
+    for step, motion in enumerate(motions):
+        save = {"path": str(tmp_path / f"{step:04}.png")}
+        fields = {"handle": astronaut, "motions": [motion], "options": {"save": save}}
+        tickets.append(session.engine.submit("render", fields))
+    for ticket in tickets:
+        session.engine.wait(ticket, PATIENCE_S)
+    for step, motion in enumerate(motions):
+        data = np.frombuffer((tmp_path / f"{step:04}.png").read_bytes(), np.uint8)
+        read = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)[..., [2, 1, 0, 3]]
+        assert (read == session.picture(ASTRONAUT, astronaut, motion)).all(), step
+    assert len(list(tmp_path.iterdir())) == len(motions)
+
+
+def test_stop_lets_a_picture_be_finished_or_leaves_nothing(tmp_path: Path) -> None:
+    session = Session(tmp_path / "engine.log")
+    source = np.tile(ASTRONAUT, (4, 4, 1))
+    handle = session.open(source, faces=session.detect(ASTRONAUT))
+    path = tmp_path / "out" / "0001.png"
+    fields = {"handle": handle, "motions": [SMILE], "options": {"save": {"path": str(path)}}}
+    session.engine.submit("render", fields)
+    session.engine.stop(PATIENCE_S)
+    left = sorted(path.parent.iterdir()) if path.parent.exists() else []
+    assert left in ([], [path])
+    if left:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+        assert cv2.imdecode(data, cv2.IMREAD_UNCHANGED).shape == source.shape
+
+
 def test_a_picture_that_cannot_be_written_is_named(
     session: Session, astronaut: int, tmp_path: Path
 ) -> None:
