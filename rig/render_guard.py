@@ -22,7 +22,7 @@ import bpy
 
 from .. import compat
 from ..host.client import EngineError
-from . import live
+from . import live, portraits
 from .errors import AddonError
 
 log = logging.getLogger(__name__)
@@ -37,14 +37,23 @@ class _Output(NamedTuple):
 
 
 _stopped: _Output | None = None
+_persistent_scenes: list[str] = []
 _is_exit_set = False
 last_error = ""
 
 
 def begin(scene: bpy.types.Scene) -> None:
-    """A render starts."""
+    """A render starts.
+
+    With Persistent Data Cycles keeps a picture that it has once loaded, and would show the first
+    frame's in every frame; so the option is off while portraits are rendered.
+    """
     global last_error
     last_error = ""
+    original = bpy.data.scenes[scene.name]
+    if original.render.use_persistent_data and portraits.portraits_of(original):
+        original.render.use_persistent_data = False
+        _persistent_scenes.append(original.name)
 
 
 def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
@@ -58,8 +67,12 @@ def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Non
 
 
 def end(scene: bpy.types.Scene) -> None:
-    """A render is over: put the output settings back."""
+    """A render is over: put the settings back."""
     global _stopped
+    while _persistent_scenes:
+        name = _persistent_scenes.pop()
+        if name in bpy.data.scenes:
+            bpy.data.scenes[name].render.use_persistent_data = True
     if _stopped is None:
         return
     scene = bpy.data.scenes.get(_stopped.scene_name, scene)
@@ -76,9 +89,7 @@ def _stop(scene: bpy.types.Scene, message: str) -> None:
     render = original.render
     _stopped = _Output(original.name, render.filepath, render.image_settings.file_format)
     # A path below a file cannot be made; the text is what Blender prints.
-    render.filepath = str(
-        Path(sys.executable, "KeyPortrait stopped this render", "frame_")
-    )
+    render.filepath = str(Path(sys.executable, "KeyPortrait stopped this render", "frame_"))
     if render.is_movie_format:
         compat.set_image_output(original)
     if bpy.app.background and bpy.app.binary_path:
