@@ -25,6 +25,7 @@ from .mesh import Mesh, fit_mesh, second_looks
 MAXIMUM_SIDE = 16384  # pixels, exclusive
 MAXIMUM_PIXELS = 100_000_000
 _GREY = 127.0  # what transparent pixels look like to the networks
+FACE_LIMIT = 64  # of a crowd, the largest are taken
 # Detector and mesh agree within this on a face that both see well, cm.
 _AGREEMENT = 0.9
 _STRIP_PIXELS = 1 << 21  # float pictures are converted in strips, to bound memory
@@ -90,8 +91,8 @@ def _strip_8bit(strip: np.ndarray, encoding: str) -> np.ndarray:
 def find_faces(image: SourceImage) -> list[Face]:
     """The faces of an image, largest first; empty when there are none.
 
-    A face that no renderer should move carries a `problem` instead of raising; animals and the
-    like are only reported where there is no human face. Faces may be turned in any direction.
+    At most FACE_LIMIT faces, turned in any direction. A face that no renderer should move carries
+    a `problem` instead of raising; animals are only reported where there is no human face.
     Raises EngineError "bad_image", "no_models".
     """
     rgb = view_8bit(image)
@@ -110,7 +111,7 @@ def find_faces(image: SourceImage) -> list[Face]:
 def _fit_all(rgb: np.ndarray, detections: list[Detection]) -> list[Face]:
     """The human faces among the detections, largest first, each once."""
     faces: list[Face] = []
-    for detection in detections:
+    for detection in detections[:FACE_LIMIT]:
         mesh = _fit_detection(rgb, detection)
         if not is_human(mesh) or any(_is_inside(mesh, face) for face in faces):
             continue
