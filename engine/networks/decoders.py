@@ -1,4 +1,4 @@
-"""W and G as one step, the part that runs for every frame; the plain one is here."""
+"""W and G as the pair that runs for every frame: the seam between the networks and devices."""
 
 from __future__ import annotations
 
@@ -11,21 +11,25 @@ from .warping import Warped, WarpingModule
 
 
 class Frames(NamedTuple):
-    """Decoded frames: image (B, 3, 512, 512) RGB 0..1, and W's own outputs."""
+    """Decoded frames: image (B, 3, 512, 512) RGB 0..1, and what W found; float32."""
 
     image: Tensor
     warped: Warped
 
 
 class Decoder(Protocol):
-    """Runs W and G on one device; `prepare` does once what depends on the source alone."""
+    """Runs W and G on one device."""
 
     def prepare(self, feature_3d: Tensor) -> Any:
-        """feature_3d (1, 32, 16, 64, 64) float32 of F -> whatever decode wants to have."""
+        """What depends on the source alone, from F's (1, 32, 16, 64, 64) float32."""
         ...
 
-    def decode(self, prepared: Any, kp_source: Tensor, kp_driving: Tensor) -> Frames:
-        """kp_source (1, 21, 3) and kp_driving (B, 21, 3) float32 -> B frames, float32."""
+    def warp(self, prepared: Any, kp_source: Tensor, kp_driving: Tensor) -> Warped:
+        """W for kp_source (1, 21, 3) and kp_driving (B, 21, 3), float32."""
+        ...
+
+    def generate(self, features: Tensor) -> Tensor:
+        """G: (B, 256, 64, 64) -> (B, 3, 512, 512) RGB 0..1, float32."""
         ...
 
 
@@ -39,8 +43,16 @@ class PlainDecoder:
     def prepare(self, feature_3d: Tensor) -> Tensor:
         return feature_3d
 
-    def decode(self, prepared: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Frames:
+    def warp(self, prepared: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Warped:
         count = len(kp_driving)
         volume = prepared.expand(count, -1, -1, -1, -1)
-        warped = self.warping(volume, kp_driving, kp_source.expand(count, -1, -1))
-        return Frames(self.generator(warped.features), warped)
+        return self.warping(volume, kp_driving, kp_source.expand(count, -1, -1))
+
+    def generate(self, features: Tensor) -> Tensor:
+        return self.generator(features)
+
+
+def decode_frames(decoder: Decoder, prepared: Any, kp_source: Tensor, kp_driving: Tensor) -> Frames:
+    """Both halves of a decoder, B frames."""
+    warped = decoder.warp(prepared, kp_source, kp_driving)
+    return Frames(decoder.generate(warped.features), warped)

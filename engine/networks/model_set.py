@@ -20,8 +20,9 @@ from torch import Tensor, nn
 from ..liveportrait.model_set import Decoded
 from ..renderer import EngineError
 from .checkpoints import BUILDERS, find_checkpoints, load_network
-from .decoders import Decoder, Frames, PlainDecoder
+from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement
+from .fast_decoders import fast_decoder
 from .generator import SpadeGenerator
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
@@ -57,18 +58,16 @@ class NetworkSet:
         networks: Mapping[str, nn.Module],
         placement: Placement,
         *,
-        use_fast_path: bool = False,
-        use_compiler: bool = False,
+        use_fast_path: bool = True,
+        acceleration: str = "auto",
     ) -> None:
-        """`networks` as BUILDERS names them, float32; see NetworkSet.load for the rest."""
+        """`networks` as BUILDERS names them, float32, on the CPU; see load for the rest."""
         self.name = name
         self.placement = placement
         self.notices: list[str] = []
         self.batch_size = LARGEST_BATCH.get(placement.device.type, 1)
-        device = placement.device
-        self._networks = {key: network.to(device) for key, network in networks.items()}
-        warping, generator = self._networks["warping_module"], self._networks["spade_generator"]
-        perceptrons = self._networks["stitching_retargeting_module"]
+        warping, generator = networks["warping_module"], networks["spade_generator"]
+        perceptrons = networks["stitching_retargeting_module"]
         if not (
             isinstance(warping, WarpingModule)
             and isinstance(generator, SpadeGenerator)
@@ -79,9 +78,9 @@ class NetworkSet:
         self._plain = PlainDecoder(warping, generator)
         self._decoder: Decoder = self._plain
         if use_fast_path:
-            from .fast_decoders import choose_decoder
-
-            self._decoder = choose_decoder(warping, generator, placement, use_compiler)
+            # Weights are folded in float64, which not every device has: before the move.
+            self._decoder = fast_decoder(warping, generator, placement, acceleration)
+        self._networks = {key: x.to(placement.device) for key, x in networks.items()}
 
     @classmethod
     def load(
@@ -91,8 +90,8 @@ class NetworkSet:
         device: str = "auto",
         precision: str = "auto",
         *,
-        use_fast_path: bool = False,
-        use_compiler: bool = False,
+        use_fast_path: bool = True,
+        acceleration: str = "auto",
         progress: ProgressCallback | None = None,
     ) -> NetworkSet:
         """Load a model set from a folder of weight files.
@@ -102,7 +101,8 @@ class NetworkSet:
         device         "auto", "cuda", "mps" or "cpu"
         precision      "auto", "fp32", "fp16" or "bf16"
         use_fast_path  less arithmetic for the same pictures; off only to check it
-        use_compiler   CUDA: torch.compile, about a minute at the first frame
+        acceleration   one of fast_decoders.ACCELERATIONS; "compile" costs CUDA about a minute at
+                       the first frame
         progress       called with (file name, 0..1)
 
         Raises EngineError: no_models for files, bad_request for devices, out_of_memory.
@@ -120,7 +120,7 @@ class NetworkSet:
                 networks,
                 placement,
                 use_fast_path=use_fast_path,
-                use_compiler=use_compiler,
+                acceleration=acceleration,
             )
 
     @property
@@ -199,7 +199,7 @@ class NetworkSet:
         with torch.inference_mode():
             if id(decoder) not in features.prepared:
                 features.prepared[id(decoder)] = decoder.prepare(features.volume)
-            return decoder.decode(features.prepared[id(decoder)], source, driving)
+            return decode_frames(decoder, features.prepared[id(decoder)], source, driving)
 
     def _offsets(
         self, network: Callable[[Tensor, Tensor], Tensor], x_source: np.ndarray, other: np.ndarray

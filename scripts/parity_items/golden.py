@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import zipfile
 from collections.abc import Mapping
@@ -16,8 +17,12 @@ from scheme_weights import draw, read_shapes, scheme_tensors
 from torch import nn
 
 from engine.networks.checkpoints import BUILDERS, fill_network
+from engine.networks.decoders import Decoder, PlainDecoder
 from engine.networks.devices import choose_placement
+from engine.networks.fast_decoders import fast_decoder
+from engine.networks.generator import SpadeGenerator
 from engine.networks.model_set import NetworkSet
+from engine.networks.warping import WarpingModule
 
 
 class GoldenError(Exception):
@@ -131,6 +136,22 @@ class Golden:
         """F, M, W, G, S and R behind the product's own interface."""
         networks = {name: self.network(name) for name in BUILDERS}
         return NetworkSet("human", networks, self.placement, use_fast_path=False)
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """W and G, plain or fast as the command line says."""
+        warping = self.network("warping_module")
+        generator = self.network("spade_generator")
+        if not isinstance(warping, WarpingModule) or not isinstance(generator, SpadeGenerator):
+            raise TypeError("the checkpoints hold other networks than their names say")
+        if not self.use_fast_path:
+            return PlainDecoder(warping, generator)
+        copies = copy.deepcopy(warping).cpu(), copy.deepcopy(generator).cpu()
+        return fast_decoder(*copies, self.placement)
+
+    def tensor(self, array: np.ndarray) -> torch.Tensor:
+        """float32 tensor on the device."""
+        return torch.from_numpy(np.asarray(array, np.float32)).to(self.placement.device)
 
     def image_u8(self, name: str) -> np.ndarray | None:
         """(256, 256, 3) uint8 RGB input `name`, None if networks.npz lacks it."""

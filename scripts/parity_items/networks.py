@@ -94,9 +94,8 @@ def _summaries(outputs: Outputs, **arrays: np.ndarray) -> Outputs:
 
 def run(golden: Golden, name: str, *inputs: np.ndarray) -> Tensor | dict[str, Tensor] | tuple:
     """One network on numpy inputs."""
-    tensors = [torch.from_numpy(np.asarray(x, np.float32)) for x in inputs]
     with torch.inference_mode():
-        return golden.network(name)(*(t.to(golden.placement.device) for t in tensors))
+        return golden.network(name)(*(golden.tensor(x) for x in inputs))
 
 
 def _appearance(golden: Golden, _file: str, case: str) -> Outputs:
@@ -162,11 +161,10 @@ def _warped(golden: Golden, file: str, case: str) -> tuple[np.ndarray, ...] | No
     if volume is None or f"W/{case}/in_kp_source" not in recorded:
         return None
     source, driving = (recorded[f"W/{case}/in_kp_{x}"] for x in ("source", "driving"))
-    if golden.use_fast_path:
-        result = golden.fast_models.warp(volume, source, driving)
-    else:
-        result = run(golden, "warping_module", volume, driving, source)
-    return tuple(tensor.float().cpu().numpy() for tensor in result)
+    with torch.inference_mode():
+        prepared = golden.decoder.prepare(golden.tensor(volume))
+        result = golden.decoder.warp(prepared, golden.tensor(source), golden.tensor(driving))
+    return tuple(tensor.cpu().numpy() for tensor in result)
 
 
 def _warping_input(golden: Golden, case: str) -> np.ndarray | None:
@@ -188,10 +186,8 @@ def _generator(golden: Golden, file: str, case: str) -> Outputs:
     feature = _generator_input(golden, file, case)
     if feature is None:
         return {}
-    if golden.use_fast_path:
-        image = golden.fast_models.generate(feature).float().cpu().numpy()
-    else:
-        image = run(golden, "spade_generator", feature).cpu().numpy()
+    with torch.inference_mode():
+        image = golden.decoder.generate(golden.tensor(feature)).cpu().numpy()
     u8 = np.clip(255 * image[0].transpose(1, 2, 0), 0, 255).astype(np.uint8)
     outputs = {
         "img_sub": image[0, :, ::8, ::8],
@@ -219,8 +215,8 @@ def _perceptron(golden: Golden, file: str, case: str) -> Outputs:
     if not isinstance(networks, StitchingRetargeting):
         raise TypeError(type(networks).__name__)
     with torch.inference_mode():
-        x = torch.from_numpy(inputs).to(golden.placement.device)
-        return {"out": networks.get_submodule(MLP_METHODS[case])(x).cpu().numpy()}
+        network = networks.get_submodule(MLP_METHODS[case])
+        return {"out": network(golden.tensor(inputs)).cpu().numpy()}
 
 
 COMPUTE: dict[str, Callable[[Golden, str, str], Outputs]] = {

@@ -1,0 +1,133 @@
+"""The fast W and G on one device: torch anywhere, OpenVINO on CPUs, CUDA graphs on NVIDIA."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from .cuda_parts import compiled_part, graphed_part, half_precision_copy
+from .devices import Placement, Precision
+from .fast_generator import FastGenerator
+from .fast_warping import (
+    GRID_SIZE,
+    FastWarpedFeatures,
+    MotionHourglass,
+    MotionStack,
+    deformation_of,
+)
+from .generator import SpadeGenerator
+from .openvino_parts import has_openvino, openvino_part
+from .warping import Warped, WarpingModule, coordinate_grid, sample_volume
+
+log = logging.getLogger(__name__)
+
+# Takes and returns float32 tensors on the decoder's device, whatever happens inside.
+Part = Callable[..., tuple[Tensor, ...]]
+ACCELERATIONS = ("auto", "none", "openvino", "graphs", "compile")
+HOURGLASS_INPUTS = ((1, 110, *GRID_SIZE),)
+FEATURES_INPUTS = ((1, 512, 64, 64), (1, 1, 64, 64))
+GENERATOR_INPUTS = ((1, 256, 64, 64),)
+
+
+class PreparedSource(NamedTuple):
+    """f_s and what MotionStack.prepare makes of it."""
+
+    volume: Tensor
+    compressed: Tensor
+    still: Tensor
+
+
+class FastDecoder:
+    """W and G of fast_warping.py and fast_generator.py around three exchangeable parts.
+
+    The two samplings of 5-D volumes and all coordinates stay in torch and float32; the parts are
+    convolutions, which each device runs in its own way.
+    """
+
+    def __init__(
+        self,
+        stack: MotionStack,
+        hourglass: Part,
+        features: Part,
+        generator: Part,
+        device: torch.device,
+    ) -> None:
+        self._stack = stack
+        self._hourglass = hourglass
+        self._features = features
+        self._generator = generator
+        self._grid = coordinate_grid(*GRID_SIZE, torch.zeros((), device=device))
+
+    def prepare(self, feature_3d: Tensor) -> PreparedSource:
+        return PreparedSource(feature_3d, *self._stack.prepare(feature_3d))
+
+    def warp(self, prepared: PreparedSource, kp_source: Tensor, kp_driving: Tensor) -> Warped:
+        stack = self._stack(prepared.compressed, prepared.still, kp_source, kp_driving)
+        mask, occlusion = self._hourglass(stack)
+        deformation = deformation_of(mask, self._grid, kp_source, kp_driving)
+        volume = prepared.volume.expand(len(kp_driving), -1, -1, -1, -1)
+        warped = sample_volume(volume, deformation).flatten(1, 2)
+        (features,) = self._features(warped, occlusion)
+        return Warped(features, occlusion, deformation)
+
+    def generate(self, features: Tensor) -> Tensor:
+        return self._generator(features)[0]
+
+
+def fast_decoder(
+    warping: WarpingModule,
+    generator: SpadeGenerator,
+    placement: Placement,
+    acceleration: str = "auto",
+) -> FastDecoder:
+    """Build the fast decoder for a device.
+
+    warping, generator  on the CPU, float32; their weights may be shared, never changed
+    acceleration        "auto": OpenVINO on a CPU if it is installed, CUDA graphs on CUDA;
+                        "none": torch alone; or one of ACCELERATIONS by name
+    """
+    device, precision = placement.device, placement.precision
+    if acceleration == "auto":
+        by_device = {"cuda": "graphs", "cpu": "openvino" if has_openvino() else "none"}
+        acceleration = by_device.get(device.type, "none")
+    # Tensor cores multiply faster than Fourier space can save; elsewhere arithmetic is dear.
+    use_spectral_mask = device.type != "cuda"
+    modules = (
+        MotionHourglass(warping.dense_motion_network, use_spectral_mask=use_spectral_mask),
+        FastWarpedFeatures(warping),
+        FastGenerator(generator),
+    )
+    if acceleration == "openvino":
+        inputs = (HOURGLASS_INPUTS, FEATURES_INPUTS, GENERATOR_INPUTS)
+        parts = [openvino_part(m, i, precision) for m, i in zip(modules, inputs, strict=True)]
+    else:
+        parts = [_torch_part(module, placement, acceleration) for module in modules]
+    stack = MotionStack(warping.dense_motion_network).to(device)
+    return FastDecoder(stack, *parts, device)
+
+
+def _torch_part(module: nn.Module, placement: Placement, acceleration: str) -> Part:
+    device, dtype = placement.device, placement.precision.dtype
+    if device.type != "cuda":
+        return _autocast_part(module.to(device), placement)
+    half = half_precision_copy(module, device, dtype)
+    if acceleration == "compile":
+        return compiled_part(half, dtype)
+    return graphed_part(half, dtype, use_graphs=acceleration == "graphs")
+
+
+def _autocast_part(module: nn.Module, placement: Placement) -> Part:
+    """Torch's own choice of what may run in half precision: slower, but known everywhere."""
+    is_half = placement.precision is not Precision.FP32
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        with torch.autocast(placement.device.type, placement.precision.dtype, enabled=is_half):
+            outputs = module(*inputs)
+        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+        return tuple(output.float() for output in outputs)
+
+    return run

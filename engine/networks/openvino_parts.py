@@ -1,0 +1,57 @@
+"""Runs a traced torch module in OpenVINO, which knows CPUs better than torch does. Optional."""
+
+from __future__ import annotations
+
+import importlib.util
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from .devices import Precision
+
+
+def has_openvino() -> bool:
+    """Whether the optional package is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def openvino_part(
+    module: nn.Module, shapes: tuple[tuple[int, ...], ...], precision: Precision
+) -> Callable[..., tuple[Tensor, ...]]:
+    """Compile a module for this CPU.
+
+    shapes     of the inputs, batch 1; larger batches run one by one
+    precision  FP32 or BF16; FP16 counts as BF16, since CPUs that multiply halves are rare
+
+    The result takes and returns float32 tensors.
+    """
+    import openvino
+
+    examples = tuple(torch.zeros(shape) for shape in shapes)
+    with torch.inference_mode(), warnings.catch_warnings():
+        # Sizes become constants of the trace, which is what fixed shapes are for.
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(module, examples, check_trace=False)
+        model = openvino.convert_model(traced, example_input=examples, input=list(shapes))
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32" if precision is Precision.FP32 else "bf16",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    request = openvino.Core().compile_model(model, "CPU", settings).create_infer_request()
+
+    def run_one(*inputs: Tensor) -> tuple[Tensor, ...]:
+        arrays = [tensor.contiguous().numpy() for tensor in inputs]
+        results = request.infer(arrays, share_inputs=True)
+        return tuple(torch.from_numpy(results[i]) for i in range(len(results)))
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        if len(inputs[0]) == 1:
+            return run_one(*inputs)
+        frames = [run_one(*frame) for frame in zip(*(x.split(1) for x in inputs), strict=True)]
+        return tuple(torch.cat(outputs) for outputs in zip(*frames, strict=True))
+
+    return run
