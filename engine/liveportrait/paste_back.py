@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -43,60 +42,95 @@ def official_paste_back(
     return np.clip(mask * warped + (1 - mask) * image, 0, 255).astype(np.uint8)
 
 
-@dataclass(frozen=True)
-class Patch:
-    """A moved face crop that goes over a picture.
+class PasteArea:
+    """Where the crop of one face lies in a picture, with its masks.
 
-    colour    (S, S, 3) float32 in the picture's encoding, 0..1 where that is display-referred
-    alpha     (S, S) float32, None where the face is opaque
-    strength  0..1, how much of the patch shows
-    crop_to_image  (3, 3)
+    rectangle  the part of the picture that the crop may change
+    mask       (height, width) float32, the feathered seam
+    own        (height, width) float32, 1 on the face itself, falling to 0 around it
     """
 
-    colour: np.ndarray
-    alpha: np.ndarray | None
-    strength: float
-    crop_to_image: np.ndarray
+    def __init__(self, crop_to_image: np.ndarray, shape: tuple[int, int]) -> None:
+        """crop_to_image (3, 3); shape (H, W) of the picture."""
+        self.crop_to_image = crop_to_image
+        self.rectangle = covered_rectangle(crop_to_image, CROP_SIZE, shape)
+        self.mask = self.warped(feather_mask()) if self.rectangle != NOTHING else np.zeros((0, 0))
+
+    @cached_property
+    def own(self) -> np.ndarray:
+        return self.warped(_face_mask())
+
+    @cached_property
+    def feather_px(self) -> int:
+        """Width of the seam in picture pixels."""
+        scale = float(np.sqrt(abs(np.linalg.det(self.crop_to_image[:2, :2]))))
+        return max(round(FEATHER_PX * scale), 1)
+
+    def warped(self, layer: np.ndarray, border: int = cv2.BORDER_CONSTANT) -> np.ndarray:
+        """A crop layer as it lies in the rectangle."""
+        return warp_to_rectangle(layer, self.crop_to_image, self.rectangle, border)
 
 
-def paste(patch: Patch, canvas: np.ndarray, source: np.ndarray, rectangle: Rectangle) -> None:
-    """Blend a patch into a rectangle of the canvas, feathered, in float32.
+def paste(
+    colour: np.ndarray,
+    alpha: np.ndarray | None,
+    area: PasteArea,
+    canvas: np.ndarray,
+    source: np.ndarray,
+    strength: float = 1.0,
+) -> None:
+    """Blend a moved face crop into its area of the canvas, feathered, in float32.
 
+    colour    (S, S, 3) float32 in the picture's encoding, 0..1 where that is display-referred
+    alpha     (S, S) float32, None where the whole crop is opaque
     canvas, source  (H, W, 4) RGBA uint8 or float32, straight alpha. Where the canvas differs
                     from the source another face has been drawn: there the patch only shows on
                     its own face, so that it does not put the neighbour back to rest.
+    strength  0..1, how much of the patch shows
     """
-    part = canvas[rectangle.slices]
-    colour_border = cv2.BORDER_REPLICATE
-    ours = warp_to_rectangle(patch.colour, patch.crop_to_image, rectangle, colour_border)
-    mask = warp_to_rectangle(feather_mask(), patch.crop_to_image, rectangle)
-    mask *= np.float32(patch.strength)
-    is_taken = (part != source[rectangle.slices]).any(axis=-1)
+    part = canvas[area.rectangle.slices]
+    mask = area.mask * np.float32(strength)
+    is_taken = _differs(part, source[area.rectangle.slices])
     if is_taken.any():
-        own = warp_to_rectangle(_face_mask(), patch.crop_to_image, rectangle)
-        scale = float(np.sqrt(abs(np.linalg.det(patch.crop_to_image[:2, :2]))))
-        taken = _softened(is_taken, max(round(FEATHER_PX * scale), 1))
-        mask *= own + (1.0 - own) * (1.0 - taken)
-    unit = np.float32(255.0 if canvas.dtype == np.uint8 else 1.0)
+        mask *= area.own + (1.0 - area.own) * (1.0 - _softened(is_taken, area.feather_px))
+    ours = area.warped(colour, cv2.BORDER_REPLICATE)
     theirs = part.astype(np.float32)
-    alpha = np.full(mask.shape, unit)
-    if patch.alpha is not None:
-        alpha *= warp_to_rectangle(patch.alpha, patch.crop_to_image, rectangle, colour_border)
-    blended = _over(ours * unit, alpha, theirs, mask[..., None])
-    if canvas.dtype == np.uint8:
-        blended = np.rint(np.clip(blended, 0, 255))
-    shows = mask > 0
-    part[shows] = blended[shows].astype(canvas.dtype)
+    if part.dtype == np.uint8:
+        ours *= np.float32(255)
+    if alpha is None:
+        blended = _mixed(ours, theirs, mask)
+    else:
+        unit = np.float32(255 if part.dtype == np.uint8 else 1)
+        blended = _over(ours, unit * area.warped(alpha, cv2.BORDER_REPLICATE), theirs, mask)
+    if part.dtype == np.uint8:
+        blended = cv2.convertScaleAbs(cv2.max(blended, 0.0))  # rounds and saturates
+    shows = (mask > 0).astype(np.uint8)
+    cv2.copyTo(blended, shows, part)
 
 
-def _over(
-    colour: np.ndarray, alpha: np.ndarray, canvas: np.ndarray, mask: np.ndarray
-) -> np.ndarray:
+def _mixed(ours: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """theirs (H, W, 4) with its colours moved towards ours (H, W, 3) by a mask."""
+    colour = cv2.cvtColor(theirs, cv2.COLOR_RGBA2RGB)
+    colour = cv2.add(colour, cv2.multiply(cv2.subtract(ours, colour), cv2.merge([mask] * 3)))
+    return np.dstack([colour, theirs[..., 3]])
+
+
+def _over(ours: np.ndarray, alpha: np.ndarray, theirs: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """Mix colour and alpha into an RGBA canvas by a mask; straight alpha weighs the colours."""
-    ours, theirs = mask * alpha[..., None], (1.0 - mask) * canvas[..., 3:]
-    total = ours + theirs
-    share = np.divide(ours, total, out=mask.copy(), where=total > 0)
-    return np.concatenate([share * colour + (1.0 - share) * canvas[..., :3], total], axis=-1)
+    weight = mask * alpha
+    total = weight + (1.0 - mask) * theirs[..., 3]
+    share = np.divide(weight, total, out=mask.copy(), where=total > 0)
+    mixed = _mixed(ours, theirs, share)
+    mixed[..., 3] = total
+    return mixed
+
+
+def _differs(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(H, W) whether any bit of two (H, W, 4) pictures differs."""
+    word = np.uint32 if first.dtype == np.uint8 else np.uint64
+    words = (np.ascontiguousarray(array).view(word) for array in (first, second))
+    difference = np.not_equal(*words)
+    return np.logical_or.reduce([difference[..., i] for i in range(difference.shape[-1])])
 
 
 @lru_cache(maxsize=1)

@@ -16,7 +16,7 @@ from .colour import CropLayers, split_layers, to_linear
 from .crop import CROP_SIZE, crop_layers, network_input
 from .geometry import KeypointMotion
 from .model_set import ModelSet
-from .paste_back import Patch, covered_rectangle, paste
+from .paste_back import PasteArea, paste
 from .sliders import moved_points, retargeted_points
 
 # Keypoint offset, in half crop widths, from which on only the networks' picture is shown. Below
@@ -56,7 +56,8 @@ class Portrait:
         self._image = image
         self._options = options
         self._ratios = analysed.ratios
-        crop, self._crop_to_image = crop_layers(image.pixels, analysed.square)
+        crop, crop_to_image = crop_layers(image.pixels, analysed.square)
+        self._area = PasteArea(crop_to_image, image.pixels.shape[:2])
         self._layers: CropLayers = split_layers(crop, image.encoding)
         picture = np.ascontiguousarray(network_input(self._layers.display))[None]
         self._source = KeypointMotion.from_heads(models.extract_motion(picture))
@@ -72,12 +73,10 @@ class Portrait:
         if motion not in self._frames:
             self.prepare([motion])
         moved = self._frames[motion]
-        rectangle = covered_rectangle(self._crop_to_image, CROP_SIZE, canvas.shape[:2])
-        if rectangle == NOTHING or moved.strength <= 0.0:
+        if self._area.rectangle == NOTHING or moved.strength <= 0.0:
             return NOTHING
-        patch = Patch(moved.colour, moved.alpha, moved.strength, self._crop_to_image)
-        paste(patch, canvas, self._image.pixels, rectangle)
-        return rectangle
+        paste(moved.colour, moved.alpha, self._area, canvas, self._image.pixels, moved.strength)
+        return self._area.rectangle
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Compute frames in one batch, for `render` calls that follow (bakes).

@@ -21,7 +21,7 @@ from engine.liveportrait.crop import (
 )
 from engine.liveportrait.layouts import LAYOUTS, anchor_points
 from engine.liveportrait.paste_back import (
-    Patch,
+    PasteArea,
     covered_rectangle,
     feather_mask,
     official_paste_back,
@@ -185,22 +185,23 @@ def _canvas(dtype: str) -> np.ndarray:
     return np.rint(canvas * 255).astype(np.uint8) if dtype == "uint8" else canvas
 
 
-def _patch(
-    canvas: np.ndarray, value: float, alpha: np.ndarray | None = None
-) -> tuple[Patch, Rectangle]:
+def _area(canvas: np.ndarray) -> PasteArea:
     square = FaceSquare(np.array([150, 120], np.float32), np.float32(128), 0.2)
     matrix = np.linalg.inv(square.to_crop_matrix(CROP_SIZE)).astype(np.float32)
-    colour = np.full((CROP_SIZE, CROP_SIZE, 3), value, np.float32)
-    rectangle = covered_rectangle(matrix, CROP_SIZE, canvas.shape[:2])
-    return Patch(colour, alpha, 1.0, matrix), rectangle
+    return PasteArea(matrix, canvas.shape[:2])
+
+
+def _flat(value: float) -> np.ndarray:
+    return np.full((CROP_SIZE, CROP_SIZE, 3), value, np.float32)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_patch_covers_its_square_and_nothing_else(dtype: str) -> None:
     source = _canvas(dtype)
     canvas = source.copy()
-    patch, rectangle = _patch(canvas, 1.0)
-    paste(patch, canvas, source, rectangle)
+    area = _area(canvas)
+    paste(_flat(1.0), None, area, canvas, source)
+    rectangle = area.rectangle
     assert canvas[120, 150, 0] == canvas.dtype.type(255 if dtype == "uint8" else 1)
     outside = np.ones(canvas.shape[:2], bool)
     outside[rectangle.slices] = False
@@ -213,17 +214,31 @@ def test_patch_covers_its_square_and_nothing_else(dtype: str) -> None:
 def test_patch_without_strength_changes_nothing() -> None:
     source = _canvas("float32")
     canvas = source.copy()
-    patch, rectangle = _patch(canvas, 1.0)
-    paste(Patch(patch.colour, None, 0.0, patch.crop_to_image), canvas, source, rectangle)
+    paste(_flat(1.0), None, _area(canvas), canvas, source, strength=0.0)
     assert np.array_equal(canvas, source)
+
+
+def test_half_strength_shows_half() -> None:
+    source = _canvas("uint8")
+    canvas = source.copy()
+    paste(_flat(0.0), None, _area(canvas), canvas, source, strength=0.5)
+    expected = np.rint(source[120, 150, :3] / 2)
+    assert canvas[120, 150, :3] == pytest.approx(expected, abs=1)
 
 
 def test_values_above_one_survive_pasting() -> None:
     source = _canvas("float32")
     canvas = source.copy()
-    patch, rectangle = _patch(canvas, 7.5)
-    paste(patch, canvas, source, rectangle)
+    paste(_flat(7.5), None, _area(canvas), canvas, source)
     assert canvas[120, 150, :3] == pytest.approx([7.5] * 3)
+
+
+def test_eight_bits_saturate() -> None:
+    source = _canvas("uint8")
+    for value, expected in ((1.7, 255), (-0.4, 0)):
+        canvas = source.copy()
+        paste(_flat(value), None, _area(canvas), canvas, source)
+        assert canvas[120, 150, 0] == expected
 
 
 def test_clear_parts_of_a_patch_do_not_colour_the_picture() -> None:
@@ -231,8 +246,7 @@ def test_clear_parts_of_a_patch_do_not_colour_the_picture() -> None:
     source[..., 3] = 0.5
     canvas = source.copy()
     alpha = np.zeros((CROP_SIZE, CROP_SIZE), np.float32)
-    patch, rectangle = _patch(canvas, 1.0, alpha)
-    paste(patch, canvas, source, rectangle)
+    paste(_flat(1.0), alpha, _area(canvas), canvas, source)
     assert canvas[120, 150, 3] == 0.0
     edge = np.argwhere((canvas[..., 3] > 0.1) & (canvas[..., 3] < 0.4))
     assert len(edge)
@@ -241,14 +255,26 @@ def test_clear_parts_of_a_patch_do_not_colour_the_picture() -> None:
         assert canvas[y, x, :3] == pytest.approx(source[y, x, :3], abs=1e-5)
 
 
-def test_a_neighbour_that_has_moved_is_not_put_back() -> None:
+def test_opaque_parts_of_a_patch_cover_a_clear_picture() -> None:
     source = _canvas("float32")
+    source[..., 3] = 0.0
     canvas = source.copy()
-    canvas[60:180, 176:200, :3] = 0.0  # another face, at the side of this crop
-    patch, rectangle = _patch(canvas, 1.0)
-    paste(patch, canvas, source, rectangle)
-    assert canvas[120, 196, 0] < 0.25
-    assert canvas[120, 150, 0] == pytest.approx(1.0)
+    paste(_flat(0.25), np.ones((CROP_SIZE, CROP_SIZE), np.float32), _area(canvas), canvas, source)
+    assert canvas[120, 150] == pytest.approx([0.25, 0.25, 0.25, 1.0])
+    seam = canvas[(canvas[..., 3] > 0.05) & (canvas[..., 3] < 0.95)]
+    assert len(seam)
+    assert seam[:, :3] == pytest.approx(np.full((len(seam), 3), 0.25), abs=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+def test_a_neighbour_that_has_moved_is_not_put_back(dtype: str) -> None:
+    source = _canvas(dtype)
+    canvas = source.copy()
+    canvas[60:180, 176:200, :3] = 0  # another face, at the side of this crop
+    paste(_flat(1.0), None, _area(canvas), canvas, source)
+    unit = 255 if dtype == "uint8" else 1.0
+    assert canvas[120, 196, 0] < 0.25 * unit
+    assert canvas[120, 150, 0] == pytest.approx(unit)
 
 
 def test_covered_rectangle_is_cut_at_the_border_and_empty_outside() -> None:
