@@ -193,7 +193,9 @@ def _no_memory() -> EngineError:
 
 
 def _from_bug(error: Exception) -> EngineError:
-    if getattr(error, "code", None) == OPENCV_NO_MEMORY:
+    # OpenCV and torch have their own ways to say it, and neither may be imported here.
+    is_memory = getattr(error, "code", None) == OPENCV_NO_MEMORY
+    if is_memory or type(error).__name__ == "OutOfMemoryError":
         return _no_memory()
     text = f"The engine has a bug: {type(error).__name__}: {error}"
     return EngineError("internal", text[:500], "Please report it with the engine's log.")

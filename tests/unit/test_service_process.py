@@ -124,6 +124,27 @@ def test_cancel_of_a_waiting_request(pipes: Pipes) -> None:
     assert replies[3].fields["code"] == "cancelled"
 
 
+def test_cancel_of_a_running_request(pipes: Pipes) -> None:
+    pipes.write(HELLO, Message("detect", 2, {"encoding": "srgb"}, ARRAYS))
+    assert pipes.read()
+    detected = pipes.read()
+    assert detected
+    faces = detected.fields["faces"] * 12
+    fields = {"encoding": "srgb", "renderer": "analytic", "faces": faces, "options": {}}
+    pipes.write(Message("open", 3, fields, ARRAYS))
+    progress = pipes.read()
+    assert progress
+    assert progress.fields == {"fraction": 0.0, "text": "Fitting face 1 of 12"}
+    pipes.write(Message("cancel", 4, {"request": 3}))
+    replies = []
+    while not replies or replies[-1].type not in ("failed", "opened"):
+        reply = pipes.read()
+        assert reply
+        replies.append(reply)
+    assert replies[-1].fields["code"] == "cancelled"
+    assert {"request": 3, "is_found": True} in [reply.fields for reply in replies]
+
+
 @pytest.mark.parametrize("garbage", [b"hello?\n", b"{}\n", b'{"type":"ping"', b"\x00" * 5000])
 def test_garbage_gets_a_reason_and_an_end(pipes: Pipes, garbage: bytes) -> None:
     pipes.write(HELLO)
@@ -236,6 +257,7 @@ class AnalyticRenderer:
     [
         ("RuntimeError('a bug of ours')", "internal"),
         ("MemoryError()", "out_of_memory"),
+        ("type('OutOfMemoryError', (RuntimeError,), {})('CUDA')", "out_of_memory"),
         ("__import__('cv2').error('a bug of OpenCV')", "internal"),
     ],
 )
