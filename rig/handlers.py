@@ -93,9 +93,9 @@ HANDLERS = (
 def register() -> None:
     for handlers, handler in HANDLERS:
         handlers.append(handler)
-    # bpy.data is closed while Blender enables extensions at its start; load_post comes then.
-    if hasattr(bpy.data, "objects"):
-        _on_load()
+    # bpy.data is closed while an extension is enabled; a timer may look at it.
+    if not bpy.app.background:
+        live.refresh_later()
 
 
 def unregister() -> None:

@@ -22,7 +22,6 @@ _BYTE_TO_UNIT = (np.arange(256) / 255.0).astype(np.float32)
 _UNREADABLE = {
     "RENDER_RESULT": "Save the render to a file and choose that.",
     "COMPOSITING": "Save the viewer's picture to a file and choose that.",
-    "UV_TEST": "Save the picture to a file and choose that.",
 }
 
 

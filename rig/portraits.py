@@ -36,7 +36,7 @@ def forget() -> None:
 
 
 def all_portraits() -> list[Portrait]:
-    """Every portrait that is in some scene."""
+    """Every portrait that is in some collection: deleted objects may linger in the file."""
     global _known
     if _known is not None:
         try:
@@ -46,17 +46,27 @@ def all_portraits() -> list[Portrait]:
             _known = None
     if _known is None:
         planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
-        _known = [portrait(plane) for plane in planes if plane.users_scene]
+        _known = [portrait(plane) for plane in planes if is_placed(plane)]
     return _known
 
 
 def portraits_of(scene: bpy.types.Scene) -> list[Portrait]:
-    """The portraits in a scene, linked and instanced collections included."""
-    return [p for p in all_portraits() if p.plane.library or scene in p.plane.users_scene]
+    """The portraits in a scene, and those that it may show through an instanced collection."""
+    found = []
+    for item in all_portraits():
+        scenes = item.plane.users_scene
+        if not scenes or scene in scenes:
+            found.append(item)
+    return found
+
+
+def is_placed(item: bpy.types.Object) -> bool:
+    """Whether an object is in a collection; a deleted one lingers while something points at it."""
+    return item.library is not None or bool(item.users_collection)
 
 
 def portrait(plane: bpy.types.Object) -> Portrait:
-    """The portrait of a plane, with the controllers that are still in a scene."""
+    """The portrait of a plane, with the controllers that were not deleted."""
     controllers = []
     for link in plane.keyportrait.portrait.faces:
         controller = link.controller
@@ -68,9 +78,7 @@ def portrait(plane: bpy.types.Object) -> Portrait:
 def is_controller_of(controller: bpy.types.Object, plane: bpy.types.Object) -> bool:
     """Whether an object is a usable face controller of this plane."""
     settings = controller.keyportrait
-    return (
-        settings.kind == "FACE" and settings.face.portrait == plane and bool(controller.users_scene)
-    )
+    return settings.kind == "FACE" and settings.face.portrait == plane and is_placed(controller)
 
 
 def plane_of(item: bpy.types.Object | None) -> bpy.types.Object | None:

@@ -54,26 +54,24 @@ def separate_copy(item: Portrait) -> None:
     replace_image(item.plane, shared, settings.output)
 
 
-def replace_image(
-    plane: bpy.types.Object, old: bpy.types.Image, new: bpy.types.Image
-) -> None:
+def replace_image(plane: bpy.types.Object, old: bpy.types.Image, new: bpy.types.Image) -> None:
     """Let a plane's materials show another image; a material used elsewhere is copied first."""
     for slot in plane.material_slots:
         material = slot.material
-        if material is None or not material.use_nodes or not _shows(material, old):
+        if material is None or not any(shows(material, old)):
             continue
         if material.users > 1 or not material.is_editable:
             if plane.data.users > 1:
                 plane.data = plane.data.copy()
-            material = material.copy()
-            slot.material = material
-        for node in material.node_tree.nodes:
-            if getattr(node, "image", None) == old:
-                node.image = new
+            slot.material = material = material.copy()
+        for node in shows(material, old):
+            node.image = new
 
 
-def _shows(material: bpy.types.Material, image: bpy.types.Image) -> bool:
-    return any(getattr(node, "image", None) == image for node in material.node_tree.nodes)
+def shows(material: bpy.types.Material, image: bpy.types.Image) -> list[bpy.types.Node]:
+    """The material's own nodes that show an image."""
+    nodes = material.node_tree.nodes if material.node_tree is not None else ()
+    return [node for node in nodes if getattr(node, "image", None) == image]
 
 
 def pack_outputs() -> None:

@@ -1,0 +1,128 @@
+"""Pictures that cannot become portraits: a clear error, and nothing is left behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from conftest import ASTRONAUT
+
+
+def everything() -> dict[str, list[str]]:
+    names = ("objects", "meshes", "materials", "images", "actions")
+    return {name: sorted(item.name for item in getattr(bpy.data, name)) for name in names}
+
+
+def refused(words: str, **options) -> None:
+    """Add Portrait must fail with these words and change nothing."""
+    before = everything()
+    with pytest.raises(RuntimeError, match=words):
+        bpy.ops.keyportrait.add_portrait(**options)
+    assert everything() == before
+
+
+def new_image(name: str, width: int, height: int, colour: float = 0.5, **options):
+    image = bpy.data.images.new(name, width, height, **options)
+    image.pixels.foreach_set(np.full(width * height * 4, colour, np.float32))
+    return image
+
+
+def test_a_missing_file() -> None:
+    refused("There is no file", filepath="/no/such/picture.png")
+
+
+def test_an_empty_file(tmp_path: Path) -> None:
+    path = tmp_path / "empty.png"
+    path.touch()
+    refused("is empty", filepath=str(path))
+
+
+def test_a_corrupt_file(tmp_path: Path) -> None:
+    path = tmp_path / "corrupt.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\nthis is no picture")
+    refused("corrupt.png.*cannot be read", filepath=str(path))
+
+
+def test_a_text_file(tmp_path: Path) -> None:
+    path = tmp_path / "notes.jpg"
+    path.write_text("not a picture")
+    refused("notes.jpg.*cannot be read", filepath=str(path))
+
+
+def test_a_picture_without_a_face() -> None:
+    new_image("wall", 256, 256)
+    refused("No face found in 'wall'", image="wall")
+
+
+def test_a_tiny_face(tmp_path: Path) -> None:
+    image = bpy.data.images.load(str(ASTRONAUT))
+    image.scale(48, 48)
+    refused("astronaut", image=image.name)
+
+
+def test_a_picture_that_is_too_large() -> None:
+    image = bpy.data.images.new("huge", 17000, 2)
+    refused("16384 px a side", image=image.name)
+
+
+def test_an_image_that_does_not_exist() -> None:
+    refused("There is no image 'gone'", image="gone")
+
+
+def test_an_image_whose_file_is_missing() -> None:
+    image = bpy.data.images.new("lost", 1, 1)
+    image.source = "FILE"
+    image.filepath = "/no/such/lost.png"
+    refused("The file of 'lost' is missing", image="lost")
+
+
+def test_a_udim_set() -> None:
+    image = bpy.data.images.new("tiles", 64, 64, tiled=True)
+    refused("UDIM", image=image.name)
+
+
+def test_a_render_result() -> None:
+    scene = bpy.context.scene
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    scene.collection.objects.link(camera)
+    scene.camera = camera
+    scene.render.engine, scene.cycles.samples = "CYCLES", 1
+    scene.render.resolution_x = scene.render.resolution_y = 8
+    bpy.ops.render.render()
+    refused("has no pixels of its own. Save the render", image="Render Result")
+
+
+def test_packed_and_generated_images_are_fine(astronaut) -> None:
+    packed = bpy.data.images.load(astronaut)
+    packed.pack()
+    bpy.ops.keyportrait.add_portrait(image=packed.name)
+    width, height = packed.size
+    flat = np.empty(width * height * 4, np.float32)
+    packed.pixels.foreach_get(flat)
+    generated = bpy.data.images.new("generated", width, height)
+    generated.pixels.foreach_set(flat)
+    bpy.ops.keyportrait.add_portrait(image="generated")
+    assert sum(o.keyportrait.kind == "PORTRAIT" for o in bpy.data.objects) == 2
+
+
+def test_a_sequence_becomes_a_still(astronaut, pixels) -> None:
+    sequence = bpy.data.images.load(astronaut)
+    sequence.source = "SEQUENCE"
+    bpy.ops.keyportrait.add_portrait(image=sequence.name)
+    source = bpy.context.active_object.keyportrait.portrait.source
+    assert source != sequence
+    assert source.packed_file is not None
+    assert tuple(source.size) == (512, 512)
+
+
+def test_the_engine_cannot_start(tmp_path: Path, astronaut, module) -> None:
+    module("rig.engine").stop()
+    module("preferences").preferences().python_path = str(tmp_path / "no-python")
+    refused("could not be started", filepath=astronaut)
+    state = module("rig.engine").status()
+    assert state.name == "FAILED"
+    assert "preferences" in state.problem[1]
+    module("preferences").preferences().python_path = ""
+    assert bpy.ops.keyportrait.add_portrait(filepath=astronaut) == {"FINISHED"}

@@ -1,0 +1,94 @@
+"""Enabling and disabling leaves Blender as it was."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import bpy
+from conftest import PACKAGE, disable, enable
+
+
+def state() -> dict[str, Any]:
+    """Everything that an extension can leave behind."""
+    handlers = {
+        name: [getattr(h, "__qualname__", repr(h)) for h in getattr(bpy.app.handlers, name)]
+        for name in dir(bpy.app.handlers)
+        if isinstance(getattr(bpy.app.handlers, name), list)
+    }
+    owners = (bpy.types.Object, bpy.types.Scene, bpy.types.WindowManager, bpy.types.Image)
+    return {
+        "types": {name for name in dir(bpy.types) if "KEYPORTRAIT" in name.upper()},
+        "handlers": handlers,
+        "properties": {
+            f"{owner.__name__}.{name}"
+            for owner in owners
+            for name in (*dir(owner), *owner.bl_rna.properties.keys())
+            if "keyportrait" in name
+        },
+        "operators": {name for name in dir(bpy.ops) if name == "keyportrait"},
+        "menus": {
+            name: len(getattr(getattr(bpy.types, name), "draw")._draw_funcs)
+            for name in dir(bpy.types)
+            if hasattr(getattr(getattr(bpy.types, name), "draw", None), "_draw_funcs")
+        },
+    }
+
+
+def test_disabling_leaves_nothing_behind() -> None:
+    enabled = state()
+    assert enabled["types"]
+    assert any("keyportrait" in name for name in enabled["properties"])
+    disable()
+    clean = state()
+    assert not clean["types"]
+    assert not clean["properties"]
+    enable()
+    disable()
+    assert state() == clean
+
+
+def test_enabling_twice_is_enabling_once() -> None:
+    once = state()
+    enable()
+    assert state() == once
+    package = __import__(PACKAGE, fromlist=["register"])
+    package.register()
+    assert state() == once
+    package.unregister()
+    package.unregister()
+    package.register()
+    assert state() == once
+
+
+def test_a_failing_module_undoes_the_others(module, monkeypatch) -> None:
+    registration = module("registration")
+    disable()
+    clean = state()
+    monkeypatch.setattr(registration, "MODULES", (*registration.MODULES, "rig.no_such_module"))
+    try:
+        registration.register()
+    except ModuleNotFoundError:
+        pass
+    else:
+        raise AssertionError("a missing module was ignored")
+    assert state() == clean
+
+
+def test_the_engine_ends_with_the_extension(add_portrait, module) -> None:
+    add_portrait()
+    engine = module("rig.engine").engine()
+    assert engine.is_running
+    disable()
+    assert engine.pid is None
+    assert engine.state.name == "STOPPED"
+
+
+def test_properties_outlive_the_extension(add_portrait) -> None:
+    _, (controller,) = add_portrait()
+    controller["smile"] = 0.5
+    controller.keyframe_insert('["smile"]', frame=1)
+    disable()
+    assert controller["smile"] == 0.5
+    enable()
+    assert controller.keyportrait.kind == "FACE"
+    assert controller.keyportrait.face.portrait is not None

@@ -1,0 +1,166 @@
+"""Adding portraits through the operators."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+import numpy as np
+import pytest
+from conftest import ASTRONAUT
+
+
+def counts() -> dict[str, int]:
+    names = ("objects", "meshes", "materials", "images", "actions")
+    return {name: len(getattr(bpy.data, name)) for name in names}
+
+
+@pytest.fixture
+def two_faces(tmp_path: Path, pixels) -> str:
+    """A picture with two faces side by side, 1024 x 512."""
+    image = bpy.data.images.load(str(ASTRONAUT))
+    left = pixels(image)
+    both = np.concatenate([left, left[:, ::-1]], axis=1)
+    wide = bpy.data.images.new("two", both.shape[1], both.shape[0])
+    wide.pixels.foreach_set(np.ascontiguousarray(both[::-1]).ravel())
+    wide.filepath_raw, wide.file_format = str(tmp_path / "two.png"), "PNG"
+    wide.save()
+    bpy.data.images.remove(image)
+    bpy.data.images.remove(wide)
+    return str(tmp_path / "two.png")
+
+
+def test_a_picture_becomes_a_plane_with_a_controller(add_portrait, pixels) -> None:
+    plane, (controller,) = add_portrait()
+    settings = plane.keyportrait.portrait
+    assert plane.type == "MESH" and plane.select_get()
+    assert np.allclose(plane.dimensions, (2.0, 2.0, 0.0))
+    assert settings.source.name == "astronaut.jpg"
+    assert settings.output.users and settings.output != settings.source
+    assert (pixels(settings.output) == pixels(settings.source)).all()
+    assert settings.output.colorspace_settings.name == settings.source.colorspace_settings.name
+    assert controller.type == "EMPTY" and controller.parent == plane
+    # The face of the photograph is left of and above the middle.
+    x, y, z = plane.matrix_world.inverted() @ controller.matrix_world.translation
+    assert -0.25 < x < 0.0 and 0.35 < y < 0.65 and abs(z) < 1e-5
+    assert 0.1 < controller.empty_display_size < 0.35
+    assert bpy.data.materials[0].node_tree.nodes.active.image == settings.output
+
+
+def test_the_plane_has_the_picture_s_aspect(add_portrait, two_faces) -> None:
+    plane, controllers = add_portrait(two_faces)
+    assert np.allclose(plane.dimensions, (2.0, 1.0, 0.0))
+    assert len(controllers) == 2
+    left, right = (c.matrix_local.translation.x for c in controllers)
+    assert left < 0 < right
+    assert len({c.name for c in controllers}) == 2
+
+
+def test_only_the_largest_faces(add_portrait, two_faces) -> None:
+    assert len(add_portrait(two_faces, max_faces=1)[1]) == 1
+
+
+@pytest.mark.parametrize("kind", ["EMISSION", "PRINCIPLED"])
+def test_the_material_shows_the_live_image_with_alpha(add_portrait, kind) -> None:
+    plane, _ = add_portrait(material=kind)
+    tree = plane.active_material.node_tree
+    output = next(node for node in tree.nodes if node.type == "OUTPUT_MATERIAL")
+    reached, todo = set(), [output]
+    while todo:
+        node = todo.pop()
+        reached.add(node.type)
+        todo += [link.from_node for link in tree.links if link.to_node == node]
+    expected = {"EMISSION": "EMISSION", "PRINCIPLED": "BSDF_PRINCIPLED"}[kind]
+    assert {"TEX_IMAGE", expected} <= reached
+    texture = tree.nodes.active
+    assert any(link.from_socket == texture.outputs["Alpha"] for link in tree.links)
+
+
+def test_an_image_of_the_file(add_portrait, astronaut) -> None:
+    image = bpy.data.images.load(astronaut)
+    bpy.ops.keyportrait.add_portrait(image=image.name)
+    assert bpy.context.active_object.keyportrait.portrait.source == image
+
+
+def test_the_texture_of_the_active_object(module, astronaut) -> None:
+    bpy.ops.mesh.primitive_plane_add(size=4.0)
+    item = bpy.context.active_object
+    image = bpy.data.images.load(astronaut)
+    material = module("rig.planes").add_material("m", image, "PRINCIPLED")
+    item.data.materials.append(material)
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    settings = item.keyportrait.portrait
+    assert settings.source == image
+    assert material.node_tree.nodes.active.image == settings.output
+    controller = settings.faces[0].controller
+    x, y, _ = controller.matrix_local.translation
+    assert -0.5 < x < 0.0 and 0.7 < y < 1.3
+
+
+def test_a_shared_material_is_copied(module, astronaut) -> None:
+    image = bpy.data.images.load(astronaut)
+    material = module("rig.planes").add_material("m", image, "PRINCIPLED")
+    for _ in range(2):
+        bpy.ops.mesh.primitive_plane_add()
+        bpy.context.active_object.data.materials.append(material)
+    bpy.ops.keyportrait.use_texture()
+    assert material.node_tree.nodes.active.image == image
+    assert bpy.context.active_object.active_material != material
+
+
+@pytest.mark.parametrize(
+    ("breakage", "words"),
+    [
+        ("material", "has no material"),
+        ("texture", "has no image texture"),
+        ("uv", "has no UV map"),
+    ],
+)
+def test_a_texture_that_cannot_be_driven(module, astronaut, breakage, words) -> None:
+    bpy.ops.mesh.primitive_plane_add()
+    item = bpy.context.active_object
+    if breakage != "material":
+        image = bpy.data.images.load(astronaut)
+        item.data.materials.append(module("rig.planes").add_material("m", image, "PRINCIPLED"))
+    if breakage == "texture":
+        item.active_material.node_tree.nodes.active.image = None
+    if breakage == "uv":
+        item.data.uv_layers.remove(item.data.uv_layers[0])
+    before = counts()
+    with pytest.raises(RuntimeError, match=words):
+        bpy.ops.keyportrait.use_texture()
+    assert counts() == before
+    assert item.keyportrait.kind == "NONE"
+
+
+def test_faces_are_removed_and_found_again(add_portrait) -> None:
+    plane, (controller,) = add_portrait()
+    controller["smile"] = 1.0
+    bpy.ops.keyportrait.find_faces()
+    assert [link.controller for link in plane.keyportrait.portrait.faces] == [controller]
+    bpy.context.view_layer.objects.active = controller
+    bpy.ops.keyportrait.remove_face()
+    assert not plane.keyportrait.portrait.faces
+    assert bpy.context.active_object == plane
+    bpy.ops.keyportrait.find_faces()
+    assert plane.keyportrait.portrait.faces[0].controller["smile"] == 0.0
+
+
+def test_a_face_by_hand(add_portrait) -> None:
+    plane, _ = add_portrait()
+    bpy.ops.keyportrait.add_face(box=(300, 100, 400, 220))
+    assert len(plane.keyportrait.portrait.faces) == 2
+    with pytest.raises(RuntimeError, match="not inside the picture"):
+        bpy.ops.keyportrait.add_face(box=(300, 100, 900, 220))
+    assert len(plane.keyportrait.portrait.faces) == 2
+
+
+def test_every_poll_says_why() -> None:
+    for name in dir(bpy.ops.keyportrait):
+        operator = getattr(bpy.ops.keyportrait, name)
+        if operator.poll():
+            continue
+        with pytest.raises(RuntimeError) as raised:
+            operator()
+        assert "context is incorrect" not in str(raised.value), name
+        assert len(str(raised.value).split("failed")[-1]) > 20, name
