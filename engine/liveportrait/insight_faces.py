@@ -66,10 +66,10 @@ class InsightFaces:
     def detect(self, image: np.ndarray, order: Order | None = "large-small") -> list[DetectedFace]:
         """Faces of an (H, W, 3) uint8 RGB picture, sorted; order None is by score."""
         boxes, keypoints = self._detector.detect(_bgr(image))
-        faces = [
-            DetectedFace(tuple(float(v) for v in row[:4]), float(row[4]), points)
-            for row, points in zip(boxes, keypoints, strict=True)
-        ]
+        faces: list[DetectedFace] = []
+        for row, points in zip(boxes, keypoints, strict=True):
+            x0, y0, x1, y1, score = (float(value) for value in row)
+            faces.append(DetectedFace((x0, y0, x1, y1), score, points))
         return faces if order is None else sort_faces(faces, order)
 
     def landmarks(self, image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:

@@ -28,8 +28,7 @@ def open_session(path: Path, *, input_count: int = 1, output_count: int = 1) -> 
     providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
     try:
         session = onnxruntime.InferenceSession(str(path), providers=providers)
-    except (RuntimeError, ValueError, OSError) as error:
-        # onnxruntime's own exceptions all derive from RuntimeError.
+    except (RuntimeError, ValueError, OSError, *_onnxruntime_errors()) as error:
         raise EngineError(
             "no_models", f"Model file '{path.name}' is damaged or no ONNX model.", DOWNLOAD_HINT
         ) from error
@@ -42,3 +41,11 @@ def open_session(path: Path, *, input_count: int = 1, output_count: int = 1) -> 
             DOWNLOAD_HINT,
         )
     return session
+
+
+def _onnxruntime_errors() -> list[type[Exception]]:
+    """onnxruntime's own exceptions, which have no base class but Exception."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    values = (getattr(state, name) for name in dir(state))
+    return [v for v in values if isinstance(v, type) and issubclass(v, Exception)]

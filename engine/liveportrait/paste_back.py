@@ -103,7 +103,8 @@ def paste(
         unit = np.float32(255 if part.dtype == np.uint8 else 1)
         blended = _over(ours, unit * area.warped(alpha, cv2.BORDER_REPLICATE), theirs, mask)
     if part.dtype == np.uint8:
-        blended = cv2.convertScaleAbs(cv2.max(blended, 0.0))  # rounds and saturates
+        # Negative values to 0; convertScaleAbs then rounds and saturates.
+        blended = cv2.convertScaleAbs(cv2.threshold(blended, 0, 0, cv2.THRESH_TOZERO)[1])
     shows = (mask > 0).astype(np.uint8)
     cv2.copyTo(blended, shows, part)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import pickle
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -26,7 +26,7 @@ class _DtypeRecord:
 
     def __init__(self, kind: Any = "", *_: Any) -> None:
         self.kind = kind
-        self.order = "<"
+        self.order: Literal["<", ">", "|", "="] = "<"
 
     def __setstate__(self, state: Any) -> None:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">", "|", "="):

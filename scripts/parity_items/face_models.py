@@ -86,12 +86,12 @@ def detector_outputs(_golden: Golden, a: Arrays) -> dict[str, np.ndarray]:
 def landmark106_outputs(_golden: Golden, a: Arrays) -> dict[str, np.ndarray]:
     """The view of the first face, and its matrix as told by where three points come from."""
     models, _, session = _models(a)
-    box = tuple(float(v) for v in a["detector/out_det"][0][:4])
-    corners = np.float32([[0, 0], [192, 0], [0, 192]])
+    x0, y0, x1, y1 = (float(v) for v in a["detector/out_det"][0][:4])
+    corners = np.array([[0, 0], [192, 0], [0, 192]], np.float32)
     answer = np.zeros((1, 212), np.float32)
     answer[0, :6] = corners.ravel() / 96 - 1
     session._outputs[0] = answer
-    points = models.landmarks(a["img_small_u8"], box)[:3]
+    points = models.landmarks(a["img_small_u8"], (x0, y0, x1, y1))[:3]
     return {
         "align_M": cv2.getAffineTransform(points.astype(np.float32), corners),
         "aimg_sub_u8": session.inputs[0][0].transpose(1, 2, 0)[::4, ::4],
