@@ -21,7 +21,7 @@ Box = tuple[float, float, float, float]
 
 _STILL = 1.0 / 48.0  # picture pixels: smaller displacements keep the pixel
 _UNSEEN = 1.0 / 512.0  # coverage
-_FINEST = 1.5  # displacement samples per crop pixel
+_FINEST = 0.8  # displacement samples per crop pixel
 _COARSE = 8  # step at which the reach of a layer is looked up
 _FILTER_REACH = 4  # picture pixels that resampling reads around a position
 
@@ -32,7 +32,6 @@ class Scene(NamedTuple):
     head         backward displacement on head_window's nodes, or None
     expression   backward displacement of the expression, or None
     below        where the expression's `lower` field holds
-    skins        layers over the source, moved along with it
     openings     layers over the expressed face: eyeballs, inner mouth
     """
 
@@ -40,24 +39,22 @@ class Scene(NamedTuple):
     head_window: Window
     expression: BackwardField | None
     below: list[Mask]
-    skins: list[Layer]
     openings: list[Layer]
 
 
 class _Maps(NamedTuple):
-    """Per picture pixel of a rectangle, (height, width) float32.
+    """Per picture pixel of a rectangle, (height, width).
 
-    expressed_x, expressed_y  crop position in the expressed, not yet turned face
-    source_x, source_y        crop position in the source face
-    shift_x, shift_y          displacement to the source, picture pixels
+    expressed_x, expressed_y  float32 crop position in the expressed, not yet turned face
+    shift_x, shift_y          float32 displacement to the source, picture pixels
+    is_moved                  uint8, 1 where that displacement is worth drawing
     """
 
     expressed_x: np.ndarray
     expressed_y: np.ndarray
-    source_x: np.ndarray
-    source_y: np.ndarray
     shift_x: np.ndarray
     shift_y: np.ndarray
+    is_moved: np.ndarray
 
 
 def draw(canvas: np.ndarray, crop: Crop, scene: Scene) -> Rectangle:
@@ -67,10 +64,8 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene) -> Rectangle:
     if not reach.width or not reach.height:
         return NOTHING
     maps = _build_maps(reach, crop, scene)
-    changed = np.maximum(np.abs(maps.shift_x), np.abs(maps.shift_y)) > _STILL
+    changed = maps.is_moved
     moved = _resample(canvas, reach, maps)
-    for layer in scene.skins:
-        _lay(moved, changed, layer, maps.source_x, maps.source_y)
     for layer in scene.openings:
         _lay(moved, changed, layer, maps.expressed_x, maps.expressed_y)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
@@ -83,7 +78,7 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene) -> Rectangle:
         int(columns[-1] - columns[0]) + 1,
         int(rows[-1] - rows[0]) + 1,
     )
-    np.copyto(canvas[result.slices], moved[tight], where=changed[tight][..., None])
+    cv2.copyTo(moved[tight], changed[tight], canvas[result.slices])
     return result
 
 
@@ -162,24 +157,18 @@ def _build_maps(area: Rectangle, crop: Crop, scene: Scene) -> _Maps:
         cell = scene.head_window.cell
         turned = _sample(scene.head, x / cell, y / cell)
         expressed_x, expressed_y = x + turned[..., 0], y + turned[..., 1]
-    source_x, source_y = expressed_x, expressed_y
+    shift_x, shift_y = expressed_x - x, expressed_y - y
     if scene.expression is not None:
         moved = _expression_shift(scene.expression, scene.below, expressed_x, expressed_y)
-        source_x, source_y = expressed_x + moved[..., 0], expressed_y + moved[..., 1]
+        shift_x, shift_y = shift_x + moved[..., 0], shift_y + moved[..., 1]
     matrix = crop.crop_to_picture[:, :2].astype(np.float32)
-    crop_shift_x, crop_shift_y = source_x - x, source_y - y
-    shift_x = matrix[0, 0] * crop_shift_x + matrix[0, 1] * crop_shift_y
-    shift_y = matrix[1, 0] * crop_shift_x + matrix[1, 1] * crop_shift_y
-    maps = _Maps(expressed_x, expressed_y, source_x, source_y, shift_x, shift_y)
+    shift_x, shift_y = (row[0] * shift_x + row[1] * shift_y for row in matrix)
+    is_moved = (np.maximum(np.abs(shift_x), np.abs(shift_y)) > _STILL).astype(np.uint8)
+    maps = _Maps(expressed_x, expressed_y, shift_x, shift_y, is_moved)
     if step == 1:
         return maps
     size = (columns * step, rows * step)
-    return _Maps(
-        *(
-            cv2.resize(values, size, interpolation=cv2.INTER_LINEAR)[: area.height, : area.width]
-            for values in maps
-        )
-    )
+    return _Maps(*(cv2.resize(values, size)[: area.height, : area.width] for values in maps))
 
 
 def _crop_positions(
@@ -277,4 +266,4 @@ def _lay(
         mixed = np.rint(np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
     seen = coverage[..., 0] > _UNSEEN
     np.copyto(under, mixed, where=seen[..., None])
-    changed[part] |= seen
+    changed[part] |= seen.astype(np.uint8)

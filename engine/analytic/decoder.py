@@ -73,7 +73,7 @@ _BROW_MEASURES = ("brow_left", "brow_right", "brow_distance")
 _BROW_RIDGE = 0.02
 _BROW_LIMIT = 1.3
 
-_WIDEST_GAP = 3.4  # cm between the lips
+_WIDEST_GAP = 3.8  # cm between the lips
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open

@@ -14,9 +14,11 @@ from .lids import across_lids
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
 from .tone import Tone
 
-_PIXELS_PER_PICTURE_PIXEL = 2.0  # eyes are small: paint them finer than the picture
+_PIXELS_PER_PICTURE_PIXEL = 1.6  # eyes are small: paint them finer than the picture
 _FINEST = 4.0  # patch pixels per crop pixel
-_MARGIN, _MARGIN_BELOW = 0.55, 0.80  # of the eye's width
+_MARGIN = 0.35  # around the eyeball's patch, eye widths
+_MASK_SCALE = 1.5  # mask pixels per crop pixel
+_MASK_MARGIN, _MASK_MARGIN_BELOW = 0.30, 0.75  # around the lower lid's mask, eye widths
 _BELOW_DEPTH = 0.62  # reach of the lower lid's skin, eye widths
 _MASK_BLUR = 0.8  # crop pixels
 _COVERAGE_BLUR = 0.6  # crop pixels
@@ -24,7 +26,8 @@ _IRIS_EDGE = 1.13  # radius at which the iris sprite is half transparent, iris r
 _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
 _GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
 _LID_SHADOW = 0.62  # brightness at the edge of a half-closed eye
-_LASH_STRENGTH = 0.75  # opacity of a shut eye's lashes
+_LASH_THICKNESS = 0.055  # of a shut eye's lashes, eye widths
+_LASH_STRENGTH = 0.9  # opacity of a shut eye's lashes
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
 
 
@@ -45,14 +48,12 @@ class EyeState(NamedTuple):
 class _Iris(NamedTuple):
     """Sprite and background of an eyeball, (height, width, …) float32 in source values.
 
-    sprite      the iris, its hidden parts completed
-    coverage    of the sprite, 0..1
+    sprite      the iris, its hidden parts completed, times its coverage; then the coverage
     white       the eyeball without its iris
     white_wide  the same for wide eyes: more of the source's own pixels, none near the lids
     """
 
     sprite: np.ndarray
-    coverage: np.ndarray
     white: np.ndarray
     white_wide: np.ndarray
 
@@ -82,9 +83,11 @@ class Eye:
         self._radius = float(np.hypot(*(rim - self._centre).T).mean())
         low = np.minimum(self._upper.min(axis=0), self._lower.min(axis=0))
         high = np.maximum(self._upper.max(axis=0), self._lower.max(axis=0))
-        margin, below = _MARGIN * self.width, _MARGIN_BELOW * self.width
         scale = float(np.clip(_PIXELS_PER_PICTURE_PIXEL / crop.scale, 1.0, _FINEST))
-        self.patch = Patch.around(low - margin, high + np.array([margin, below]), scale)
+        margin = _MARGIN * self.width
+        self.patch = Patch.around(low - margin, high + margin, scale)
+        margin, below = _MASK_MARGIN * self.width, _MASK_MARGIN_BELOW * self.width
+        self._mask_patch = Patch.around(low - margin, high + np.array([margin, below]), _MASK_SCALE)
         self._source = self.patch.read(picture, crop)
         self._opening = self._coverage(self._upper, self._lower)
         self._iris = self._separate_iris()
@@ -92,9 +95,10 @@ class Eye:
 
     def below(self, state: EyeState) -> Mask:
         """Where the lower lid's skin is."""
-        middle = _meeting_line(state)
-        area = filled(self.patch.place(half_ellipse_below(middle, _BELOW_DEPTH)), self.patch.size)
-        return Mask(self.patch, blurred(area, _MASK_BLUR * self.patch.scale))
+        patch = self._mask_patch
+        outline = half_ellipse_below(_meeting_line(state), _BELOW_DEPTH)
+        area = filled(patch.place(outline), patch.size)
+        return Mask(patch, blurred(area, _MASK_BLUR * patch.scale))
 
     def opening(self, state: EyeState) -> Layer | None:
         """The eyeball in the opening between the moved lids; None leaves the source's."""
@@ -124,7 +128,7 @@ class Eye:
             return None
         line = self.patch.place(_meeting_line(state))
         down = across_lids(line) * np.sqrt(np.sin(np.linspace(0.0, np.pi, len(line))))[:, None]
-        half = _LASH_SHARE * 0.6 * self.width * self.patch.scale
+        half = 0.5 * _LASH_THICKNESS * self.width * self.patch.scale
         coverage = filled(
             np.concatenate([line - down * half, (line + down * half)[::-1]]), self.patch.size
         )
@@ -159,8 +163,7 @@ class Eye:
         shift_x = gaze_x * _GAZE_X * reach
         shift_y = -gaze_y * (_GAZE_UP if gaze_y > 0.0 else _GAZE_DOWN) * reach
         shift = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
-        sprite = np.dstack([iris.sprite * iris.coverage, iris.coverage])
-        moved = cv2.warpAffine(sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
+        moved = cv2.warpAffine(iris.sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         white = iris.white + (iris.white_wide - iris.white) * np.float32(wide)
         return white * (1.0 - moved[..., 3:]) + moved[..., :3]
 
@@ -187,7 +190,8 @@ class Eye:
         visible = blurred(inner, soft)[..., None]
         sprite = source * visible + completed * (1.0 - visible)
         coverage = smoothstep((_IRIS_EDGE * radius - distance) / (0.16 * radius) + 0.5)
-        return _Iris(sprite, coverage[..., None].astype(np.float32), white, white_wide)
+        coverage = coverage[..., None]
+        return _Iris(np.dstack([sprite * coverage, coverage]).astype(np.float32), white, white_wide)
 
     def _fill_white(self, inner: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """The eyeball's white everywhere: its brighter visible pixels, spread at four scales."""

@@ -36,7 +36,7 @@ _BORDER_CELLS = 6.0
 _SOFTNESS, _SMOOTHING = 2.0, 1.0
 # Parts of a deformer weaker than this share of its strongest move are nothing.
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
-_CLOSED_LINE = 0.10  # where shut lids meet, from the lower lid towards the upper one
+_CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
 _STEEPEST = -0.62  # compression, pixels per pixel, beyond which a field is smoothed
 MOVED = 0.02  # crop pixels: less is not a move
@@ -304,7 +304,7 @@ def invert_field(forward: np.ndarray, iterations: int = 5) -> np.ndarray:
     slope_x, slope_y = np.zeros_like(forward), np.zeros_like(forward)
     slope_x[:, 1:-1] = 0.5 * (forward[:, 2:] - forward[:, :-2])
     slope_y[1:-1] = 0.5 * (forward[2:] - forward[:-2])
-    first = np.dstack([forward, slope_x])
+    first = cv2.merge([*cv2.split(forward), *cv2.split(slope_x)])
     x, y = grid_x - 0.7 * forward[..., 0], grid_y - 0.7 * forward[..., 1]
     for _ in range(iterations):
         sampled = cv2.remap(first, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -316,4 +316,4 @@ def invert_field(forward: np.ndarray, iterations: int = 5) -> np.ndarray:
         determinant = np.maximum(a * d - b * c, 0.2)
         x = x - np.clip((d * error_x - b * error_y) / determinant, -3.0, 3.0)
         y = y - np.clip((a * error_y - c * error_x) / determinant, -3.0, 3.0)
-    return np.dstack([x - grid_x, y - grid_y])
+    return cv2.merge([x - grid_x, y - grid_y])

@@ -80,8 +80,9 @@ class Layer:
     @classmethod
     def covering(cls, patch: Patch, rgb: np.ndarray, coverage: np.ndarray) -> Layer:
         """A layer of straight colours (height, width, 3) with coverage (height, width) 0..1."""
-        coverage = coverage[..., None].astype(np.float32)
-        return cls(patch, np.dstack([rgb * coverage, coverage]).astype(np.float32))
+        coverage = coverage.astype(np.float32, copy=False)
+        channels = [channel * coverage for channel in cv2.split(rgb.astype(np.float32, copy=False))]
+        return cls(patch, cv2.merge([*channels, coverage]))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from ..faces.canonical import EYES, EyeIndices
 
 # Eye widths by which shut lids pass the line where they meet, so that wet edges are covered too.
-UPPER_OVERLAP, LOWER_OVERLAP = 0.05, 0.09
+UPPER_OVERLAP, LOWER_OVERLAP = 0.05, 0.05
 # Eye widths that a lid or a corner is moved at the most: shadows above an eye look like eyeball.
 _MOST = {"upper": 0.05, "lower": 0.14, "corner": 0.16}
 _TRUSTED = 0.02  # eye widths by which the landmark network may be off

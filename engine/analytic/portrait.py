@@ -74,7 +74,6 @@ class AnalyticPortrait:
             head_window=self._head.window,
             expression=self._field.backward(weights),
             below=[],
-            skins=[],
             openings=[],
         )
         vertices = self._field.move_vertices(weights)
