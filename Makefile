@@ -48,6 +48,11 @@ $(ENVS)/unit/.torch: $(REQUIREMENTS)/torch.txt $(ENVS)/unit/.ready
 		|| $(RUN) -m pip --python $(ENVS)/unit/bin/python install -q -r $<
 	@touch $@
 
+# Without its dependencies: it asks for a second OpenCV that would overwrite ours.
+$(ENVS)/unit/.insightface: engine/requirements/insightface.txt $(ENVS)/unit/.ready
+	@$(UV) pip install -q --no-deps --python $(ENVS)/unit -r $<
+	@touch $@
+
 # Blender's wheels need a few X11 libraries even without a window.
 system: $(UV)
 	@$(RUN) scripts/system_libraries.py
@@ -71,7 +76,7 @@ format: $(ENVS)/check/.ready  ## Format the code in place
 
 test: test-unit test-blender  ## Unit tests, and the installed zip in Blender 4.5 and 5.0
 
-test-unit: $(ENVS)/unit/.ready $(ENVS)/unit/.torch models  ## Unit tests, without Blender
+test-unit: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface models  ## Unit tests, without Blender
 	$(UNIT) $(PYTEST) tests/unit $(TEST_ARGS)
 
 test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1
@@ -117,7 +122,7 @@ bench: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.re
 bench-neural: $(ENVS)/unit/.torch  ## Speed of the networks; build/bench-neural.json
 	$(UNIT) scripts/bench_neural.py
 
-parity: $(ENVS)/unit/.torch  ## Compare with golden numbers: GOLDEN=DIR [DEVICE=cpu|cuda]
+parity: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface  ## Compare with golden numbers: GOLDEN=DIR [DEVICE=cpu|cuda]
 	@test -n "$(GOLDEN)" || { echo "usage: make parity GOLDEN=DIR [DEVICE=cpu|cuda]"; exit 2; }
 	$(UNIT) scripts/parity.py "$(GOLDEN)" --device "$(DEVICE)"
 
