@@ -91,8 +91,9 @@ class FindsFaces(ReportsErrors):
         return self._guard(self._use_or_clean, context)
 
     def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator, as when it quits."""
-        self._end_modal(context)
+        """Blender ends the operator: it quits, or the file browser was left."""
+        if self._timer is not None:
+            self._end_modal(context)
 
     def _end_modal(self, context: bpy.types.Context) -> None:
         context.window_manager.event_timer_remove(self._timer)

@@ -1,0 +1,64 @@
+"""Real Blender: install the zip, add a portrait, drag Smile, undo, key, scrub."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+OUTPUT = Path(__file__).resolve().parents[2] / "build" / "gui"
+
+
+def viewport(report: dict, name: str) -> np.ndarray:
+    """The 3D viewport on a screenshot, (H, W, 3) float."""
+    left, top, right, bottom = report["look_at_portrait"]["viewport"]
+    picture = cv2.imread(str(OUTPUT / f"{name}.png"))
+    return picture[top + 60 : bottom - 6, left + 60 : right].astype(float)
+
+
+def test_the_scenario_ran_to_its_end(report: dict) -> None:
+    assert "error" not in report, report["error"]["traceback"]
+
+
+def test_blender_printed_no_error(report: dict) -> None:
+    lines = (OUTPUT / "blender.log").read_text().splitlines()
+    wrong = [line for line in lines if "Traceback" in line or line.startswith(("Error", "ERROR"))]
+    assert not wrong, "\n".join(lines)
+
+
+def test_sidebar_offers_add_portrait_in_an_empty_scene(report: dict) -> None:
+    widgets = report["open_sidebar"]["widgets"]
+    assert any("keyportrait.add_portrait" in widget for widget in widgets), widgets
+
+
+def test_escape_in_the_file_browser_changes_nothing(report: dict) -> None:
+    assert report["cancel_file_browser"] == {"is_closed": True, "is_unchanged": True}
+
+
+def test_add_portrait_finds_the_one_face(report: dict) -> None:
+    assert len(report["add_portrait"]["planes"]) == 1
+    assert len(report["add_portrait"]["controllers"]) == 1
+
+
+def test_dragging_smile_moves_the_picture_on_the_plane(report: dict) -> None:
+    assert report["drag_smile"]["smile"] > 0.1
+    assert report["drag_smile"]["moved_pixels"] > 200
+
+
+def test_the_viewport_shows_the_smile(report: dict) -> None:
+    difference = np.abs(viewport(report, "4_smile") - viewport(report, "3_portrait"))
+    # A mouth and its cheeks: more than nothing, less than a different view.
+    assert 0.0005 < (difference.max(axis=2) > 10).mean() < 0.1
+
+
+def test_undo_brings_the_old_picture_back(report: dict) -> None:
+    assert report["undo_smile"]["smile"] == 0.0
+    difference = np.abs(viewport(report, "5_undone") - viewport(report, "3_portrait"))
+    assert (difference.max(axis=2) > 10).mean() < 0.0002
+
+
+def test_keys_from_the_slider_play_back(report: dict) -> None:
+    assert report["key_and_scrub"]["paths"] == ['["smile"]']
+    assert report["key_and_scrub"]["smile"] > 0.1
+    assert min(report["key_and_scrub"]["changes"].values()) > 0.05
