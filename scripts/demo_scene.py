@@ -1,0 +1,148 @@
+"""The demo inside Blender: install the zip, add the portrait, key it, render it, save everything.
+
+Started by demo.py with a throw-away BLENDER_USER_RESOURCES; lines that begin with "@demo" are
+progress for the terminal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+import bpy
+from demo_gallery import FPS, RESOLUTION, build_gallery
+from demo_performance import LAST_FRAME, key_performance
+from mathutils import Matrix, Vector
+
+ADD_ON = "bl_ext.user_default.keyportrait"
+PICTURE_HEIGHT_M = 1.0
+
+
+def tell(text: str) -> None:
+    """One progress line for demo.py."""
+    print(f"\n@demo {text}", flush=True)
+
+
+def install(path: Path) -> None:
+    """Install the extension's zip as an artist does; fails unless it is really enabled."""
+    bpy.ops.extensions.package_install_files(
+        filepath=str(path), repo="user_default", enable_on_install=True
+    )
+    if ADD_ON not in bpy.context.preferences.addons:
+        raise RuntimeError(f"{path} was not installed")
+
+
+def add_portrait(picture: Path) -> tuple[bpy.types.Object, bpy.types.Object]:
+    """Press Add Portrait; returns the plane and its face controller."""
+    bpy.ops.keyportrait.add_portrait(filepath=str(picture), material="PRINCIPLED")
+    planes = [item for item in bpy.data.objects if item.keyportrait.kind == "PORTRAIT"]
+    controllers = [item for item in bpy.data.objects if item.keyportrait.kind == "FACE"]
+    if len(planes) != 1 or len(controllers) != 1:
+        raise RuntimeError(f"found {len(planes)} portraits with {len(controllers)} faces")
+    return planes[0], controllers[0]
+
+
+def picture_corners(plane: bpy.types.Object) -> tuple[Vector, Vector, Vector]:
+    """Lower left, lower right and upper left corner of the picture in the plane's own space."""
+    layer = plane.data.uv_layers.active
+    corners = {}
+    for loop in plane.data.loops:
+        u, v = layer.data[loop.index].uv
+        corners[round(u), round(v)] = plane.data.vertices[loop.vertex_index].co.copy()
+    return corners[0, 0], corners[1, 0], corners[0, 1]
+
+
+def hang_upright(plane: bpy.types.Object) -> tuple[float, float]:
+    """Hang the picture on the wall, facing -Y, PICTURE_HEIGHT_M high; returns width and height."""
+    origin, right, up = picture_corners(plane)
+    width, height = (right - origin).length, (up - origin).length
+    across, upwards = (right - origin) / width, (up - origin) / height
+    local = Matrix((across, upwards, across.cross(upwards))).transposed().to_4x4()
+    local.translation = (right + up) / 2
+    wall = Matrix(((1, 0, 0), (0, 0, -1), (0, 1, 0))).to_4x4()
+    factor = PICTURE_HEIGHT_M / height
+    plane.matrix_world = wall @ Matrix.Scale(factor, 4) @ local.inverted()
+    plane.location.y -= 0.002
+    bpy.context.view_layer.update()
+    return width * factor, height * factor
+
+
+def render_frames(folder: Path, frames: list[int]) -> None:
+    """Render frames to PNG files, telling the progress."""
+    scene = bpy.context.scene
+    scene.render.image_settings.file_format = "PNG"
+    started = time.monotonic()
+    for index, frame in enumerate(frames, start=1):
+        scene.frame_set(frame)
+        scene.render.filepath = str(folder / f"frame_{frame:04d}.png")
+        bpy.ops.render.render(write_still=True)
+        tell(f"frame {index} of {len(frames)}")
+    tell(f"Rendered {len(frames)} frames, {(time.monotonic() - started) / len(frames):.1f} s each")
+
+
+def encode_film(folder: Path, path: Path) -> None:
+    """Put the rendered frames into an MP4 film with Blender's sequencer."""
+    files = sorted(folder.glob("*.png"))
+    scene = bpy.data.scenes.new("Film")
+    strips = scene.sequence_editor_create().strips
+    strip = strips.new_image("Frames", str(files[0]), channel=1, frame_start=1, fit_method="FIT")
+    for file in files[1:]:
+        strip.elements.append(file.name)
+    strip.frame_final_duration = len(files)
+    scene.frame_start, scene.frame_end = 1, len(files)
+    scene.render.fps = FPS
+    scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
+    scene.view_settings.view_transform = "Standard"
+    scene.render.image_settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format = "MPEG4"
+    scene.render.ffmpeg.codec = "H264"
+    scene.render.ffmpeg.constant_rate_factor = "HIGH"
+    scene.render.filepath = str(path)
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+
+
+def main() -> None:
+    """Command line, after the script's name."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--zip", type=Path, required=True)
+    parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--frames", type=int, nargs="*", help="render only these frames, no film")
+    options = parser.parse_args()
+
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    tell(f"Blender {bpy.app.version_string}: installing {options.zip.name}")
+    install(options.zip)
+    blend = options.output / "keyportrait_demo.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(blend))
+    plane, controller = add_portrait(options.picture)
+    tell(f"Added '{plane.name}' with the face controller '{controller.name}'")
+    width, height = hang_upright(plane)
+    face = controller.matrix_world.translation
+    build_gallery(width, height, (face.x, face.z), LAST_FRAME)
+    key_performance(controller)
+    tell(f"Keyed a performance of {LAST_FRAME / FPS:.1f} s; rendering it with Cycles")
+    bpy.context.scene.render.filepath = "//frames/frame_"
+    bpy.ops.wm.save_mainfile(compress=True)
+    frames = options.frames or list(range(1, LAST_FRAME + 1))
+    render_frames(options.output / "frames", frames)
+    if not options.frames:
+        encode_film(options.output / "frames", options.output / "keyportrait_demo.mp4")
+    bpy.ops.preferences.addon_disable(module=ADD_ON)
+
+
+if __name__ == "__main__":
+    status = 1
+    try:
+        main()
+        status = 0
+    finally:
+        sys.stdout.flush()
+        if status:
+            sys.excepthook(*sys.exc_info())
+        # A bpy that leaves with handlers registered may hang; everything is on disk by now.
+        os._exit(status)
