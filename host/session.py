@@ -116,9 +116,9 @@ class Session:
         with self._lock:
             if self._over.is_set():
                 return
+            self._log.write(f"--- engine {self.process.pid}: {error.message}")
             self._over.set()
         self.process.kill()
-        self._log.write(f"--- engine {self.process.pid}: {error.message}")
         self._callbacks.on_failed(self, error)
 
     # --- the reading thread -------------------------------------------------------------------
@@ -164,6 +164,7 @@ class Session:
             status = self.process.wait(EXIT_STATUS_S)
         except subprocess.TimeoutExpired:
             status = None
+        self._wire.wait_log(EXIT_STATUS_S)
         kind = EngineDiedError if self._is_ready else StartError
         during = "" if self._is_ready else " while starting"
         text = f"The engine ended{during} ({exit_text(status)})."
@@ -192,6 +193,9 @@ class Session:
                 self._check_heartbeat(now)
         end(self.process, self._grace_s)
         self._wire.close()
+        for thread in self._wire.threads:
+            thread.join(EXIT_STATUS_S)
+        self._log.close()
 
     def _check_handshake(self, waited_s: float) -> None:
         if waited_s > self._timing.handshake:

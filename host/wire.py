@@ -70,6 +70,10 @@ class Wire:
         """Close the child's stdin once everything queued is written."""
         self._outbox.put(None)
 
+    def wait_log(self, timeout_s: float) -> None:
+        """Wait until everything that a dead child wrote to stderr is in the log."""
+        self.threads[-1].join(timeout_s)
+
     def _write(self) -> None:
         # Not every host program ignores SIGPIPE, and it would end the whole of Blender.
         if sys.platform != "win32":
@@ -99,4 +103,3 @@ class Wire:
         with io.BufferedReader(cast("Any", self._process.stderr), BUFFER_BYTES) as stderr:
             while line := stderr.readline(MAX_LOG_LINE_BYTES):
                 self._log.write(line.decode(errors="replace").rstrip("\r\n"))
-        self._log.close()
