@@ -52,9 +52,7 @@ class Motion:
             raise ValueError(f"unknown motion field {sorted(unknown)}")
         values = dict(data)
         values["translation"] = tuple(float(v) for v in data.get("translation", (0.0, 0.0, 0.0)))
-        values["expression"] = tuple(
-            float(v) for v in data.get("expression", _zero_expression())
-        )
+        values["expression"] = tuple(float(v) for v in data.get("expression", _zero_expression()))
         if len(values["translation"]) != 3 or len(values["expression"]) != 3 * KEYPOINT_COUNT:
             raise ValueError("translation needs 3 and expression 63 numbers")
         return cls(**values)
