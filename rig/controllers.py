@@ -129,8 +129,8 @@ def remove_controller(controller: bpy.types.Object) -> None:
 
 def reset_handle(controller: bpy.types.Object) -> None:
     """Put the Empty itself back to where it stands at rest; its properties stay."""
-    controller.matrix_basis = (
-        controller.matrix_parent_inverse.inverted_safe() @ rest_matrix(controller)
+    controller.matrix_basis = controller.matrix_parent_inverse.inverted_safe() @ rest_matrix(
+        controller
     )
 
 
@@ -160,9 +160,13 @@ def link_evaluation(plane: bpy.types.Object) -> None:
         variable = driver.variables.new()
         variable.type = "TRANSFORMS"
         variable.targets[0].id = item
-        variable.targets[0].transform_type = "LOC_X"
         if item.keyportrait.kind == "FACE":
-            variable = driver.variables.new()
-            variable.type = "SINGLE_PROP"
-            variable.targets[0].id = item
-            variable.targets[0].data_path = f'["{CONTROLS[0].name}"]'
+            _depend_on_controls(driver, item)
+
+
+def _depend_on_controls(driver: bpy.types.Driver, controller: bpy.types.Object) -> None:
+    # One by one: Blender evaluates only the curves of properties that something depends on.
+    for control in CONTROLS:
+        variable = driver.variables.new()
+        variable.targets[0].id = controller
+        variable.targets[0].data_path = f'["{control.name}"]'

@@ -167,5 +167,3 @@ def select_only(context: bpy.types.Context, item: bpy.types.Object) -> None:
         other.select_set(False)
     item.select_set(True)
     context.view_layer.objects.active = item
-
-

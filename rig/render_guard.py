@@ -1,11 +1,12 @@
 """While rendering every frame waits for its own picture; without it the render stops.
 
 A handler cannot stop a render by raising. What works in every Blender from 4.2 to 5.2: pointing
-the output at a place that cannot exist. Blender reads it after the frame is rendered, fails to
-write, ends the animation, and reports the error, so that bpy.ops.render.render raises. A movie
-output is open already, so the format is changed to a still picture as well. Both are put back when
-the render is over. A Blender started with -b would still exit with status 0; there the process
-also gets Blender's own break signal, and ends with status 1.
+the output at a place that cannot exist. Blender fails to write, ends the animation, and reports the
+error, so that bpy.ops.render.render raises. An animation's output is read after each frame, a
+still's right after render_init: there the background checks the current frame first. A movie is
+open already, so its format is changed to a still picture as well. All is put back when the render
+is over. A Blender started with -b would still exit with status 0; there the process also gets
+Blender's own break signal, and ends with status 1.
 """
 
 from __future__ import annotations
@@ -54,6 +55,11 @@ def begin(scene: bpy.types.Scene) -> None:
     if original.render.use_persistent_data and portraits.portraits_of(original):
         original.render.use_persistent_data = False
         _persistent_scenes.append(original.name)
+    # In the interface this is another thread, where the viewport's depsgraph must not be touched.
+    if bpy.app.background and original.view_layers:
+        view_layer = original.view_layers[0]
+        view_layer.update()
+        prepare_frame(original, view_layer.depsgraph)
 
 
 def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:

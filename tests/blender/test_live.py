@@ -72,7 +72,7 @@ def test_every_control_changes_the_picture(add_portrait, pixels, module) -> None
             still_here = pixels(output)
         else:
             still_here = still
-        low, high = control.soft_range
+        _low, high = control.soft_range
         controller[control.name] = float(high)
         update(controller)
         if change_box(still_here, pixels(output)) is None:

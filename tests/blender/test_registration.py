@@ -27,7 +27,7 @@ def state() -> dict[str, Any]:
         },
         "operators": {name for name in dir(bpy.ops) if name == "keyportrait"},
         "menus": {
-            name: len(getattr(getattr(bpy.types, name), "draw")._draw_funcs)
+            name: len(getattr(bpy.types, name).draw._draw_funcs)
             for name in dir(bpy.types)
             if hasattr(getattr(getattr(bpy.types, name), "draw", None), "_draw_funcs")
         },

@@ -13,8 +13,8 @@ import pytest
 
 @pytest.fixture
 def scene(add_portrait):
-    """A scene that sees the portrait of `scene["plane"]` from the front, 64 x 64, Cycles."""
-    plane, (controller,) = add_portrait()
+    """A scene that sees the portrait from the front, 64 x 64, Cycles."""
+    _plane, (controller,) = add_portrait()
     scene = bpy.context.scene
     camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
     scene.collection.objects.link(camera)
@@ -94,10 +94,9 @@ def test_a_frame_that_cannot_be_made_stops_the_render(
             bpy.ops.render.render(write_still=True)
         else:
             bpy.ops.render.render(animation=True)
-    # Frame 1 is the picture itself, which needs no engine.
-    written = sorted(path.name for path in tmp_path.iterdir())
-    assert written == ([] if kind == "still" else written)
-    assert not [name for name in written if "0002" in name or "0003" in name and kind != "movie"]
+    written = {path.name for path in tmp_path.iterdir()}
+    # Frame 1 shows the picture itself, which needs no engine; a movie's file stays, cut short.
+    assert written <= {"frame_0001.png", "frame_0001-0003.mp4"}
     assert scene.render.filepath == target
     assert scene.render.image_settings.file_format == file_format
     assert "was not rendered" in module("rig.render_guard").last_error
