@@ -63,8 +63,10 @@ def compare_named(item: str, name: str, ours: np.ndarray, golden: np.ndarray) ->
     return compare(item, ours, golden, KEYPOINTS)
 
 
-def compare_all(recorded: Mapping[str, np.ndarray], prefix: str, ours: Outputs) -> Iterator[Row]:
-    """One row per recorded array below `prefix` that is no input."""
+def compare_all(
+    recorded: Mapping[str, np.ndarray], prefix: str, ours: Outputs, note: str
+) -> Iterator[Row]:
+    """One row per recorded array below `prefix` that is no input; `note` explains missing ones."""
     for key, golden in recorded.items():
         name = key.removeprefix(prefix)
         if not key.startswith(prefix) or _is_input(key):
@@ -72,7 +74,7 @@ def compare_all(recorded: Mapping[str, np.ndarray], prefix: str, ours: Outputs) 
         if name in ours:
             yield compare_named(key, name.split("/")[-1], ours[name], golden)
         else:
-            yield Row(key, np.inf, 0.0, "no rule for this array")
+            yield Row(key, np.inf, 0.0, note)
 
 
 def _is_input(key: str) -> bool:
@@ -91,7 +93,7 @@ def find_template(golden: Golden, name: str) -> MotionTemplate:
     folders = [
         *golden.template_folders,
         golden.folder / "templates",
-        golden.folder.resolve().parents[1] / "samples" / "templates",
+        golden.folder.resolve().parent.parent / "samples" / "templates",
         Path(__file__).resolve().parents[3] / "shared" / "samples" / "templates",
     ]
     for folder in folders:

@@ -17,8 +17,6 @@ from engine.liveportrait.video import (
 
 from .golden import Golden
 
-FRAME_COUNT = 4
-
 
 class StubNetwork:
     """Answers with a fixed face that drifts with the brightness of what it is shown."""
@@ -38,7 +36,9 @@ def cropper_outputs(_golden: Golden, a: Mapping[str, np.ndarray]) -> dict[str, n
     image, found = a["img_small_u8"], a["cropper/in_lmk106"]
     network = StubNetwork(a["cropper/stub_canon_203_over_224"])
     locate = Landmarks203(network)
-    frames = [np.roll(image, (3 * k, 5 * k), (0, 1)) for k in range(FRAME_COUNT)]
+    frames = [
+        np.roll(image, (3 * k, 5 * k), (0, 1)) for k in range(len(a["cropper/source_video/M_c2o"]))
+    ]
     crop = crop_face(image, found, quirks=OFFICIAL)
     points = locate.locate(image, found)
     source = crop_source_video(frames, lambda _: found, locate, quirks=OFFICIAL)

@@ -78,8 +78,8 @@ def detector_outputs(_golden: Golden, a: Arrays) -> dict[str, np.ndarray]:
     faces = models.detect(a["img_small_u8"], order=None)
     return {
         "blob_sub": session.inputs[0][:, :, ::8, ::8],
-        "out_det": np.array([(*face.box, face.score) for face in faces]),
-        "out_kps": np.stack([face.keypoints for face in faces]),
+        "out_det": np.array([(*face.box, face.score) for face in faces]).reshape(-1, 5),
+        "out_kps": np.array([face.keypoints for face in faces]).reshape(-1, 5, 2),
     }
 
 

@@ -20,7 +20,7 @@ from engine.liveportrait.quirks import OFFICIAL
 from .comparing import compare_all, compare_image
 from .cropper import cropper_outputs
 from .face_models import detector_outputs, landmark106_outputs
-from .golden import Golden, Row, compare
+from .golden import Golden, GoldenError, Row, compare
 from .networks import summary
 
 FILE = "functions.npz"
@@ -41,15 +41,28 @@ def rows(golden: Golden) -> Iterator[Row]:
     for function in dict.fromkeys(key.split("/")[0] for key in recorded):
         if function in INPUTS:
             continue
-        outputs = COMPUTE.get(function)
-        ours = outputs(golden, recorded) if outputs else {}
-        for row in compare_all(recorded, f"{function}/", ours):
+        ours, note = _computed(golden, recorded, function)
+        for row in compare_all(recorded, f"{function}/", ours, note):
             yield _special(row, recorded, ours)
-        if function in recorded:
+        if function in recorded and function in ours:
             yield compare(function, ours[function], recorded[function], 1e-5)
+        elif function in recorded:
+            yield Row(function, np.inf, 0.0, note)
 
 
 INPUTS = ("img_small_u8",)
+
+
+def _computed(golden: Golden, recorded: Arrays, function: str) -> tuple[Outputs, str]:
+    """What we compute for a function, and why not where we cannot."""
+    if function not in COMPUTE:
+        return {}, "no rule for this array"
+    try:
+        return COMPUTE[function](golden, recorded), "no rule for this array"
+    except GoldenError as error:
+        return {}, str(error)
+    except KeyError as error:
+        return {}, f"the folder lacks {error}"
 
 
 def _special(row: Row, recorded: Arrays, ours: Outputs) -> Row:
@@ -138,8 +151,8 @@ def _crops(_golden: Golden, a: Arrays) -> Outputs:
         case = key.removeprefix("crop/").removesuffix("/in_pts")
         square = crop.face_square(points, quirks=OFFICIAL)
         rect = np.array([*square.center, square.edge, square.edge, square.angle], np.float64)
-        outputs[f"{case}/out_pt2_lip"] = anchor_points(points)
-        outputs[f"{case}/out_pt2_eye"] = anchor_points(points, use_lip=False)
+        outputs[f"{case}/out_pt2_lip"] = _anchors(points, use_lip=True)
+        outputs[f"{case}/out_pt2_eye"] = _anchors(points, use_lip=False)
         outputs[f"{case}/out_rect_cx_cy_w_h_angle"] = rect
         for name, options in CROPS.items():
             face = crop.crop_face(a["img_small_u8"], points, options, quirks=OFFICIAL)
@@ -149,6 +162,10 @@ def _crops(_golden: Golden, a: Arrays) -> Outputs:
             outputs[f"{case}/{name}/pt_crop"] = crop.transform_points(points, face.image_to_crop)
             outputs[f"{case}/{name}/img_crop_u8"] = image
     return outputs
+
+
+def _anchors(points: np.ndarray, *, use_lip: bool) -> np.ndarray:
+    return anchor_points(points, use_lip=use_lip, guesses_point_layouts=True)
 
 
 def _boxes(_golden: Golden, a: Arrays) -> Outputs:
