@@ -119,7 +119,8 @@ class Task:
         with self._lock:
             process = self._process
         if process is not None:
-            _interrupt(process)
+            # The command may take its time to end, the caller must not.
+            threading.Thread(target=_interrupt, args=(process,), daemon=True).start()
 
     def wait(self, timeout_s: float | None = None) -> TaskState:
         """Block until the task ends (background mode only); returns its state."""
@@ -171,6 +172,8 @@ class Task:
             ) from error
         with self._lock:
             self._process = process
+        if self._is_cancelled.is_set():
+            _interrupt(process)
         tail, failure = self._read_output(process, step)
         status = process.wait()
         with self._lock:

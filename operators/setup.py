@@ -34,6 +34,7 @@ def follow(operator: bpy.types.Operator, task: Task, done: str) -> set[str]:
     task.wait()
     if task.error is not None:
         raise task.error
+    setup.renew_engine()
     operator.report({"INFO"}, done)
     return {"FINISHED"}
 
@@ -100,6 +101,7 @@ class KEYPORTRAIT_OT_setup_choose_weights(ReportsErrors, bpy.types.Operator):
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         setup.use_weights(self.directory)
+        setup.renew_engine()
         self.report({"INFO"}, f"LivePortrait's weights are taken from '{self.directory}'.")
         return {"FINISHED"}
 
@@ -118,9 +120,7 @@ class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
         return poll_idle(cls)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        result = follow(self, setup.start_check(), "LivePortrait works.")
-        engine_process.stop()
-        return result
+        return follow(self, setup.start_check(), "LivePortrait works.")
 
 
 class KEYPORTRAIT_OT_setup_cancel(ReportsErrors, bpy.types.Operator):
@@ -159,6 +159,7 @@ class KEYPORTRAIT_OT_setup_remove(ReportsErrors, bpy.types.Operator):
     def _run(self, context: bpy.types.Context) -> set[str]:
         engine_process.stop()
         setup.remove()
+        setup.renew_engine()
         self.report({"INFO"}, f"LivePortrait was removed from '{setup.folder()}'.")
         return {"FINISHED"}
 

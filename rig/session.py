@@ -25,7 +25,9 @@ log = logging.getLogger(__name__)
 LOST_CODES = frozenset({"unknown_handle", "engine_died", "engine_silent", "garbled", "not_running"})
 QUIET_CODES = frozenset({"superseded", "cancelled"})
 # Asking again for the same picture and faces would fail again.
-HOPELESS_CODES = frozenset({"no_face", "bad_face", "bad_image", "unknown_renderer", "no_models"})
+HOPELESS_CODES = frozenset(
+    {"no_face", "bad_face", "bad_image", "unknown_renderer", "no_models", "not_installed"}
+)
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,18 @@ def _tick() -> float | None:
     from . import pump
 
     pump.redraw()
-    return REDRAW_S if is_running() else None
+    if is_running():
+        return REDRAW_S
+    renew_engine()
+    return None
+
+
+def renew_engine() -> None:
+    """Let the engine start anew with what is installed now, and portraits ask it again."""
+    from . import engine, live
+
+    engine.stop()
+    live.retry_all()
 
 
 def register() -> None:
