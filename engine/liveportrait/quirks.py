@@ -23,7 +23,6 @@ class Quirks:
     single_frame_eyes_keep_rest  eyes driven by one picture keep the rest expression in the result
     keeps_translation_z          t_z moves the result (sliders, lip silence) but not the source
     rounds_slider_ratios         the source's opening ratios are rounded to two digits first
-    truncates_to_uint8           images are cut to 8 bits after the generator and after pasting
     """
 
     ignores_crop_x_offset: bool = False
@@ -36,7 +35,6 @@ class Quirks:
     single_frame_eyes_keep_rest: bool = False
     keeps_translation_z: bool = False
     rounds_slider_ratios: bool = False
-    truncates_to_uint8: bool = False
 
 
 SENSIBLE = Quirks()
