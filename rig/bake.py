@@ -22,7 +22,7 @@ from ..host.client import Engine, State
 from ..host.sequence import BakeError
 from . import baked, live, movie, portraits
 from . import engine as engine_process
-from .bake_job import BakeJob, job_of
+from .bake_job import BakeJob, check_folders, job_of
 from .bake_settings import BakeSettings
 from .errors import AddonError
 from .frame_cache import frame_cache
@@ -92,6 +92,7 @@ class BakeRun:
         if not items:
             raise BakeError("There is no portrait to bake.", "Select a portrait.")
         self._jobs = [job_of(item, settings) for item in items]
+        check_folders(self._jobs)
         self._steps = self._work(scene.frame_current, scene.frame_subframe)
         self.is_done = False
 
@@ -100,8 +101,8 @@ class BakeRun:
     def step(self, budget_s: float = 0.03) -> None:
         """Go on for about this long without waiting. Raises BakeError."""
         end = time.monotonic() + budget_s
-        while not self.is_done and time.monotonic() < end:
-            if self._next():
+        while not self.is_done:
+            if self._next() or time.monotonic() > end:
                 break
 
     def run(self, on_progress: Callable[[BakeRun], None] | None = None) -> None:

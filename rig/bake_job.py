@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import bpy
 
 from ..host.cache import frame_key
 from ..host.sequence import (
@@ -19,7 +17,7 @@ from ..host.sequence import (
     append_log,
     read_log,
 )
-from .bake_settings import BakeSettings
+from .bake_settings import BakeSettings, safe_name
 from .baked import BakedFiles
 from .errors import AddonError
 from .portraits import Portrait
@@ -155,7 +153,19 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
 
 def _sequence_output(name: str, settings: BakeSettings) -> SequenceOutput:
     folder = settings.folder_of(name)
-    stem = bpy.path.clean_name(name)
+    stem = safe_name(name)
     if settings.format == "MP4":
         return SequenceOutput(folder / MOVIE_FOLDER, stem, "PNG", "8")
     return SequenceOutput(folder, stem, settings.format, settings.color_depth)
+
+
+def check_folders(jobs: Sequence[BakeJob]) -> None:
+    """Raise BakeError when two portraits would write the same files."""
+    owners: dict[str, str] = {}
+    for job in jobs:
+        # Windows and macOS do not tell capitals apart.
+        folder = str(job.output.folder).casefold()
+        if folder in owners:
+            text = f"'{owners[folder]}' and '{job.name}' would be baked into the same folder."
+            raise BakeError(text, "Rename one of them.")
+        owners[folder] = job.name

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import bpy
 
 from ..host.sequence import BakeError
+
+# Windows keeps these names for devices, whatever their ending.
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for n in range(1, 10))}
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,13 @@ class BakeSettings:
 
     def folder_of(self, name: str) -> Path:
         """The folder of one portrait."""
-        return self.folder / bpy.path.clean_name(name)
+        return self.folder / safe_name(name)
+
+
+def safe_name(name: str) -> str:
+    """An object's name as a file name on every system."""
+    safe = re.sub(r'[<>:"/\\|?*\x00-\x1f]', "_", name).strip(" .")
+    return f"{safe}_" if safe.split(".")[0].upper() in RESERVED or not safe else safe
 
 
 def settings_of(scene: bpy.types.Scene) -> BakeSettings:
