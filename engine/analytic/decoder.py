@@ -198,7 +198,7 @@ def _mouth(
         target[0] = room * np.tanh(target[0] / room)
         target[6] = np.clip(target[6], -0.3, 1.6)
     amounts = np.clip(_mouth_solver() @ target, _MOUTH_LOWEST, _MOUTH_HIGHEST)
-    result = dict(zip(MOUTH_DEFORMERS, map(float, amounts), strict=True))
+    result: dict[str, float] = dict(zip(MOUTH_DEFORMERS, map(float, amounts), strict=True))
     result["press"] += float(pressing)
     if gap < 0.05 or close > 0.0:
         result["jaw"] = max(result["jaw"], 0.0)

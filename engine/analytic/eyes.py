@@ -182,7 +182,7 @@ class Eye:
         shaded_white = filled_white * self._tone.shade(0.75 + 0.25 * deep)[..., None]
         soft = 0.5 * lashes + 0.3 * scale
         seen = blurred(((inner > 0.5) & (distance > 1.22 * radius)).astype(np.float32), soft)
-        away = blurred((distance > 1.2 * radius).astype(np.float32), 0.06 * width)
+        away = blurred((distance > 1.32 * radius).astype(np.float32), 0.06 * width)
         white_wide = source * seen[..., None] + filled_white * (1.0 - seen[..., None])
         white = source * away[..., None] + shaded_white * (1.0 - away[..., None])
 

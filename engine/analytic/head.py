@@ -17,7 +17,7 @@ _PIVOT = np.array([0.0, 1.5, 1.0])  # the neck joint, cm of the face frame
 _CAMERA_DISTANCE = 60.0  # cm
 _DEPTH_BLUR = 0.75  # cm; without it jaw lines get wavy
 # A face turned further away than this shows its far side less and less: turning slows down.
-_FULL_YAW, _YAW_ROOM = 38.0, 20.0
+_FULL_YAW, _YAW_ROOM = 32.0, 14.0
 # Smoothing flattens the face a little; these make up for it in what the turned face measures.
 _PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
 _BORDER_SHARE = 0.07  # of the crop, over which motion fades out

@@ -7,11 +7,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..faces.canonical import LIP_LOWER_INNER, LIP_LOWER_OUTER, LIP_UPPER_INNER, Pose
+from ..faces.canonical import EYES, LIP_LOWER_INNER, LIP_LOWER_OUTER, LIP_UPPER_INNER, Pose
 from .shapes import curve, filled
 
 SKIN_POINTS = (50, 280, 101, 330, 205, 425, 4, 151, 9)
 _OPEN_GAP = 0.38  # cm: own teeth may show
+_LEAST_WHITE = 30  # crop pixels
 _NEUTRAL = 128.0  # of 8-bit Lab
 
 
@@ -51,7 +52,17 @@ def choose_colours(view: np.ndarray, landmarks: np.ndarray, pose: Pose, gap: flo
     lip_red, lip_yellow = lips[1] - _NEUTRAL, lips[2] - _NEUTRAL
     # Black-and-white and toned pictures have no reds to add.
     chroma = float(np.clip(np.hypot(red, yellow) / 22.0, 0.0, 1.2))
-    teeth = _rgb(min(215, 0.55 * bright + 0.42 * around + 4), 0.15 * red, 0.7 * yellow + 2 * chroma)
+    lightness = min(215.0, 0.55 * bright + 0.42 * around + 4.0)
+    white = _eye_white(lab, points)
+    if white is None:
+        teeth = _rgb(lightness, 0.15 * red, 0.55 * yellow + 2.0 * chroma)
+    else:
+        # The whites of the eyes show the light's colour; teeth are a little warmer.
+        teeth = _rgb(
+            max(lightness, 0.5 * (lightness + white[0])),
+            0.7 * (white[1] - _NEUTRAL),
+            0.85 * (white[2] - _NEUTRAL) + 3.0 * chroma,
+        )
     if gap > _OPEN_GAP:
         teeth = _own_teeth(view, points, skin[0] / 255.0, teeth)
     return MouthColours(
@@ -63,6 +74,26 @@ def choose_colours(view: np.ndarray, landmarks: np.ndarray, pose: Pose, gap: flo
             np.clip(0.3 * lips[0], 14, 70), 0.7 * lip_red + 3 * chroma, 0.6 * lip_yellow + chroma
         ),
     )
+
+
+def _eye_white(lab: np.ndarray, points: np.ndarray) -> np.ndarray | None:
+    """(3,) 8-bit Lab of the whites of both eyes; None where too little of them shows."""
+    size = (lab.shape[1], lab.shape[0])
+    found = []
+    for eye in EYES:
+        outline = np.concatenate([points[list(eye.upper)], points[list(eye.lower)][::-1]])
+        inside = cv2.erode(filled(outline, size), np.ones((3, 3), np.uint8)) > 0.9
+        rim = points[list(eye.iris_ring)] - points[eye.iris]
+        y, x = np.nonzero(inside)
+        beyond = (
+            np.hypot(x - points[eye.iris, 0], y - points[eye.iris, 1])
+            > 1.2 * np.hypot(*rim.T).mean()
+        )
+        found.append(lab[y[beyond], x[beyond]])
+    pixels = np.concatenate(found)
+    if len(pixels) < _LEAST_WHITE:
+        return None
+    return np.median(pixels[pixels[:, 0] >= np.median(pixels[:, 0])], axis=0)
 
 
 def _own_teeth(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-import pytest
 
 from engine.analytic.deformers import deformers
 from engine.analytic.field import invert_field, without_folds
