@@ -15,6 +15,7 @@ from ..faces.canonical import (
 )
 from ..faces.crop import face_crop
 from ..faces.find import view_8bit
+from ..faces.lips import fit_lips
 from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.segmentation import person_mask
@@ -48,11 +49,11 @@ class AnalyticPortrait:
         view = view_8bit(image)
         landmarks = fit_landmarks(view, face)
         self._crop = face_crop(landmarks)
-        self.landmarks = self._crop.landmarks_to_crop(landmarks)
+        crop_view = self._crop.extract(view)
+        self.landmarks = fit_lips(crop_view, self._crop.landmarks_to_crop(landmarks))
         self._pose = fit_pose(self.landmarks)
         _check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
-        crop_view = self._crop.extract(view)
         self.landmarks = fit_lids(crop_view, self.landmarks)
         self._field = ExpressionField(self.landmarks, self._pose)
         self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)

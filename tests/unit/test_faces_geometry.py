@@ -10,7 +10,11 @@ from engine.faces.canonical import (
     CANONICAL,
     EYES,
     LEFT_EYE,
+    LIP_CORNERS,
     LIP_LOWER_INNER,
+    LIP_LOWER_OUTER,
+    LIP_UPPER_INNER,
+    LIP_UPPER_OUTER,
     LOWER_LIP,
     MIRROR,
     OVAL,
@@ -23,6 +27,7 @@ from engine.faces.canonical import (
     pose_residual,
 )
 from engine.faces.crop import face_crop, sample
+from engine.faces.lips import fit_lips
 from engine.faces.measures import MEASURE_NAMES, measure
 
 ANGLES = [(0, 0, 0), (12, -30, 8), (-20, 45, -75), (5, 10, 170)]
@@ -185,3 +190,48 @@ def test_sample_outside_the_picture():
     picture = np.full((50, 50, 3), 200, np.uint8)
     view = sample(picture, np.array([[0.5, 0, 1000.0], [0, 0.5, 0]]), (32, 32))
     assert view.shape == (32, 32, 3) and not view.any()
+
+
+# ---- the mouth in the picture ------------------------------------------------------------------
+
+
+def drawn_mouth(shift_cm, gap_cm):
+    """A crop with painted lips and the landmarks of a network that puts them `shift_cm` too high.
+
+    Returns (view, landmarks as predicted, true y of the upper and of the lower edge, px per cm).
+    """
+    per_cm = 24.0
+    points = CANONICAL.copy()
+    points[list(LIP_UPPER_INNER), 1] -= gap_cm / 2
+    points[list(LIP_LOWER_INNER[1:-1]), 1] += gap_cm / 2
+    truth = posed(0, 0, 0, points, per_cm, (256.0, 200.0, 0.0))
+    view = np.full((512, 512, 3), (205, 165, 140), np.uint8)
+    for ring, colour in (
+        (LIP_UPPER_OUTER + LIP_LOWER_OUTER[::-1], (170, 80, 80)),
+        (LIP_UPPER_INNER + LIP_LOWER_INNER[::-1], (40, 15, 15)),
+    ):
+        polygon = np.rint(truth[list(ring), :2] * 16).astype(np.int32)
+        cv2.fillPoly(view, [polygon], colour, cv2.LINE_AA, 4)
+        cv2.polylines(view, [polygon], True, colour, 2, cv2.LINE_AA, 4)
+    predicted = truth.copy()
+    lips = sorted({*UPPER_LIP, *LOWER_LIP, *LIP_CORNERS})
+    predicted[lips, 1] -= shift_cm * per_cm
+    return view, predicted, truth, per_cm
+
+
+@pytest.mark.parametrize("shift_cm", [-0.3, 0.0, 0.3])
+@pytest.mark.parametrize("gap_cm", [0.0, 1.0])
+def test_lips_are_found_in_the_picture(shift_cm, gap_cm):
+    view, predicted, truth, per_cm = drawn_mouth(shift_cm, gap_cm)
+    fitted = fit_lips(view, predicted)
+    middle = [*LIP_UPPER_INNER[3:8], *LIP_LOWER_INNER[3:8]]
+    error = np.abs(fitted - truth)[middle, 1].mean() / per_cm
+    assert error < 0.12
+    others = np.setdiff1d(np.arange(478), [*UPPER_LIP, *LOWER_LIP, *LIP_CORNERS])
+    assert (fitted[others] == predicted[others]).all()
+
+
+def test_lips_stay_where_nothing_is_seen():
+    _, predicted, _, _ = drawn_mouth(0.3, 0.0)
+    blank = np.full((512, 512, 3), 150, np.uint8)
+    assert fit_lips(blank, predicted) == pytest.approx(predicted, abs=1e-6)
