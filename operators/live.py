@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bpy
 
-from ..rig import live, portraits
+from ..rig import live, portraits, structure
 from ._base import ReportsErrors, poll_portrait
 
 
@@ -27,6 +27,7 @@ class KEYPORTRAIT_OT_refresh(ReportsErrors, bpy.types.Operator):
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         item = portraits.portrait(portraits.active_plane(context))
+        structure.restore_output(item)
         portraits.check_whole(item)
         depsgraph = context.evaluated_depsgraph_get()
         live.reload(item)

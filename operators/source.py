@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..preferences import MATERIAL_ITEMS, preferences
@@ -32,6 +32,11 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     max_faces: IntProperty(
         name="Most Faces", description="Only this many of the largest faces; 0 for all", min=0
     )
+    show_texture: BoolProperty(
+        name="Show in Solid View",
+        description="Let solid viewports show textures, so that the picture is seen",
+        default=True,
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -48,6 +53,7 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         self.layout.use_property_split = True
         self.layout.prop(self, "material")
         self.layout.prop(self, "max_faces")
+        self.layout.prop(self, "show_texture")
 
     def picture(self, context: bpy.types.Context) -> bpy.types.Image:
         if self.image:
@@ -58,6 +64,8 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
         image = self.found_image()
         item = creation.add_portrait(context, image, finding.faces, self.material)
+        if self.show_texture and context.screen is not None:
+            show_textures(context.screen)
         return f"Added '{item.plane.name}'"
 
 
@@ -134,6 +142,13 @@ def image_named(name: str) -> bpy.types.Image:
     return image
 
 
+def show_textures(screen: bpy.types.Screen) -> None:
+    """Let the solid viewports of a screen show textures."""
+    for area in screen.areas:
+        if area.type == "VIEW_3D" and area.spaces.active.shading.type == "SOLID":
+            area.spaces.active.shading.color_type = "TEXTURE"
+
+
 def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.operator(
         KEYPORTRAIT_OT_add_portrait.bl_idname, text="Portrait (KeyPortrait)", icon="USER"
@@ -146,10 +161,14 @@ CLASSES = (KEYPORTRAIT_OT_add_portrait, KEYPORTRAIT_OT_use_texture, KEYPORTRAIT_
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
+    bpy.types.WindowManager.keyportrait_image = PointerProperty(
+        type=bpy.types.Image, name="Image", description="An image of this file, for Add Portrait"
+    )
     bpy.types.VIEW3D_MT_image_add.append(_draw_menu)
 
 
 def unregister() -> None:
     bpy.types.VIEW3D_MT_image_add.remove(_draw_menu)
+    del bpy.types.WindowManager.keyportrait_image
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

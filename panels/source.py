@@ -44,6 +44,14 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         layout.operator("keyportrait.add_portrait", icon="USER")
+        row = layout.row(align=True)
+        row.prop(context.window_manager, "keyportrait_image", text="")
+        image = context.window_manager.keyportrait_image
+        button = row.row(align=True)
+        button.enabled = image is not None
+        button.operator("keyportrait.add_portrait", text="", icon="ADD").image = (
+            image.name if image is not None else ""
+        )
         layout.operator("keyportrait.use_texture", icon="TEXTURE")
         plane = portraits.active_plane(context)
         if plane is None:

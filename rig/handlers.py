@@ -5,6 +5,8 @@ Handlers never raise and never report; problems are kept for the panels and the 
 
 from __future__ import annotations
 
+import threading
+
 import bpy
 from bpy.app.handlers import persistent
 
@@ -74,7 +76,10 @@ def _on_render_end(scene: bpy.types.Scene, *_args: object) -> None:
     global _is_rendering
     _is_rendering = False
     render_guard.end(scene)
-    live.refresh_later()
+    # In the interface this may be the render thread; Blender goes back to the viewport's frame
+    # next, which refreshes in the main thread.
+    if threading.current_thread() is threading.main_thread():
+        live.refresh_later()
 
 
 HANDLERS = (

@@ -18,7 +18,7 @@ from .errors import ImageError
 
 MAX_EDGE_PX = 16384
 MAX_PIXEL_BYTES = 2 * 1024**3
-_BYTE_TO_UNIT = (np.arange(256) / 255.0).astype(np.float32)
+_BYTE_TO_UNIT = np.float32(1.0 / 255.0)
 _UNREADABLE = {
     "RENDER_RESULT": "Save the render to a file and choose that.",
     "COMPOSITING": "Save the viewer's picture to a file and choose that.",
@@ -230,7 +230,7 @@ class Canvas:
     def _write(self, rows: slice, columns: slice, pixels: np.ndarray) -> None:
         target = self._top_first[rows, columns]
         if pixels.dtype == np.uint8:
-            target[...] = _BYTE_TO_UNIT[pixels]
+            np.multiply(pixels, _BYTE_TO_UNIT, out=target)
         else:
             target[...] = pixels
 

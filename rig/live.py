@@ -29,6 +29,20 @@ _is_refresh_due = False
 _pauses = 0
 
 
+@contextmanager
+def _traffic_if_free() -> Iterator[bool]:
+    """Take the lock if no render thread holds it; else everything is refreshed later."""
+    global _is_refresh_due
+    is_free = traffic.acquire(blocking=False)
+    if not is_free:
+        _is_refresh_due = True
+    try:
+        yield is_free
+    finally:
+        if is_free:
+            traffic.release()
+
+
 def session(item: Portrait) -> Session:
     """The running state of a portrait, made when it has none."""
     uid = item.settings.uid
@@ -56,8 +70,8 @@ def is_pending() -> bool:
 
 def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Let every live portrait of a scene follow its controllers, without waiting."""
-    with traffic:
-        for item in portraits.portraits_of(scene):
+    with _traffic_if_free() as is_free:
+        for item in portraits.portraits_of(scene) if is_free else ():
             if item.settings.use_live and not item.settings.use_baked:
                 session(item).want(item, motions_of(item, depsgraph))
     if is_pending():
@@ -78,8 +92,9 @@ def refresh_now(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 
 def show(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     """Let one portrait follow its controllers, without waiting."""
-    with traffic:
-        session(item).want(item, motions_of(item, depsgraph))
+    with _traffic_if_free() as is_free:
+        if is_free:
+            session(item).want(item, motions_of(item, depsgraph))
     if is_pending():
         pump.start()
 
@@ -140,8 +155,8 @@ def take_due_refresh() -> bool:
 
 def push_all() -> None:
     """Write all pictures again: undo and redo bring old pixels back."""
-    with traffic:
-        for item in portraits.all_portraits():
+    with _traffic_if_free() as is_free:
+        for item in portraits.all_portraits() if is_free else ():
             found = _sessions.get(item.settings.uid)
             if found is not None:
                 found.push(item)

@@ -143,9 +143,14 @@ def check_editable(item: bpy.types.ID) -> None:
 
 
 def check_whole(item: Portrait) -> None:
-    """Raise PortraitError when the picture of a portrait is gone."""
+    """Raise PortraitError when the picture of a portrait, or its live image, is gone."""
     if item.settings.source is None:
         raise PortraitError(
             f"'{item.plane.name}' has lost its picture.",
             "Choose it again in the Portrait panel.",
+        )
+    if item.settings.output is None:
+        raise PortraitError(
+            f"'{item.plane.name}' has lost its live image.",
+            "Press Refresh in the Portrait panel.",
         )

@@ -74,6 +74,24 @@ def shows(material: bpy.types.Material, image: bpy.types.Image) -> list[bpy.type
     return [node for node in nodes if getattr(node, "image", None) == image]
 
 
+def restore_output(item: Portrait) -> None:
+    """Make the live image of a portrait again when it was removed, and show it on the plane.
+
+    Raises AddonError when the picture is gone too.
+    """
+    settings = item.settings
+    if settings.output is not None or settings.source is None:
+        return
+    picture = read_picture(settings.source)
+    settings.output = new_image(f"{item.plane.name} Live", picture, settings.source)
+    for slot in item.plane.material_slots:
+        if slot.material is None or slot.material.node_tree is None:
+            continue
+        for node in slot.material.node_tree.nodes:
+            if node.type == "TEX_IMAGE" and node.image is None:
+                node.image = settings.output
+
+
 def pack_outputs() -> None:
     """Keep the live images in the .blend, so that it opens with them without the extension."""
     for item in portraits.all_portraits():

@@ -49,7 +49,8 @@ def test_at_rest_nothing_moves(face, motion, module) -> None:
 @pytest.mark.parametrize(
     ("name", "field", "value"),
     [("head_pitch", "pitch", 7.0), ("head_yaw", "yaw", -12.0), ("head_roll", "roll", 5.0),
-     ("head_scale", "scale", 1.1), ("eyes_open", "eyes_open", 0.7), ("lips_open", "lips_open", 0.6)],
+     ("head_scale", "scale", 1.1), ("eyes_open", "eyes_open", 0.7),
+     ("lips_open", "lips_open", 0.6)],
 )  # fmt: skip
 def test_a_property_becomes_motion(face, motion, name, field, value) -> None:
     face[1][name] = value
@@ -90,8 +91,8 @@ def test_the_turned_head_is_the_turn_times_the_own_pose(face, motion, module) ->
     flip = Matrix.Diagonal((1, -1, -1))
     wanted = flip @ turn @ flip @ rotation(own.pitch, own.yaw, own.roll)
     got = rotation(own.pitch + result.pitch, own.yaw + result.yaw, own.roll + result.roll)
-    difference = max(abs(a - b) for x, y in zip(wanted, got, strict=True) for a, b in zip(x, y, strict=False))
-    assert difference < 1e-5
+    pairs = [(a, b) for x, y in zip(wanted, got, strict=True) for a, b in zip(x, y, strict=True)]
+    assert max(abs(a - b) for a, b in pairs) < 1e-5
 
 
 def test_moving_and_scaling_the_empty(face, motion, module) -> None:
