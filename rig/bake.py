@@ -174,6 +174,8 @@ class BakeRun:
 
     def _collect(self) -> Iterator[bool]:
         """Note the motions of all portraits at every evaluated frame."""
+        for job in self._jobs:
+            job.prepare(self._engine.capabilities, self._engine.launch.version)
         frames = self.settings.evaluated_frames
         for number, frame in enumerate(frames):
             scene = bpy.data.scenes.get(self._scene_name)
@@ -183,12 +185,12 @@ class BakeRun:
             depsgraph = evaluated_depsgraph(scene)
             for job in self._jobs:
                 item = _find(job)
-                job.motions[frame] = [m.to_json() for m in motions_of(item, depsgraph)]
+                job.note(frame, [m.to_json() for m in motions_of(item, depsgraph)])
             self.text = f"Reading frame {frame}"
             self.fraction = COLLECT_PART * (number + 1) / len(frames)
             yield False
         for job in self._jobs:
-            job.make_tasks(self._engine.capabilities, self._engine.launch.version)
+            job.make_tasks()
 
     def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
         if job.is_movie and job.is_movie_current:
@@ -294,6 +296,6 @@ def _find(job: BakeJob) -> Portrait:
     item = portraits.find(job.uid)
     if item is None:
         raise BakeError(f"'{job.name}' was deleted during the bake.", "Undo, and bake again.")
-    if len(item.controllers) != len(job.faces):
+    if len(item.controllers) != job.face_count:
         raise BakeError(f"The faces of '{job.name}' were changed during the bake.", "Bake again.")
     return item

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..host.cache import frame_key
+from ..host.cache import canonical, frame_key
 from ..host.sequence import (
     BakeError,
     FrameTask,
@@ -33,8 +34,8 @@ class BakeJob:
     output        the picture sequence; for a movie a hidden folder that goes when it is encoded
     encoding      of the still picture: "srgb" or "linear"
     size          (width, height) of the picture, pixels
-    source        hash of the picture
-    motions       evaluated frame → Motion.to_json() of each face
+    source, faces hashes of the picture and of its faces
+    face_count    how many faces move
     tasks         one per frame, once the motions are known
     """
 
@@ -47,35 +48,42 @@ class BakeJob:
     encoding: str
     size: tuple[int, int]
     source: str
-    faces: list[Any]
-    motions: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
+    faces: str
+    face_count: int
     tasks: list[FrameTask] = field(default_factory=list)
+    _identity: dict[str, Any] = field(default_factory=dict)
+    _motions: dict[int, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
 
     @property
     def is_movie(self) -> bool:
         """Whether the pictures become a movie."""
         return self.settings.format == "MP4"
 
-    def make_tasks(self, capabilities: Mapping[str, Any], version: str) -> None:
-        """Turn motions into tasks. Raises BakeError when the engine lacks the renderer.
+    def prepare(self, capabilities: Mapping[str, Any], version: str) -> None:
+        """Check that the engine has the renderer. Raises BakeError.
 
         capabilities  of the engine
         version       of the extension
         """
-        renderer = self._renderer_identity(capabilities, version)
-        keys: dict[int, str] = {}
-        for frame, motions in self.motions.items():
-            keys[frame] = frame_key(
-                source=self.source,
-                faces=self.faces,
-                motions=motions,
-                renderer=renderer,
-                output=self.output.settings(),
-            )
+        self._identity = self._renderer_identity(capabilities, version)
+
+    def note(self, frame: int, motions: list[dict[str, Any]]) -> None:
+        """Take in the faces' motions (Motion.to_json()) at an evaluated frame."""
+        key = frame_key(
+            source=self.source,
+            faces=[self.faces],
+            motions=motions,
+            renderer=self._identity,
+            output=self.output.settings(),
+        )
+        self._motions[frame] = (key, motions)
+
+    def make_tasks(self) -> None:
+        """Turn the motions into tasks, one for each frame."""
         self.tasks.clear()
         for frame in self.settings.frames:
-            held = self.settings.evaluated_frame(frame)
-            self.tasks.append(FrameTask(frame, keys[held], self.motions[held]))
+            key, motions = self._motions[self.settings.evaluated_frame(frame)]
+            self.tasks.append(FrameTask(frame, key, motions))
 
     def _renderer_identity(self, capabilities: Mapping[str, Any], version: str) -> dict[str, Any]:
         known: Mapping[str, Any] = capabilities.get("renderers", {})
@@ -147,7 +155,8 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         encoding=fields["encoding"],
         size=(image.shape[1], image.shape[0]),
         source=digest.hexdigest(),
-        faces=fields["faces"],
+        faces=hashlib.sha256(json.dumps(canonical(fields["faces"])).encode()).hexdigest(),
+        face_count=len(fields["faces"]),
     )
 
 
