@@ -225,12 +225,12 @@ def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarr
     moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
     if moved.dtype != np.uint8:
         # Cubic weights overshoot; uint8 is clipped by OpenCV itself.
-        np.clip(moved, source.min(axis=(0, 1)), source.max(axis=(0, 1)), out=moved)
+        np.clip(moved, float(source.min()), float(source.max()), out=moved)
     return moved
 
 
 def _is_opaque(pixels: np.ndarray) -> bool:
-    alpha = pixels[..., 3]
+    alpha = cv2.extractChannel(pixels, 3)
     return bool(alpha.min() >= (255 if pixels.dtype == np.uint8 else 1.0))
 
 

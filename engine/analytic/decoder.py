@@ -195,8 +195,10 @@ def _mouth(
         target[0] = target[6] = 0.0
     else:
         room = max(_WIDEST_GAP - gap, 0.3)
-        target[0] = room * np.tanh(target[0] / room)
-        target[6] = np.clip(target[6], -0.3, 1.6)
+        widened = room * np.tanh(target[0] / room)
+        # A mouth that can hardly open further has a chin that can hardly fall.
+        target[6] = np.clip(target[6], -0.3, 1.6) * widened / max(target[0], 1e-6)
+        target[0] = widened
     amounts = np.clip(_mouth_solver() @ target, _MOUTH_LOWEST, _MOUTH_HIGHEST)
     result: dict[str, float] = dict(zip(MOUTH_DEFORMERS, map(float, amounts), strict=True))
     result["press"] += float(pressing)
