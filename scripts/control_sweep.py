@@ -203,7 +203,7 @@ def open_subject(path: Path, renderer: Renderer) -> Subject:
         landmarks,
         crop,
         background_of(crop, landmarks),
-        crop.extract(view),
+        crop.extract(view, cv2.BORDER_CONSTANT),
     )
 
 
@@ -240,13 +240,13 @@ def sweep_control(subject: Subject, name: str) -> Sweep:
     sweep = Sweep(name, requested_values(name))
     companions = COMPANIONS.get(name, {})
     still, _ = render(subject, dict(companions))
-    still_crop = subject.crop.extract(still).astype(np.int16)
+    still_crop = subject.crop.extract(still, cv2.BORDER_CONSTANT).astype(np.int16)
     for value in sweep.requested:
         rgb, elapsed = render(subject, {**companions, name: value})
         reading = subject.read(rgb)
         sweep.measured.append(READERS[name](reading) if reading else float("nan"))
         sweep.milliseconds.append(elapsed)
-        crop = subject.crop.extract(rgb)
+        crop = subject.crop.extract(rgb, cv2.BORDER_CONSTANT)
         sweep.crops.append(crop)
         change = np.abs(crop.astype(np.int16) - still_crop)[subject.background]
         sweep.changes.append(float(change.mean()) if change.size else 0.0)

@@ -97,6 +97,33 @@ def test_bad_pictures_are_refused_and_counted(summary):
     assert set(summary["ms_per_frame"]) == {"expression", "pose", "all"}
 
 
+@pytest.fixture(scope="module")
+def analytic(folder, tmp_path_factory):
+    """The embedded renderer on the photograph."""
+    controls = ["head_pitch", "head_yaw", "head_roll", "eyes_open", "blink", "brows", "smile"]
+    return closed_loop.run(
+        [folder / "astronaut.png"],
+        tmp_path_factory.mktemp("analytic"),
+        closed_loop.analytic_renderer(),
+        [*controls, "mouth_open", "lips_open"],
+        use_sheets=False,
+    )
+
+
+def test_analytic_renderer_follows_every_control(analytic):
+    for name, row in analytic["controls"].items():
+        assert row["corr_min"] > 0.9, name
+    assert analytic["controls"]["head_yaw"]["slope_median"] == pytest.approx(1.0, abs=0.1)
+    assert analytic["controls"]["head_roll"]["slope_median"] == pytest.approx(1.0, abs=0.1)
+    assert analytic["controls"]["head_pitch"]["slope_median"] > 0.8
+    assert analytic["controls"]["lips_open"]["slope_median"] > 0.5
+
+
+def test_analytic_expressions_leave_the_background_alone(analytic):
+    for name, change in analytic["background_mean_diff"].items():
+        assert name.startswith("head_") or change <= 1.5, name
+
+
 def test_empty_folder_says_so(tmp_path):
     with pytest.raises(FileNotFoundError, match="No pictures"):
         closed_loop.pictures_of(tmp_path)
