@@ -222,11 +222,17 @@ def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps) -> np.ndarray:
 
 def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
     # Reflecting keeps hair plausible where a head is cut off by the picture's edge.
+    if source.dtype == np.uint8:
+        return cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    low, high = float(source.min()), float(source.max())
+    if not np.isfinite([low, high]).all():
+        finite = source[np.isfinite(source)]
+        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+        # One infinite or undefined pixel would spread over all that the filter reaches.
+        source = np.nan_to_num(source, nan=low, posinf=high, neginf=low)
     moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
-    if moved.dtype != np.uint8:
-        # Cubic weights overshoot; uint8 is clipped by OpenCV itself.
-        np.clip(moved, float(source.min()), float(source.max()), out=moved)
-    return moved
+    # Cubic weights overshoot.
+    return np.clip(moved, low, high, out=moved)
 
 
 def _is_opaque(pixels: np.ndarray) -> bool:

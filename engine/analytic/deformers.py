@@ -110,7 +110,10 @@ def _smile(side: int) -> np.ndarray:
     offsets[:, 1] = -(0.62 * corner + 0.34 * cheek)
     offsets[:, 2] = 0.42 * corner - 0.12 * cheek
     along = np.maximum(side * _X[_LIPS] / _CORNER_X, 0.0)
-    rise = along**1.6
+    # The middle of the lips, the upper one above all, comes up a little with the corners.
+    middle = np.zeros(MESH_COUNT)
+    middle[_UPPER], middle[_LOWER] = 0.14, 0.06
+    rise = middle[_LIPS] + (1.0 - middle[_LIPS]) * along**1.6
     offsets[_LIPS] = np.stack([side * 0.46 * along**1.1, -0.62 * rise, 0.42 * rise], axis=1)
     eye = EYES[0 if side < 0 else 1]
     lower_lid = list(eye.lower[1:-1] + eye.lower2[1:-1])

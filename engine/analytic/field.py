@@ -215,11 +215,11 @@ class ExpressionField:
         openings = np.zeros((window.rows, window.columns), np.uint8)
         for ring in (
             *((eye.upper2 + eye.lower2[::-1]) for eye in EYES),
-            LIP_UPPER_MIDDLE + LIP_LOWER_MIDDLE[::-1],
+            LIP_UPPER_INNER2 + LIP_LOWER_INNER2[::-1],
         ):
             outline = (self.points[list(ring)] - [window.x, window.y]) / window.cell
             cv2.fillPoly(openings, [np.rint(outline).astype(np.int32)], 1)
-        return cv2.dilate(openings, np.ones((5, 5), np.uint8)) == 0
+        return cv2.dilate(openings, np.ones((3, 3), np.uint8)) == 0
 
     def _dense(self, excluded: set[int]) -> np.ndarray:
         """(deformers, rows, columns, 2) float32: every move, spread over the window."""

@@ -63,7 +63,8 @@ class Patch:
         picture_to_patch = self.scale * crop.picture_to_crop
         picture_to_patch[:, 2] -= self.scale * np.array([self.x, self.y])
         colours = to_unit(sample(picture, picture_to_patch, self.size, cv2.BORDER_REPLICATE))
-        return np.ascontiguousarray(np.maximum(colours[..., :3], min(0.0, float(picture.min()))))
+        # Cubic filters undershoot, and one undefined pixel must not blacken an eye.
+        return np.nan_to_num(np.maximum(colours[..., :3], 0.0), posinf=1.0)
 
 
 @dataclass(frozen=True)
