@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import time
+
 import bpy
 from bpy.props import EnumProperty
 
+from ..compat import registration_of
 from ..rig import bake, baked, frame_cache, portraits, pump
 from ..rig.bake_settings import absolute_folder, settings_of
 from ._base import ReportsErrors, poll_portrait
 
 TICK_S = 0.02
+REDRAW_S = 0.2
 BUSY = "A bake is running: wait for it, or press Esc"
 
 
@@ -43,6 +47,7 @@ baking again goes on where it stopped"""
 
     _bake: bake.BakeRun | None = None
     _timer: bpy.types.Timer | None = None
+    _redrawn = 0.0
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -94,9 +99,11 @@ baking again goes on where it stopped"""
         if run is None or bake.active() is not run:
             return {"CANCELLED"}  # the Stop button, or the extension was disabled
         run.step()
-        context.window_manager.progress_update(int(100 * run.fraction))
-        context.workspace.status_text_set(f"Baking: {run.text}    Esc: stop")
-        pump.redraw()
+        if time.monotonic() - self._redrawn > REDRAW_S:
+            self._redrawn = time.monotonic()
+            context.window_manager.progress_update(int(100 * run.fraction))
+            context.workspace.status_text_set(f"Baking: {run.text}    Esc: stop")
+            pump.redraw()
         return self._report(run) if run.is_done else {"PASS_THROUGH"}
 
     def _report(self, run: bake.BakeRun) -> set[str]:
@@ -223,7 +230,7 @@ CLASSES = (
     KEYPORTRAIT_OT_clear_cache,
     KEYPORTRAIT_OT_open_bake_folder,
 )
-_register, _unregister = bpy.utils.register_classes_factory(CLASSES)
+_register, _unregister = registration_of(CLASSES)
 
 
 def register() -> None:

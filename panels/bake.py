@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..preferences import preferences
 from ..rig import bake, frame_cache, portraits
 from .source import KeyPortraitPanel
@@ -31,10 +32,9 @@ def draw_range(
     layout: bpy.types.UILayout, scene: bpy.types.Scene, settings: bpy.types.PropertyGroup
 ) -> None:
     column = layout.column(heading="Frames", align=True)
-    column.prop(settings, "use_scene_range")
-    if settings.use_scene_range:
-        column.label(text=f"{scene.frame_start} to {scene.frame_end}")
-    else:
+    text = f"Scene's, {scene.frame_start} to {scene.frame_end}"
+    column.prop(settings, "use_scene_range", text=text)
+    if not settings.use_scene_range:
         column.prop(settings, "frame_start", text="Start")
         column.prop(settings, "frame_end", text="End")
     column.prop(settings, "frame_step", text="Step")
@@ -49,11 +49,11 @@ def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
         column.row().prop(settings, "exr_depth", expand=True)
     row = layout.row(align=True)
     row.prop(settings, "folder")
-    row.operator("keyportrait.open_bake_folder", text="", icon="FILE_FOLDER")
+    row.operator("keyportrait.open_bake_folder", text="", icon="FOLDER_REDIRECT")
     layout.prop(settings, "renderer")
     column = layout.column(heading="Options")
-    column.prop(settings, "use_existing")
-    column.prop(settings, "use_assign")
+    column.prop(settings, "use_existing", text="Keep Finished")
+    column.prop(settings, "use_assign", text="Show on Plane")
 
 
 def draw_run(layout: bpy.types.UILayout) -> None:
@@ -84,4 +84,4 @@ def draw_shown(layout: bpy.types.UILayout, context: bpy.types.Context) -> None:
     row.operator("keyportrait.clear_cache", text="", icon="TRASH")
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_bake,))
+register, unregister = registration_of((KEYPORTRAIT_PT_bake,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..engine.controls import CONTROLS, GROUPS
 from ..rig import portraits
 from .source import KeyPortraitPanel, draw_problem
@@ -25,6 +26,10 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(controller, "name", text="", icon="USER")
         row.operator("keyportrait.select_portrait", text="", icon="IMAGE_PLANE")
+        row = layout.row(align=True)
+        row.operator("keyportrait.key_all", icon="KEY_HLT")
+        row.operator_menu_enum("keyportrait.reset_face", "group", text="Reset", icon="LOOP_BACK")
+        row.operator("keyportrait.mirror_face", icon="MOD_MIRROR")
         plane = controller.keyportrait.face.portrait
         if plane is None:
             draw_problem(layout, "The plane of this face was deleted.", "Delete the Empty too.")
@@ -43,6 +48,8 @@ def _group_panel(group: str) -> type[bpy.types.Panel]:
     def draw(self: bpy.types.Panel, context: bpy.types.Context) -> None:
         controller = portraits.active_controller(context)
         layout = self.layout
+        if controller is None:
+            return
         layout.use_property_split = True
         for control in controls:
             if control.name in controller:
@@ -69,6 +76,6 @@ def _group_panel(group: str) -> type[bpy.types.Panel]:
     return type(name, (KeyPortraitPanel, bpy.types.Panel), members)
 
 
-register, unregister = bpy.utils.register_classes_factory(
+register, unregister = registration_of(
     (KEYPORTRAIT_PT_face, *(_group_panel(group) for group in GROUPS))
 )

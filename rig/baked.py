@@ -9,6 +9,7 @@ from typing import NamedTuple
 import bpy
 
 from .errors import PortraitError
+from .portraits import check_editable
 
 LINEAR = "Linear Rec.709"
 SRGB = "sRGB"
@@ -52,6 +53,7 @@ def image_nodes(
 
 def show_baked(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     """Make a bake the texture of the plane. Raises PortraitError when no node can show it."""
+    check_editable(plane)
     baked = plane.keyportrait_baked
     live = plane.keyportrait.portrait.output
     nodes = list(image_nodes(plane, live, baked.image))
@@ -94,7 +96,7 @@ def _load(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     image = plane.keyportrait_baked.image
     path = _blend_path(files.path)
     try:
-        if image is None or image.library is not None:
+        if image is None or not image.is_editable or _is_shared(plane, image):
             image = bpy.data.images.load(str(files.path))
         else:
             image.filepath = path
@@ -106,6 +108,12 @@ def _load(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     _copy_colour(image, plane.keyportrait.portrait.output, files)
     image.reload()
     return image
+
+
+def _is_shared(plane: bpy.types.Object, image: bpy.types.Image) -> bool:
+    """Whether another plane, such as the original of a copy, shows the same bake."""
+    others = (item for item in bpy.data.objects if item.keyportrait.kind == "PORTRAIT")
+    return any(item != plane and item.keyportrait_baked.image == image for item in others)
 
 
 def _copy_colour(image: bpy.types.Image, live: bpy.types.Image | None, files: BakedFiles) -> None:

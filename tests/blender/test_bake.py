@@ -107,6 +107,20 @@ def test_the_bake_becomes_the_texture_and_goes_back(performance: Any) -> None:
     assert node.image == plane.keyportrait_baked.image
 
 
+def test_a_copied_portrait_gets_a_bake_of_its_own(performance: Any) -> None:
+    plane, face = performance
+    bake()
+    for item in bpy.context.view_layer.objects:
+        item.select_set(item in (plane, face))
+    bpy.ops.object.duplicate()
+    copy = next(o for o in bpy.context.selected_objects if o.keyportrait.kind == "PORTRAIT")
+    bpy.context.view_layer.objects.active = copy
+    key_smile(next(o for o in bpy.context.selected_objects if o.keyportrait.kind == "FACE"), 0.2)
+    bake()
+    original, own = (o.keyportrait_baked.image for o in (plane, copy))
+    assert original != own and plane.name in original.filepath and copy.name in own.filepath
+
+
 def add_camera_and_render(path: Path) -> np.ndarray:
     scene = bpy.context.scene
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
