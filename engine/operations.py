@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .motion import Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
 from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, Renderer, SourceImage
-from .renderers import RENDERERS, create, describe_engine, release_version
+from .renderers import RENDERERS, create, describe_engine, description, release_version
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +31,7 @@ class Operations:
     def __init__(self) -> None:
         self._handles = itertools.count(1)
         self._compositions: dict[int, Composition] = {}
+        self._opened_by: dict[int, Renderer] = {}
         self._renderers: dict[str, Renderer] = {}
 
     @classmethod
@@ -66,7 +67,7 @@ class Operations:
         if message.type == "close":
             handle = message.fields["handle"]
             self._composition(handle)
-            del self._compositions[handle]
+            del self._compositions[handle], self._opened_by[handle]
             return Message("closed", message.id, {"handle": handle})
         raise EngineError("bad_request", f"'{message.type}' cannot be asked now.")
 
@@ -83,7 +84,8 @@ class Operations:
 
         image = read_image(message)
         faces = read_faces(message)
-        renderer = self._renderer(message.fields["renderer"])
+        name = message.fields["renderer"]
+        renderer = self._renderer(name, report)
         portraits: list[FacePortrait] = []
         for number, face in enumerate(faces):
             report(number / len(faces), f"Fitting face {number + 1} of {len(faces)}")
@@ -91,8 +93,9 @@ class Operations:
         handle = next(self._handles)
         self._compositions[handle] = Composition(image, portraits)
         fitted = [portrait.face.to_json() for portrait in portraits]
-        about = getattr(renderer, "description", {})
-        return Message("opened", message.id, {"handle": handle, "faces": fitted, "renderer": about})
+        self._opened_by[handle] = renderer
+        fields = {"handle": handle, "faces": fitted, "renderer": description(name, renderer)}
+        return Message("opened", message.id, fields)
 
     def _render(self, message: Message) -> Message | Later:
         composition = self._composition(message.fields["handle"])
@@ -100,14 +103,16 @@ class Operations:
         options = message.fields["options"]
         save = options.get("save") if isinstance(options, dict) else None
         composition.render(motions)
+        notices = getattr(self._opened_by[message.fields["handle"]], "notices", ())
         if save is None:
-            return frame(message, composition.rectangle, composition.changed_pixels())
+            pixels = composition.changed_pixels()
+            return frame(message, composition.rectangle, pixels, notices)
         write = composition.writer(save)
         nothing = composition.canvas[:0, :0]
 
         def finish() -> Message:
             write()
-            return frame(message, NOTHING, nothing)
+            return frame(message, NOTHING, nothing, notices)
 
         return finish
 
@@ -118,12 +123,12 @@ class Operations:
             raise EngineError("unknown_handle", text, "It is opened again at the next change.")
         return composition
 
-    def _renderer(self, name: object) -> Renderer:
+    def _renderer(self, name: object, report: Report) -> Renderer:
         if not isinstance(name, str) or name not in RENDERERS:
             text = f"There is no renderer '{name}'."
             raise EngineError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
         if name not in self._renderers:
-            self._renderers[name] = create(name)
+            self._renderers[name] = create(name, report)
         return self._renderers[name]
 
 
@@ -190,9 +195,13 @@ def _numbers(fields: dict[str, Any]) -> list[float]:
     return numbers
 
 
-def frame(message: Message, rectangle: Rectangle, pixels: np.ndarray) -> Message:
+def frame(
+    message: Message, rectangle: Rectangle, pixels: np.ndarray, notices: Sequence[str] = ()
+) -> Message:
     """The reply to `render`: what differs from the source, or nothing."""
-    fields = {"rectangle": [int(value) for value in rectangle]}
+    fields: dict[str, Any] = {"rectangle": [int(value) for value in rectangle]}
+    if notices:
+        fields["notices"] = list(notices)
     return Message("frame", message.id, fields, {"pixels": to_array(pixels)})
 
 

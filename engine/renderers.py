@@ -6,7 +6,7 @@ import importlib
 import platform
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,12 +16,16 @@ MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
 INTERPRETER_HINT = "Reinstall the extension, or choose another Python in its preferences."
 
 
+# report(fraction, text) while a renderer loads; it may raise EngineError to stop that.
+Report = Callable[[float, str], None]
+
+
 class RendererEntry(NamedTuple):
     """Where a renderer lives and what it says about itself in `ready`."""
 
     module: str  # relative to this package
-    factory: str  # called without arguments
-    probe: str  # called instead to find out cheaply whether it can work; "" makes one
+    factory: str  # called without arguments, or with a Report where there is a probe
+    probe: str  # finds out cheaply whether the factory would work; "" where that is cheap itself
     device: str
     precision: str
     model_set: str
@@ -40,9 +44,10 @@ RENDERERS: Mapping[str, RendererEntry] = {
 }
 
 
-def create(name: str) -> Renderer:
+def create(name: str, report: Report) -> Renderer:
     """A renderer by its name in RENDERERS. Raises EngineError (not_installed, no_models…)."""
-    return _call(RENDERERS[name].module, RENDERERS[name].factory)
+    entry = RENDERERS[name]
+    return _call(entry.module, entry.factory, *((report,) if entry.probe else ()))
 
 
 def probe(name: str) -> None:
@@ -51,11 +56,23 @@ def probe(name: str) -> None:
     _call(entry.module, entry.probe or entry.factory)
 
 
-def _call(module_name: str, function: str) -> Any:
+def _call(module_name: str, function: str, *arguments: Any) -> Any:
     try:
-        return getattr(importlib.import_module(module_name, __package__), function)()
+        return getattr(importlib.import_module(module_name, __package__), function)(*arguments)
     except ImportError as error:
         raise missing_module(error) from error
+
+
+def description(name: str, renderer: Renderer) -> dict[str, str]:
+    """What the Engine panel shows of a renderer at work: name, device, precision, model_set."""
+    entry = RENDERERS[name]
+    known = {
+        "name": name,
+        "device": entry.device,
+        "precision": entry.precision,
+        "model_set": entry.model_set,
+    }
+    return {**known, **getattr(renderer, "description", {})}
 
 
 def describe_engine() -> dict[str, Any]:

@@ -95,7 +95,6 @@ class SequenceBake:
         self._handle: int | None = None
         self._opening: Ticket | None = None
         self._generation = engine.generation
-        self._opened_at = 0.0
         self._lost_at = -1
         self._retried: set[int] = set()
         self._is_cancelled = False
@@ -174,7 +173,7 @@ class SequenceBake:
             self._todo.popleft()
             self.counts.kept += 1
             return True
-        if self._use_cache and self._copy_from_cache(task):
+        if self._copy_from_cache(task):
             self._todo.popleft()
             self.counts.cached += 1
             return True
@@ -209,9 +208,8 @@ class SequenceBake:
             self._opening = self._engine.submit(
                 "open", request.fields, request.arrays, use_drain=False
             )
-            self._opened_at = time.monotonic()
         if not self._opening.is_done:
-            if time.monotonic() - self._opened_at > OPEN_TIMEOUT_S:
+            if self._opening.idle_s > OPEN_TIMEOUT_S:
                 raise BakeError("The engine did not open the picture.", self._log_hint())
             return False
         ticket, self._opening = self._opening, None
@@ -233,7 +231,7 @@ class SequenceBake:
         self._flights[task.key] = _Flight(ticket, path, is_in_cache, [task])
 
     def _target(self, task: FrameTask) -> tuple[Path, bool]:
-        if self._use_cache:
+        if self._use_cache and task.frame not in self._retried:
             try:
                 return self._cache.prepare(task.key, self.output.extension), True
             except CacheError as error:
@@ -241,8 +239,9 @@ class SequenceBake:
         return self.output.path(task.frame), False
 
     def _stop_using_cache(self, reason: str) -> None:
+        if self._use_cache:
+            self.warnings.append(f"{reason}. Baking without the cache")
         self._use_cache = False
-        self.warnings.append(f"{reason}. Baking without the cache")
 
     # --- answers --------------------------------------------------------------------------------
 
@@ -285,7 +284,7 @@ class SequenceBake:
                 self.counts.cached += 1
 
     def _retry(self, task: FrameTask) -> None:
-        """Ask once more for a picture that vanished: someone may have cleared the cache."""
+        """Ask once more, past the cache, for a picture that vanished: someone may be clearing it."""
         if task.frame in self._retried:
             text = f"Frame {task.frame} was rendered, but its picture is missing or damaged."
             raise BakeError(text, self._log_hint())

@@ -13,7 +13,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from .task import SetupError, Step
 
@@ -67,10 +67,12 @@ def python_of(folder: Path) -> Path:
 def read_marker(folder: Path) -> dict[str, Any] | None:
     """What a finished environment says of itself; None when there is none."""
     try:
-        content = json.loads((folder / MARKER).read_text(encoding="utf-8"))
+        content: object = json.loads((folder / MARKER).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return content if isinstance(content, dict) and python_of(folder).exists() else None
+    if not isinstance(content, dict) or not python_of(folder).exists():
+        return None
+    return cast("dict[str, Any]", content)
 
 
 def write_marker(folder: Path, content: dict[str, Any]) -> None:

@@ -117,7 +117,7 @@ class RequestBook:
             if ticket is None:
                 raise ProtocolError(f"'{message.type}' answers no request (id {message.id})")
             if message.type == "progress":
-                ticket.progress = read_progress(message)
+                ticket.note_progress(read_progress(message))
                 return
             self._release(ticket)
             if message.type == "failed":

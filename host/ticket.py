@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Hashable
 from enum import Enum
 from typing import NamedTuple
@@ -36,6 +37,7 @@ class Ticket:
     type      message type of the request
     key, tag  as given to submit; `tag` is the caller's own
     progress  newest progress of the request
+    heard_at  time.monotonic() of the newest progress, or when the request was made
     reply     the engine's answer, None until done or when it failed
     error     why it failed, None until done or when it succeeded
     """
@@ -49,6 +51,7 @@ class Ticket:
         self.key = key
         self.tag = tag
         self.progress = Progress()
+        self.heard_at = time.monotonic()
         self.reply: Message | None = None
         self.error: EngineError | None = None
         self.use_drain = use_drain
@@ -63,6 +66,16 @@ class Ticket:
     def is_done(self) -> bool:
         """True once `reply` or `error` is set; neither changes afterwards."""
         return self._done.is_set()
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the engine last said how far it is."""
+        return time.monotonic() - self.heard_at
+
+    def note_progress(self, progress: Progress) -> None:
+        """Take in how far the engine is; called by the request book."""
+        self.progress = progress
+        self.heard_at = time.monotonic()
 
     def result(self) -> Message:
         """The answer of a finished request; raises its error instead when it failed."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from ..host.client import Engine, EngineError, Policy, Reply, Ticket
 from ..preferences import preferences
@@ -73,7 +73,11 @@ def open_request(item: Portrait) -> tuple[dict[str, Any], dict[str, Array]]:
 
 
 class Session:
-    """One portrait's traffic with the engine. Call it with the traffic lock held (see live.py)."""
+    """One portrait's traffic with the engine. Call it with the traffic lock held (see live.py).
+
+    renderer  name, device, precision and model_set at work, as the engine said
+    notices   what the engine wants the user to know, for example that memory is short
+    """
 
     def __init__(self, uid: str) -> None:
         self.uid = uid
@@ -81,6 +85,8 @@ class Session:
         self.wanted: tuple[Motion, ...] = ()
         self.shown: tuple[Motion, ...] | None = None
         self.canvas: Canvas | None = None
+        self.renderer: dict[str, str] = {}
+        self.notices: list[str] = []
         self._key: tuple[Any, ...] | None = None
         self._handle: int | None = None
         self._generation = -1
@@ -141,7 +147,7 @@ class Session:
         if reply.error is not None:
             self._fail(reply.error)
         elif reply.message is not None and item is not None:
-            self._handle = int(reply.message.fields["handle"])
+            self._take_handle(reply.message)
             self.problem = None
             self.shown = None
             self.want(item, self.wanted)
@@ -149,7 +155,7 @@ class Session:
     def _on_frame(self, reply: Reply) -> None:
         if reply.ticket is self._rendering:
             self._rendering = None
-        answer: Answer = reply.ticket.tag
+        answer = cast("Answer", reply.ticket.tag)
         if answer.handle != self._handle or is_neutral(self.wanted):
             return
         item = find(self.uid)
@@ -209,8 +215,7 @@ class Session:
         if self._handle is None:
             ticket = self._opening or self._submit_open(client, item, False)
             self._opening = None
-            message = client.wait(ticket, timeouts.open_timeout_s)
-            self._handle = int(message.fields["handle"])
+            self._take_handle(client.wait(ticket, timeouts.open_timeout_s))
         self._rendering = None
         ticket = self._submit_render(client, motions, Policy.ALL, False)
         self._show(item, client.wait(ticket, timeouts.frame_timeout_s), motions)
@@ -284,6 +289,7 @@ class Session:
         if canvas is None:
             return
         canvas.show(tuple(message.fields["rectangle"]), pixels)
+        self.notices = list(message.fields.get("notices", ()))
         self.push(item)
         self.shown = motions
         self.problem = None
@@ -302,10 +308,15 @@ class Session:
             raise AddonError("The portrait's picture is not loaded.")
         return self.canvas.picture
 
+    def _take_handle(self, opened: Message) -> None:
+        self._handle = int(opened.fields["handle"])
+        self.renderer = dict(opened.fields.get("renderer", {}))
+
     def _drop_handle(self) -> None:
         self._handle = None
         self._opening = None
         self._rendering = None
+        self.renderer = {}
 
 
 @dataclass(frozen=True)

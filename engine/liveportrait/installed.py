@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,12 @@ SET_UP_HINT = "Press Set Up LivePortrait in the Engine panel, or use the Preview
 GENERATORS = ("spade_generator.safetensors", "spade_generator.pth")
 SEARCH_DEPTH = 4
 
+Report = Callable[[float, str], None]
+
+
+def _quiet(fraction: float, text: str) -> None:
+    """A report that nobody reads."""
+
 
 def probe_people() -> None:
     """Raise EngineError unless people can be rendered. Cheap: torch is not imported."""
@@ -37,17 +44,17 @@ def probe_animals() -> None:
     _probe("animal")
 
 
-def people() -> LivePortraitRenderer:
+def people(report: Report = _quiet) -> LivePortraitRenderer:
     """The renderer for people. Raises EngineError (not_installed, no_models, out_of_memory…)."""
-    return _load("human")
+    return _load("human", report)
 
 
-def animals() -> LivePortraitRenderer:
+def animals(report: Report = _quiet) -> LivePortraitRenderer:
     """The renderer for animals. Raises EngineError, as people()."""
-    return _load("animal")
+    return _load("animal", report)
 
 
-def _load(kind: str) -> LivePortraitRenderer:
+def _load(kind: str, report: Report) -> LivePortraitRenderer:
     folder = _probe(kind)
     from ..networks.model_set import NetworkSet
     from .renderer import LivePortraitRenderer
@@ -58,6 +65,7 @@ def _load(kind: str) -> LivePortraitRenderer:
         os.environ.get(DEVICE_VARIABLE, "auto"),
         os.environ.get(PRECISION_VARIABLE, "auto"),
         acceleration=os.environ.get(ACCELERATION_VARIABLE, "auto"),
+        progress=lambda name, fraction: report(fraction, f"Loading {name}"),
     )
     analysis = _official_analysis(folder) if kind == "human" else None
     return LivePortraitRenderer(models, analysis)

@@ -34,8 +34,14 @@ class LivePortraitRenderer:
 
     @property
     def description(self) -> dict[str, str]:
-        """What the Engine panel shows: device with precision, and model set."""
-        return {"device": self.models.label, "model_set": self.models.name}
+        """What the Engine panel shows: device, precision and model set."""
+        device, _, precision = self.models.label.rpartition(", ")
+        return {"device": device, "precision": precision, "model_set": self.models.name}
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should hear about, each once: a frame redone, a smaller batch."""
+        return tuple(getattr(self.models, "notices", ()))
 
     def open(self, image: SourceImage, face: Face) -> Portrait:
         """Fit one face: crop, F and M. Raises EngineError (bad_image, bad_face, out_of_memory)."""

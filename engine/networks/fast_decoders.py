@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 # Takes and returns float32 tensors on the decoder's device, whatever happens inside.
 Part = Callable[..., tuple[Tensor, ...]]
 ACCELERATIONS = ("auto", "none", "openvino", "graphs", "compile")
+PART_NAMES = ("the motion network", "the warping network", "the generator")
 HOURGLASS_INPUTS = ((1, 110, *GRID_SIZE),)
 FEATURES_INPUTS = ((1, 512, 64, 64), (1, 1, 64, 64))
 GENERATOR_INPUTS = ((1, 256, 64, 64),)
@@ -83,12 +84,14 @@ def fast_decoder(
     generator: SpadeGenerator,
     placement: Placement,
     acceleration: str = "auto",
+    progress: Callable[[str, float], None] | None = None,
 ) -> FastDecoder:
     """Build the fast decoder for a device.
 
     warping, generator  on the CPU, float32; their weights may be shared, never changed
     acceleration        "auto": OpenVINO on a CPU if it is installed, CUDA graphs on CUDA;
                         "none": torch alone; or one of ACCELERATIONS by name
+    progress            called with (part's name, 0..1) before each part
     """
     device, precision = placement.device, placement.precision
     if acceleration == "auto":
@@ -101,13 +104,18 @@ def fast_decoder(
         FastWarpedFeatures(warping),
         FastGenerator(generator),
     )
-    if acceleration == "openvino":
-        inputs = (HOURGLASS_INPUTS, FEATURES_INPUTS, GENERATOR_INPUTS)
-        parts = [openvino_part(m, i, precision) for m, i in zip(modules, inputs, strict=True)]
-    else:
-        parts = [_torch_part(module, placement, acceleration) for module in modules]
+    inputs = (HOURGLASS_INPUTS, FEATURES_INPUTS, GENERATOR_INPUTS)
+    parts: list[Part] = []
+    for number, (module, shapes) in enumerate(zip(modules, inputs, strict=True)):
+        if progress is not None:
+            progress(PART_NAMES[number], number / len(modules))
+        if acceleration == "openvino":
+            parts.append(openvino_part(module, shapes, precision))
+        else:
+            parts.append(_torch_part(module, placement, acceleration))
     stack = MotionStack(warping.dense_motion_network).to(device)
-    return FastDecoder(stack, *parts, device)
+    hourglass, features, generate = parts
+    return FastDecoder(stack, hourglass, features, generate, device)
 
 
 def _torch_part(module: nn.Module, placement: Placement, acceleration: str) -> Part:

@@ -40,6 +40,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--delay", type=float, default=0.0, help="seconds of work per render")
     parser.add_argument("--release", default="", help="work until this file exists")
     parser.add_argument("--progress", type=int, default=0, help="progress notes per request")
+    parser.add_argument("--beat", type=float, default=0.0, help="seconds between notes at work")
     parser.add_argument("--crash-on", type=int, default=0, help="die at the nth request")
     parser.add_argument("--crash-half", type=int, default=0, help="die in the middle of its reply")
     parser.add_argument("--garbage-on", type=int, default=0, help="answer the nth with nonsense")
@@ -152,9 +153,10 @@ class FakeEngine:
             options.long_header_on: b"[" * (5 << 20),
         }.get(count)
         if raw is not None and count:
-            self.wire.write(raw)
-            if count == options.crash_half:
-                os._exit(4)
+            with self.lock:  # a pong in between would fill up the half reply
+                self.wire.write(raw)
+                if count == options.crash_half:
+                    os._exit(4)
         if count == options.mix_up_on:
             self.say(Message("closed", message.id, {"handle": 1}))
         elif count == options.stray_on:
@@ -176,7 +178,11 @@ class FakeEngine:
     def dawdle(self, message: Message) -> None:
         if message.type != "render":
             return
-        time.sleep(self.options.delay)
+        end = time.monotonic() + self.options.delay
+        while self.options.beat and time.monotonic() < end:
+            self.say(Message("progress", message.id, {"fraction": 0.5, "text": "working"}))
+            time.sleep(self.options.beat)
+        time.sleep(max(end - time.monotonic(), 0.0))
         while self.options.release and not Path(self.options.release).exists():
             if message.id in self.cancelled:
                 return

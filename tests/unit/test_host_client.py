@@ -186,6 +186,13 @@ def test_wait_takes_a_finished_ticket_out_of_the_drain(start_engine: Any) -> Non
     assert engine.drain() == []
 
 
+def test_a_wait_lasts_as_long_as_there_is_progress(start_engine: Any) -> None:
+    engine = start_engine("--delay", "4", "--beat", "0.1")
+    handle = open_picture(engine)
+    ticket = engine.submit("render", render_fields(handle))
+    assert engine.wait(ticket, 2.0).type == "frame"
+
+
 def test_a_wait_that_takes_too_long_fails_and_frees_the_engine(
     start_engine: Any, tmp_path: Path
 ) -> None:
