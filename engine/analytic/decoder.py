@@ -74,6 +74,9 @@ _BROW_RIDGE = 0.02
 _BROW_LIMIT = 1.3
 
 _WIDEST_GAP = 3.8  # cm between the lips
+# Mouth corners of a resting face, and how much a full smile lifts and widens them, cm.
+_REST_LIFT, _SMILE_LIFT = -2.0, 0.8
+_REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
@@ -160,6 +163,7 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     captured = captured_share(expression)
     change = _read(_WEIGHTS, expression)
     mouth, lips_close = _mouth(motion, change, source, lips_open)
+    _leave_headroom(mouth, source)
     _add_purse(mouth, (1.0 - captured) * _read(_SLIDER_PURSE, expression)["purse"])
     for side, cheek in _read(_CHEEKS, expression).items():
         name = side.replace("cheek", "smile")
@@ -206,6 +210,16 @@ def _mouth(
         result["jaw"] = max(result["jaw"], 0.0)
         result["part"] = max(result["part"], 0.0) if close == 0.0 else 0.0
     return result, close
+
+
+def _leave_headroom(mouth: dict[str, float], source: Measures) -> None:
+    """A face that smiles already can smile only so much more."""
+    lift = ((source.lift_left + source.lift_right) / 2 - _REST_LIFT) / _SMILE_LIFT
+    width = (source.mouth_width - _REST_WIDTH) / _SMILE_WIDTH
+    smiling = float(np.clip((max(lift, 0.0) + max(width, 0.0)) / 2, 0.0, 1.0))
+    for name in ("smile_left", "smile_right", "part"):
+        if mouth[name] > 0.0:
+            mouth[name] *= 1.0 - 0.5 * smiling
 
 
 def _add_purse(mouth: dict[str, float], purse: float) -> None:

@@ -63,8 +63,20 @@ class Patch:
         picture_to_patch = self.scale * crop.picture_to_crop
         picture_to_patch[:, 2] -= self.scale * np.array([self.x, self.y])
         colours = to_unit(sample(picture, picture_to_patch, self.size, cv2.BORDER_REPLICATE))
-        # Cubic filters undershoot, and one undefined pixel must not blacken an eye.
-        return np.nan_to_num(np.maximum(colours[..., :3], 0.0), posinf=1.0)
+        # Cubic filters overshoot, and one undefined pixel must not blacken an eye.
+        brightest = _brightest(picture, cv2.invertAffineTransform(picture_to_patch), self.size)
+        return np.clip(np.nan_to_num(colours[..., :3]), 0.0, brightest)
+
+
+def _brightest(picture: np.ndarray, patch_to_picture: np.ndarray, size: tuple[int, int]) -> float:
+    """The largest finite RGB value of the picture inside a patch, uint8 as 0..1."""
+    corners = np.array([[0, 0], [size[0], 0], [0, size[1]], size], np.float64)
+    corners = corners @ patch_to_picture[:, :2].T + patch_to_picture[:, 2]
+    limit = np.array([picture.shape[1], picture.shape[0]]) - 1
+    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, limit)
+    high = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, limit) + 1
+    area = to_unit(picture[low[1] : high[1], low[0] : high[0], :3])
+    return float(np.max(area, initial=0.0, where=np.isfinite(area)))
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,9 @@ _COARSEST, _FINEST = 1.0, 2.5  # patch pixels per crop pixel
 _MARGIN, _MARGIN_BELOW = 0.35, 1.2  # of the mouth's width
 _BELOW_DEPTH = 0.95  # reach of the lower lip's skin, mouth widths
 _MASK_BLUR, _COVERAGE_BLUR = 0.9, 0.7  # crop pixels
-_OPEN_GAP = 0.38  # cm: the source itself shows the inside of the mouth
-_LEAST_GAP = 0.03  # cm
+# Gaps between the lips, cm: nothing to paint; the source shows something; it may show teeth.
+_LEAST_GAP, _PARTED_GAP, _OPEN_GAP = 0.03, 0.06, 0.38
+_SLIT_GAP, _WIDE_GAP = 0.4, 0.5  # cm: where a source's open mouth begins to be of use, and room
 _CAVITY, _TEETH = 0.55, 0.80  # brightness relative to what is brightest there, to skin
 _TAPER = 0.10  # share of the mouth's width over which its opening ends
 _TONGUE_DEPTH, _LOWER_DEPTH, _UPPER_DEPTH = 2.0, 1.0, 0.9  # cm behind the lips
@@ -65,9 +66,9 @@ class Mouth:
         self.patch = Patch.around(low - margin, high + np.array([margin, below]), scale)
         self._softness = max(0.7, 0.55 * crop.scale) * scale
         self._middle = (self._upper[5] + self._lower[5]) / 2
-        self._is_open = gap > _OPEN_GAP
-        self._source = self.patch.read(picture, crop) if self._is_open else None
-        self._is_all_teeth = self._is_open and self._shows_only_teeth()
+        self._gap = gap
+        self._source = self.patch.read(picture, crop) if gap > _PARTED_GAP else None
+        self._is_all_teeth = gap > _OPEN_GAP and self._shows_only_teeth()
         self._sprites: Sprites = paint_sprites(colours)
 
     def below(self, state: MouthState) -> Mask:
@@ -87,11 +88,14 @@ class Mouth:
         outline = self.patch.place(_tapered(upper, lower, apart))
         coverage = filled(outline, self.patch.size)
         inside = self._inside(state, coverage, gap)
-        if self._source is not None:
-            inside = self._own_inside(inside, upper, lower)
         inside = blurred(inside, self._softness)
         edge = blurred(coverage, _COVERAGE_BLUR * self.patch.scale)
-        return Layer.covering(self.patch, inside, edge * min(1.0, gap / 0.1))
+        if self._source is not None:
+            inside = self._own_inside(inside, upper, lower)
+        else:
+            # Lips that only begin to part must not show teeth at once.
+            edge = edge * float(np.clip((gap - self._gap) / 0.1, 0.0, 1.0))
+        return Layer.covering(self.patch, inside, edge)
 
     def _inside(self, state: MouthState, coverage: np.ndarray, gap: float) -> np.ndarray:
         """(height, width, 3) source values: cavity, tongue and teeth, shaded."""
@@ -159,14 +163,18 @@ class Mouth:
         source_y = y + rise * (1.0 - smoothstep(along))
         soft = 0.10 * self._pose.scale * patch.scale
         if self._is_all_teeth:
-            share = smoothstep((bottom - source_y) / soft + 0.3)
+            growth = (new_height.max() - height.max()) / soft
+            share = smoothstep((bottom - source_y) / soft + 1.3 - smoothstep(growth))
         else:
             # Teeth hang from the skull, the tongue goes with the jaw, what lies between stretches.
             depth = (y - new_top) / new_height
             source_y = source_y - (new_bottom - bottom) * smoothstep((depth - 0.25) / 0.65)
-            stretch = (new_height.max() / height.max() - 1.6) / 1.4
+            stretch = new_height.max() / height.max()
             between = smoothstep((depth - 0.2) / 0.2) * smoothstep((0.98 - depth) / 0.1)
-            share = 1.0 - smoothstep(stretch) * between
+            share = 1.0 - smoothstep((stretch - 1.6) / 1.4) * between
+            # A mouth that was a mere slit has nothing to show in a wide one.
+            slit = 1.0 - smoothstep((self._gap - _SLIT_GAP) / _WIDE_GAP)
+            share = share * (1.0 - slit * smoothstep((stretch - 1.3) / 0.7))
         own = cv2.remap(self._source, source_x, source_y.astype(np.float32), cv2.INTER_LINEAR)
         share = share[..., None].astype(np.float32)
         return inside * (1.0 - share) + own * share
