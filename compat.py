@@ -8,7 +8,7 @@ import bpy
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 VERSION = bpy.app.version
 HAS_SLOTS = VERSION >= (4, 4, 0)
@@ -151,3 +151,19 @@ def set_movie_format(scene: bpy.types.Scene, file_format: str) -> None:
     if hasattr(settings, "media_type"):
         settings.media_type = "VIDEO"
     settings.file_format = file_format
+
+
+def registration_of(
+    classes: Sequence[type],
+) -> tuple[Callable[[], None], Callable[[], None]]:
+    """register() and unregister() of a module that only has classes."""
+
+    def register() -> None:
+        for cls in classes:
+            bpy.utils.register_class(cls)
+
+    def unregister() -> None:
+        for cls in reversed(classes):
+            bpy.utils.unregister_class(cls)
+
+    return register, unregister

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import bpy
 
 from ..host.client import Ticket
@@ -45,11 +48,7 @@ class FindsFaces(ReportsErrors):
         image = self.picture(context)
         self._image_name = image.name
         self._library = image.library
-        try:
-            return self._look(context, image)
-        except BaseException:
-            self._drop_image()
-            raise
+        return self._or_clean(self._look, context, image)
 
     def _look(self, context: bpy.types.Context, image: bpy.types.Image) -> set[str]:
         picture = read_picture(image)
@@ -88,7 +87,7 @@ class FindsFaces(ReportsErrors):
             context.workspace.status_text_set(f"{what}  |  ESC: cancel")
             return {"RUNNING_MODAL"}
         self._end_modal(context)
-        return self._guard(self._use_or_clean, context)
+        return self._guard(self._or_clean, self._use, context)
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator: it quits, or the file browser was left."""
@@ -101,12 +100,15 @@ class FindsFaces(ReportsErrors):
         context.workspace.status_text_set(None)
         pump.redraw()
 
-    def _use_or_clean(self, context: bpy.types.Context) -> set[str]:
+    def _or_clean(self, work: Callable[..., set[str]], *arguments: Any) -> set[str]:
+        """Call `work`; when it raises, drop the image that was loaded for it."""
+        result = None
         try:
-            return self._use(context)
-        except BaseException:
-            self._drop_image()
-            raise
+            result = work(*arguments)
+        finally:
+            if result is None:
+                self._drop_image()
+        return result
 
     def _use(self, context: bpy.types.Context) -> set[str]:
         found = self._ticket.result().fields["faces"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..rig import engine as engine_process
 from ..rig import live, pump
 from ..rig.errors import AddonError
@@ -64,4 +65,4 @@ class KEYPORTRAIT_OT_engine_log(ReportsErrors, bpy.types.Operator):
 
 CLASSES = (KEYPORTRAIT_OT_engine_restart, KEYPORTRAIT_OT_engine_stop, KEYPORTRAIT_OT_engine_log)
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+register, unregister = registration_of(CLASSES)

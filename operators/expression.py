@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 
+from ..compat import registration_of
 from ..engine.controls import GROUPS
 from ..rig import expressions, live, portraits, preset_library, presets
 from ..rig.errors import AddonError
@@ -204,4 +205,4 @@ CLASSES = (
     KEYPORTRAIT_OT_reset_face,
     KEYPORTRAIT_OT_mirror_face,
 )
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+register, unregister = registration_of(CLASSES)

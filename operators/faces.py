@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import FloatVectorProperty
 
+from ..compat import registration_of
 from ..rig import controllers, creation, live, portraits
 from ._base import ReportsErrors, poll_face, poll_portrait
 
@@ -126,4 +127,4 @@ CLASSES = (
     KEYPORTRAIT_OT_select_portrait,
 )
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+register, unregister = registration_of(CLASSES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..rig import live, portraits, structure
 from ._base import ReportsErrors, poll_portrait
 
@@ -38,4 +39,4 @@ class KEYPORTRAIT_OT_refresh(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_OT_refresh,))
+register, unregister = registration_of((KEYPORTRAIT_OT_refresh,))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
+from ..compat import registration_of
 from ..host.task import Task
 from ..host.weights import WEIGHT_SETS
 from ..preferences import preferences
@@ -173,4 +174,4 @@ CLASSES = (
     KEYPORTRAIT_OT_setup_remove,
 )
 
-register, unregister = bpy.utils.register_classes_factory(CLASSES)
+register, unregister = registration_of(CLASSES)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..rig import preset_library
 from .source import KeyPortraitPanel, draw_problem
 
@@ -44,4 +45,4 @@ def draw_preset(layout: bpy.types.UILayout, name: str, settings: bpy.types.Prope
     button.use_key = settings.use_key
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_presets,))
+register, unregister = registration_of((KEYPORTRAIT_PT_presets,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..preferences import preferences
 from ..rig import setup
 from .source import KeyPortraitPanel, draw_problem
@@ -78,4 +79,4 @@ def draw_task(layout: bpy.types.UILayout) -> None:
         layout.label(text=f"Log: {setup.log_path()}")
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_setup,))
+register, unregister = registration_of((KEYPORTRAIT_PT_setup,))

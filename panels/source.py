@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..rig import live, portraits
 
 CATEGORY = "KeyPortrait"
@@ -108,6 +109,6 @@ class KEYPORTRAIT_PT_faces_list(KeyPortraitPanel, bpy.types.Panel):
         row.operator("keyportrait.remove_face", text="Remove", icon="REMOVE")
 
 
-register, unregister = bpy.utils.register_classes_factory(
+register, unregister = registration_of(
     (KEYPORTRAIT_PT_source, KEYPORTRAIT_PT_faces_list)
 )

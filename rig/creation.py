@@ -76,14 +76,16 @@ def _nothing_left_behind() -> Iterator[None]:
     """On an error, remove the data-blocks that were made inside."""
     kinds = (bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images)
     before = {item for kind in kinds for item in kind}
+    is_done = False
     try:
         yield
-    except BaseException:
-        for kind in kinds:
-            for item in [item for item in kind if item not in before]:
-                kind.remove(item)
-        forget()
-        raise
+        is_done = True
+    finally:
+        if not is_done:
+            for kind in kinds:
+                for item in [item for item in kind if item not in before]:
+                    kind.remove(item)
+            forget()
 
 
 def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Image) -> Portrait:
@@ -99,7 +101,7 @@ def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Ima
     name = PurePath(source.name).stem or source.name
     output = images.new_image(f"{name} Live", picture, source)
     if material.users > 1:
-        slot = item.material_slots[item.active_material_index]
+        slot = next(slot for slot in item.material_slots if slot.material == material)
         node_name = node.name
         slot.material = material = material.copy()
         node = material.node_tree.nodes[node_name]

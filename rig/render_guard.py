@@ -81,9 +81,9 @@ def end(scene: bpy.types.Scene) -> None:
             bpy.data.scenes[name].render.use_persistent_data = True
     if _stopped is None:
         return
-    scene = bpy.data.scenes.get(_stopped.scene_name, scene)
-    _set_format(scene, _stopped.file_format)
-    scene.render.filepath = _stopped.filepath
+    original = bpy.data.scenes.get(_stopped.scene_name) or scene
+    _set_format(original, _stopped.file_format)
+    original.render.filepath = _stopped.filepath
     _stopped = None
 
 

@@ -69,7 +69,7 @@ def test_without_a_portrait_they_say_what_to_select() -> None:
 
 
 def test_the_face_panels_show_every_control(add_portrait, module) -> None:
-    plane, (controller,) = add_portrait()
+    _plane, (controller,) = add_portrait()
     names = {f'["{control.name}"]' for control in module("engine.controls").CONTROLS}
     assert names <= properties_drawn(draw_all()[1])
     bpy.context.view_layer.objects.active = controller
@@ -103,7 +103,7 @@ def test_they_are_drawn_whatever_is_missing(add_portrait, loss) -> None:
 
 
 def test_a_failed_engine_is_shown_with_its_log(add_portrait, module, tmp_path) -> None:
-    plane, (controller,) = add_portrait()
+    _plane, (controller,) = add_portrait()
     module("rig.engine").stop()
     module("preferences").preferences().python_path = str(tmp_path / "nothing")
     controller["smile"] = 1.0
@@ -124,7 +124,17 @@ def test_the_preferences_can_be_drawn(module) -> None:
     for name in dir(type(preferences)):
         if name.startswith("_draw"):
             setattr(draw_on, name, getattr(type(preferences), name).__get__(draw_on))
-    for name in preferences.bl_rna.properties.keys():
+    for name in list(preferences.bl_rna.properties.keys()):
         setattr(draw_on, name, getattr(preferences, name))
     type(preferences).draw(draw_on, bpy.context)
     assert "cache_limit_mb" in properties_drawn(calls)
+
+
+def test_the_engine_panel_says_what_moves_the_portrait(add_portrait) -> None:
+    _plane, (controller,) = add_portrait()
+    controller["smile"] = 0.5
+    controller.update_tag()
+    bpy.context.scene.frame_set(2)
+    texts = draw_all()[0].splitlines()
+    for name, value in (("Renderer", "Preview"), ("Device", "CPU"), ("Precision", "float32")):
+        assert texts[texts.index(name) + 1] == value
