@@ -10,6 +10,7 @@ import torch
 from ..renderer import EngineError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+BF16_UNITS = ("avx512_bf16", "amx_tile")
 
 
 class Precision(Enum):
@@ -73,17 +74,8 @@ def choose_placement(device: str = "auto", precision: str = "auto") -> Placement
 
 def has_fast_bf16() -> bool:
     """Whether this CPU multiplies bfloat16 natively (AVX-512 BF16 or AMX)."""
-    capability = getattr(torch.backends.cpu, "get_cpu_capability", lambda: "")()
-    probe = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)
-    return "AVX512" in capability and bool(probe()) and _cpu_has_bf16_dot()
-
-
-def _cpu_has_bf16_dot() -> bool:
-    for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"):
-        probe = getattr(torch.cpu, name, None)
-        if probe is not None and probe():
-            return True
-    return False
+    probes = (getattr(torch.cpu, f"_is_{name}_supported", None) for name in BF16_UNITS)
+    return any(probe() for probe in probes if probe is not None)
 
 
 def _choose_precision(kind: str, precision: str) -> Precision:
@@ -94,7 +86,9 @@ def _choose_precision(kind: str, precision: str) -> Precision:
             raise EngineError(
                 "bad_request", f"Unknown precision '{precision}'.", "Use fp32, fp16 or bf16."
             ) from error
-    # Apple's half precision convolutions lose accuracy in instance norm and gain little.
+    if kind == "cpu":
+        return Precision.BF16 if has_fast_bf16() else Precision.FP32
+    # Upstream turns half precision off on Apple's devices as well.
     return Precision.FP16 if kind == "cuda" else Precision.FP32
 
 

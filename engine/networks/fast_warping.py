@@ -65,11 +65,11 @@ def hat_weights(shift: Tensor, size: int) -> Tensor:
 
 
 def sample_shifted(volume: Tensor, shift: Tensor) -> Tensor:
-    """Sample volume (B, C, D, H, W) under translations (B, K, 3) -> (B, K, C, D, H, W)."""
-    batch, channels, depth, height, width = volume.shape
-    count = shift.shape[1]
+    """Sample volume (B or 1, C, D, H, W) under translations (B, K, 3) -> (B, K, C, D, H, W)."""
+    _, channels, depth, height, width = volume.shape
+    batch, count, _ = shift.shape
     x, y, z = (hat_weights(shift[..., i], n) for i, n in enumerate((width, height, depth)))
-    rows = volume.reshape(batch, 1, channels * depth * height, width) @ x.transpose(2, 3)
+    rows = volume.reshape(-1, 1, channels * depth * height, width) @ x.transpose(2, 3)
     rows = rows.reshape(batch, count, channels * depth, height, width)
     columns = y[:, :, None] @ rows
     columns = columns.reshape(batch, count, channels, depth, height * width)

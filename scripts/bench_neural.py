@@ -1,0 +1,342 @@
+"""Speed of the networks: the fast path against the plain one, alternated in one run.
+
+    python scripts/bench_neural.py [--device auto|cpu|cuda|mps] [--repeats 3] [--threads 2]
+
+Weights are synthetic (scripts/scheme_weights.py): time and memory do not depend on them, and the
+accuracy columns hold for numbers of healthy size. Prints ms and CPU seconds per frame of W and G,
+torch's count of arithmetic, peak memory of a process that loads and runs one variant, and the
+difference from the plain networks; writes build/bench-neural.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import torch
+from scheme_weights import draw, read_shapes, scheme_weights
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from engine.liveportrait.geometry import KeypointMotion
+from engine.networks.checkpoints import fill_network
+from engine.networks.decoders import Decoder, PlainDecoder, decode_frames
+from engine.networks.devices import Placement, choose_placement
+from engine.networks.fast_decoders import fast_decoder
+from engine.networks.openvino_parts import has_openvino
+
+ROOT = Path(__file__).resolve().parent.parent
+SHAPES = ROOT / "tests/data/golden/state_dict_keys.json"
+RESULT = ROOT / "build/bench-neural.json"
+SEED = "bench"
+# LivePortrait's own table: RTX 4090, half precision, torch.compile. W and G make 12.8 ms.
+PUBLISHED_MS = {
+    "appearance_feature_extractor": 0.82,
+    "motion_extractor": 0.84,
+    "warping_module": 5.21,
+    "spade_generator": 7.59,
+    "stitching_retargeting_module": 0.31,
+}
+
+
+@dataclass
+class Scene:
+    """Networks, one source and one driving pose, all on the device."""
+
+    networks: dict[str, nn.Module]
+    image: Tensor
+    volume: Tensor
+    kp_source: Tensor
+    kp_driving: Tensor
+
+
+@dataclass
+class Result:
+    """Measurements of one variant."""
+
+    seconds: list[float] = field(default_factory=list)
+    cpu_seconds: list[float] = field(default_factory=list)
+    gflop: float = 0.0
+    psnr: float = float("inf")
+    max_abs: float = 0.0
+    memory_mb: float = 0.0
+
+
+def build_scene(device: torch.device) -> Scene:
+    """Networks with drawn weights; the driving pose turns the head and opens the mouth a bit."""
+    shapes = read_shapes(SHAPES)
+    networks = {
+        name: fill_network(
+            name,
+            {k: torch.from_numpy(a) for k, a in scheme_weights(SEED, name, keys).items()},
+            name,
+        )
+        for name, keys in shapes.items()
+    }
+    pixels = np.clip(0.25 * draw(SEED, "input", "image", (1, 3, 256, 256)) + 0.5, 0, 1)
+    image = torch.from_numpy(pixels.astype(np.float32))
+    with torch.inference_mode():
+        volume = networks["appearance_feature_extractor"](image)
+        heads = networks["motion_extractor"](image)
+    motion = KeypointMotion.from_heads({k: v.numpy() for k, v in heads.items()})
+    turned = KeypointMotion(
+        motion.keypoints,
+        motion.expression + 0.01 * draw(SEED, "input", "expression", (1, 21, 3)),
+        motion.pitch + 4,
+        motion.yaw + 10,
+        motion.roll - 3,
+        motion.translation,
+        motion.scale,
+    )
+    points = (torch.from_numpy(m.points.astype(np.float32)) for m in (motion, turned))
+    return Scene(networks, image.to(device), volume.to(device), *(p.to(device) for p in points))
+
+
+def variants(device: str) -> dict[str, Callable[[Scene], Decoder]]:
+    """{name: builder}; the first is the yardstick."""
+
+    def fast(precision: str, acceleration: str) -> Callable[[Scene], Decoder]:
+        placement = choose_placement(device, precision)
+        return lambda scene: fast_decoder(
+            scene.networks["warping_module"],
+            scene.networks["spade_generator"],
+            placement,
+            acceleration,
+        )
+
+    def plain(scene: Scene) -> Decoder:
+        place = torch.device(device)
+        warping = scene.networks["warping_module"].to(place)
+        return PlainDecoder(warping, scene.networks["spade_generator"].to(place))
+
+    table: dict[str, Callable[[Scene], Decoder]] = {"plain-fp32": plain}
+    if device == "cuda":
+        table["fast-fp32"] = fast("fp32", "none")
+        for name in ("none", "graphs", "compile"):
+            table[f"fast-fp16-{name}"] = fast("fp16", name)
+    elif device == "cpu" and has_openvino():
+        table["fast-fp32"] = fast("fp32", "openvino")
+        table["fast-bf16"] = fast("bf16", "openvino")
+        table["torch-fp32"] = fast("fp32", "none")
+    else:
+        table["fast-fp32"] = fast("fp32", "none")
+        if device == "mps":
+            table["fast-fp16"] = fast("fp16", "none")
+    return table
+
+
+def run_frame(decoder: Decoder, prepared: object, scene: Scene) -> Tensor:
+    """One frame, finished when this returns."""
+    with torch.inference_mode():
+        image = decode_frames(decoder, prepared, scene.kp_source, scene.kp_driving).image
+    _synchronise()
+    return image
+
+
+def measure(device: str, repeats: int) -> dict[str, Result]:
+    """Build every variant, then run them in turns."""
+    scene = build_scene(torch.device(device))
+    decoders: dict[str, tuple[Decoder, object]] = {}
+    results: dict[str, Result] = {}
+    reference: Tensor | None = None
+    # Fast decoders fold weights on the CPU, so the plain one moves them to the device last.
+    table = variants(device)
+    for name in [*list(table)[1:], "plain-fp32"]:
+        decoder = table[name](scene)
+        with torch.inference_mode():
+            decoders[name] = decoder, decoder.prepare(scene.volume)
+    for name in table:
+        image = run_frame(*decoders[name], scene)
+        reference = image if reference is None else reference
+        results[name] = Result(gflop=count_gflop(name, decoders[name], scene, results))
+        results[name].psnr, results[name].max_abs = difference(image, reference)
+    for _ in range(repeats):
+        for name in table:
+            wall, cpu = time.perf_counter(), time.process_time()
+            run_frame(*decoders[name], scene)
+            results[name].seconds.append(time.perf_counter() - wall)
+            results[name].cpu_seconds.append(time.process_time() - cpu)
+    print_modules(scene, decoders, device)
+    return results
+
+
+def difference(image: Tensor, reference: Tensor) -> tuple[float, float]:
+    """PSNR in dB (peak 1) and the largest absolute difference."""
+    delta = (image.double() - reference.double()).abs()
+    mse = float(delta.square().mean())
+    return (float("inf") if mse == 0 else -10 * float(np.log10(mse))), float(delta.max())
+
+
+def count_gflop(
+    name: str, built: tuple[Decoder, object], scene: Scene, known: dict[str, Result]
+) -> float:
+    """torch's count of one frame, 2 per multiply-add; OpenVINO's parts are counted in torch."""
+    if name.startswith("fast") and "plain-fp32" in known and scene.volume.device.type == "cpu":
+        if "fast-fp32" in known:
+            return known["fast-fp32"].gflop
+        networks = scene.networks
+        placement = Placement(scene.volume.device, choose_placement("cpu", "fp32").precision)
+        twin = fast_decoder(
+            networks["warping_module"], networks["spade_generator"], placement, "none"
+        )
+        with torch.inference_mode():
+            built = twin, twin.prepare(scene.volume)
+    if name == "torch-fp32":
+        return known["fast-fp32"].gflop
+    with FlopCounterMode(display=False) as counter:
+        run_frame(*built, scene)
+    return counter.get_total_flops() / 1e9
+
+
+def print_modules(scene: Scene, decoders: dict[str, tuple[Decoder, object]], device: str) -> None:
+    """Milliseconds of each network; W and G as the best precision of this device runs them."""
+    name = list(decoders)[-2]
+    decoder, prepared = decoders[name]
+    perceptrons = scene.networks["stitching_retargeting_module"].to(device)
+    pair = scene.kp_source, scene.kp_driving
+    with torch.inference_mode():
+        features = decoder.warp(prepared, *pair).features
+    calls: dict[str, Callable[[], object]] = {
+        "appearance_feature_extractor": lambda: scene.networks["appearance_feature_extractor"].to(
+            device
+        )(scene.image),
+        "motion_extractor": lambda: scene.networks["motion_extractor"].to(device)(scene.image),
+        "warping_module": lambda: decoder.warp(prepared, *pair),
+        "spade_generator": lambda: decoder.generate(features),
+        "stitching_retargeting_module": lambda: perceptrons.stitching(*pair),
+    }
+    print(f"\n{'network (W and G: ' + name + ')':<44} {'ms':>9}   published, RTX 4090")
+    for key, call in calls.items():
+        print(f"{key:<44} {milliseconds(call):9.2f}   {PUBLISHED_MS[key]:.2f}")
+
+
+def milliseconds(call: Callable[[], object], repeats: int = 3) -> float:
+    """Best of a few calls after one to warm up."""
+    times: list[float] = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            call()
+            _synchronise()
+            times.append(1e3 * (time.perf_counter() - start))
+    return min(times[1:])
+
+
+def peak_memory_mb(name: str, device: str, threads: int) -> float:
+    """Peak of a fresh process that loads and runs one variant: resident, or the card's."""
+    command = [sys.executable, __file__, "--device", device, "--memory-of", name]
+    output = subprocess.run(
+        [*command, "--threads", str(threads)], capture_output=True, text=True, check=True
+    ).stdout
+    return float(output.split()[-1])
+
+
+def print_own_memory(name: str, device: str) -> None:
+    """The child's half of peak_memory_mb."""
+    scene = build_scene(torch.device(device))
+    decoder = variants(device)[name](scene)
+    with torch.inference_mode():
+        prepared = decoder.prepare(scene.volume)
+    run_frame(decoder, prepared, scene)
+    if device == "cuda":
+        print(torch.cuda.max_memory_allocated() / 2**20)
+        return
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(peak / (2**20 if sys.platform == "darwin" else 2**10))
+
+
+def print_table(results: dict[str, Result]) -> None:
+    plain = results["plain-fp32"]
+    head = ("ms/frame", "CPU s", "ratio", "CPU ratio", "GFLOP", "MB", "PSNR", "max abs")
+    print(f"\n{'W and G':<18}" + "".join(f"{title:>11}" for title in head))
+    for name, result in results.items():
+        columns = (
+            f"{1e3 * min(result.seconds):.0f}",
+            f"{statistics.median(result.cpu_seconds):.2f}",
+            f"{ratio(plain, result):.2f}",
+            f"{cpu_ratio(plain, result):.2f}",
+            f"{result.gflop:.0f}",
+            f"{result.memory_mb:.0f}",
+            f"{result.psnr:.1f}",
+            f"{result.max_abs:.1e}",
+        )
+        print(f"{name:<18}" + "".join(f"{column:>11}" for column in columns))
+
+
+def ratio(plain: Result, result: Result) -> float:
+    """How many times faster than the plain networks: best wall clock against best."""
+    return min(plain.seconds) / min(result.seconds)
+
+
+def cpu_ratio(plain: Result, result: Result) -> float:
+    """The same in CPU time, which other programs on the machine disturb less."""
+    return statistics.median(plain.cpu_seconds) / max(statistics.median(result.cpu_seconds), 1e-9)
+
+
+def write_json(results: dict[str, Result]) -> None:
+    plain = results["plain-fp32"]
+    RESULT.parent.mkdir(parents=True, exist_ok=True)
+    table = {
+        name: {
+            "ratio": round(ratio(plain, result), 3),
+            "cpu_ratio": round(cpu_ratio(plain, result), 3),
+            "ms": round(1e3 * min(result.seconds), 2),
+            "cpu_s": round(statistics.median(result.cpu_seconds), 3),
+            "gflop": round(result.gflop, 1),
+            "memory_mb": round(result.memory_mb),
+            # JSON has no infinity; 200 dB is beyond float32.
+            "psnr": round(min(result.psnr, 200.0), 2),
+            "max_abs": result.max_abs,
+        }
+        for name, result in results.items()
+    }
+    RESULT.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
+    print(f"\nwrote {RESULT.relative_to(ROOT)}")
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    elif torch.backends.mps.is_available():
+        torch.mps.synchronize()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--device", default=os.environ.get("DEVICE", "auto"))
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=min(os.cpu_count() or 1, 8))
+    parser.add_argument("--no-memory", action="store_true", help="skip the processes per variant")
+    parser.add_argument("--memory-of", metavar="VARIANT", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    placement = choose_placement(options.device, "fp32")
+    device = placement.device.type
+    if options.memory_of:
+        print_own_memory(options.memory_of, device)
+        return 0
+    print(f"torch {torch.__version__} on {placement.label}, {options.threads} CPU threads")
+    results = measure(device, options.repeats)
+    if not options.no_memory:
+        for name, result in results.items():
+            result.memory_mb = peak_memory_mb(name, device, options.threads)
+    print_table(results)
+    write_json(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

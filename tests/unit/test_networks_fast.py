@@ -1,0 +1,171 @@
+"""The fast path computes what the plain networks compute, piece by piece and on small maps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the networks need torch")
+pytest.importorskip("safetensors", reason="safetensors is missing")
+
+from torch import nn  # noqa: E402
+from torch.nn import functional as fn  # noqa: E402
+
+from engine.networks.blocks import UpBlock3d  # noqa: E402
+from engine.networks.fast_generator import FastGenerator  # noqa: E402
+from engine.networks.fast_warping import (  # noqa: E402
+    FastUpBlock,
+    MotionHourglass,
+    MotionStack,
+    OcclusionHead,
+    deformation_of,
+    separable_heatmaps,
+)
+from engine.networks.generator import SpadeGenerator  # noqa: E402
+from engine.networks.openvino_parts import has_openvino, openvino_part  # noqa: E402
+from engine.networks.phases import AFTER_UP_4, UP_2, UP_4, PhaseConv2d, interleave  # noqa: E402
+from engine.networks.spectral import SpectralConv3d  # noqa: E402
+from engine.networks.warping import (  # noqa: E402
+    DenseMotionNetwork,
+    coordinate_grid,
+    gaussian_heatmaps,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def _seeded_without_gradients():
+    torch.manual_seed(3)
+    with torch.inference_mode():
+        yield
+
+
+def with_random_norms(module: nn.Module) -> nn.Module:
+    """Fresh batch norms do nothing; give them something to fold."""
+    for part in module.modules():
+        if isinstance(part, nn.BatchNorm2d | nn.BatchNorm3d):
+            part.running_mean.normal_(0, 0.2)
+            part.running_var.uniform_(0.5, 2)
+            part.weight.data.uniform_(0.5, 1.5)
+            part.bias.data.normal_(0, 0.2)
+    return module.eval()
+
+
+def test_phases_of_a_map_upsampled_by_2() -> None:
+    conv, x = nn.Conv2d(3, 4, 3, padding=1), torch.randn(2, 3, 5, 7)
+    phases = PhaseConv2d(conv.weight, conv.bias, UP_2)(x)
+    wanted = conv(fn.interpolate(x, scale_factor=2))
+    torch.testing.assert_close(interleave(phases, 2), wanted, atol=2e-6, rtol=0)
+
+
+def test_two_convolutions_of_a_map_upsampled_by_4() -> None:
+    first, second = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 5, 3, padding=1)
+    x = torch.randn(2, 3, 6, 5)
+    wanted = second(fn.relu(first(fn.interpolate(x, scale_factor=4))))
+    hidden = fn.relu(interleave(PhaseConv2d(first.weight, first.bias, UP_4)(x), 3))
+    phases = PhaseConv2d(second.weight, second.bias, AFTER_UP_4, stride=3)(hidden)
+    assert len(phases) == 16
+    torch.testing.assert_close(interleave(phases, 4), wanted, atol=2e-6, rtol=0)
+
+
+def test_up_block_on_the_small_map() -> None:
+    block = with_random_norms(UpBlock3d(6, 4))
+    x = torch.randn(2, 6, 3, 4, 5)
+    torch.testing.assert_close(FastUpBlock(block)(x), block(x), atol=5e-6, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(16, 32), (48, 16)])
+def test_mask_convolution_in_fourier_space(height: int, width: int) -> None:
+    conv = nn.Conv3d(5, 3, 7, padding=3)
+    x = torch.randn(2, 5, 16, height, width)
+    fast = SpectralConv3d(conv, height, width)
+    torch.testing.assert_close(fast(x), conv(x), atol=5e-6, rtol=0)
+
+
+def test_occlusion_through_one_channel_per_tap() -> None:
+    conv = nn.Conv2d(12, 1, 7, padding=3)
+    x = torch.randn(2, 12, 9, 11)
+    torch.testing.assert_close(OcclusionHead(conv)(x), torch.sigmoid(conv(x)), atol=2e-6, rtol=0)
+
+
+def test_separable_heatmaps() -> None:
+    keypoints = torch.rand(2, 21, 3) * 2.4 - 1.2
+    wanted = gaussian_heatmaps(keypoints, coordinate_grid(4, 6, 8, keypoints))
+    torch.testing.assert_close(separable_heatmaps(keypoints, (4, 6, 8)), wanted, atol=1e-6, rtol=0)
+
+
+def test_motion_stack_and_mixing_with_keypoints_leaving_the_volume() -> None:
+    network = with_random_norms(DenseMotionNetwork())
+    volume = torch.randn(1, 32, 16, 64, 64)
+    source = torch.rand(1, 21, 3) - 0.5
+    driving = source + torch.randn(2, 21, 3) * torch.linspace(0, 2, 21)[:, None]
+    grid = coordinate_grid(16, 64, 64, volume)
+    motions = network.sparse_motions(grid, driving, source.expand(2, -1, -1))
+    deformed = network.deformed_volumes(volume.expand(2, -1, -1, -1, -1), motions)
+    stack = MotionStack(network)
+    ours = stack(*stack.prepare(volume), source, driving).unflatten(1, (22, 5))
+    torch.testing.assert_close(ours[:, :, 1:], deformed, atol=5e-5, rtol=0)
+    assert not ours[:, 0, 0].any()
+    mask = fn.softmax(torch.randn(2, 22, 16, 64, 64), dim=1)
+    wanted = torch.einsum("bkdhw,bkdhwc->bdhwc", mask, motions)
+    torch.testing.assert_close(
+        deformation_of(mask, grid, source, driving), wanted, atol=5e-6, rtol=0
+    )
+
+
+def test_hourglass_with_folded_norms() -> None:
+    network = with_random_norms(DenseMotionNetwork())
+    x = torch.randn(1, 110, 16, 32, 32)
+    prediction = network.hourglass(x)
+    mask, occlusion = MotionHourglass(network, use_spectral_mask=False)(x)
+    wanted = fn.softmax(network.mask(prediction), dim=1)
+    torch.testing.assert_close(mask, wanted, atol=1e-5, rtol=0)
+    flat = prediction.reshape(1, -1, 32, 32)
+    torch.testing.assert_close(occlusion, torch.sigmoid(network.occlusion(flat)), atol=1e-5, rtol=0)
+
+
+@pytest.fixture(scope="module")
+def generator() -> SpadeGenerator:
+    torch.manual_seed(4)
+    return SpadeGenerator().eval()
+
+
+def test_generator_paints_the_same_picture_with_less_arithmetic(generator) -> None:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    feature = 3 * torch.randn(2, 256, 8, 16)
+    fast = FastGenerator(generator)
+    with FlopCounterMode(display=False) as plain_count:
+        wanted = generator(feature)
+    with FlopCounterMode(display=False) as fast_count:
+        ours = fast(feature)
+    assert wanted.shape == (2, 3, 64, 128)
+    assert wanted.std() > 0.01
+    torch.testing.assert_close(ours, wanted, atol=2e-5, rtol=0)
+    assert fast_count.get_total_flops() < 0.79 * plain_count.get_total_flops()
+
+
+@pytest.mark.skipif(not has_openvino(), reason="openvino is missing")
+def test_openvino_runs_a_part_for_any_batch(generator) -> None:
+    from engine.networks.devices import Precision
+
+    fast = FastGenerator(generator)
+    feature = 3 * torch.randn(2, 256, 8, 8)
+    part = openvino_part(fast, ((1, 256, 8, 8),), Precision.FP32)
+    (ours,) = part(feature)
+    torch.testing.assert_close(ours, generator(feature), atol=2e-5, rtol=0)
+    (coarse,) = openvino_part(fast, ((1, 256, 8, 8),), Precision.BF16)(feature)
+    assert (coarse - ours).abs().max() < 0.1
+
+
+def test_fast_path_passes_parity() -> None:
+    """The real sizes, against numbers recorded from the official networks."""
+    script, golden = ROOT / "scripts" / "parity.py", ROOT / "tests" / "data" / "golden"
+    command = [sys.executable, str(script), str(golden), "--only", "networks", "--fast"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "G/rand/img_sub" in result.stdout
