@@ -12,6 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import bpy
@@ -81,7 +82,7 @@ if __name__ == "__main__":
         status = 0
     finally:
         if status:
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
         sys.stdout.flush()
         # A bpy that leaves with handlers registered may hang.
         os._exit(status)

@@ -100,15 +100,23 @@ def add_box(name: str, low: Sequence[float], high: Sequence[float], material) ->
 def add_tube(name: str, start: Vector, end: Vector, radius: float, material) -> bpy.types.Object:
     """A smooth cylinder between two points."""
     axis = end - start
-    bpy.ops.mesh.primitive_cylinder_add(radius=radius, depth=axis.length, vertices=32)
-    tube = bpy.context.object
-    tube.name = name
-    tube.location = (start + end) / 2
-    tube.rotation_euler = axis.to_track_quat("Z", "Y").to_euler()
-    tube.data.materials.append(material)
+    turn = axis.to_track_quat("Z", "Y")
+    corners = 32
+    ring = [Vector((math.cos(a), math.sin(a), 0.0)) * radius for a in circle(corners)]
+    vertices = [center + turn @ point for center in (start, end) for point in ring]
+    sides = [
+        (i, (i + 1) % corners, (i + 1) % corners + corners, i + corners) for i in range(corners)
+    ]
+    caps = [tuple(reversed(range(corners))), tuple(range(corners, 2 * corners))]
+    tube = add_mesh(name, vertices, [*sides, *caps], material)
     for polygon in tube.data.polygons:
         polygon.use_smooth = len(polygon.vertices) == 4
     return tube
+
+
+def circle(corners: int) -> list[float]:
+    """Evenly spread angles of a full turn, radians."""
+    return [2.0 * math.pi * index / corners for index in range(corners)]
 
 
 def add_frame(width: float, height: float, material) -> bpy.types.Object:
@@ -216,7 +224,7 @@ def set_up_render(last_frame: int) -> None:
     scene.render.fps = FPS
     scene.frame_start, scene.frame_end = 1, last_frame
     scene.view_settings.view_transform = "AgX"
-    scene.view_settings.exposure = -0.35
+    scene.view_settings.exposure = -0.45
     scene.view_settings.look = "AgX - Medium High Contrast"
 
 
@@ -241,7 +249,7 @@ def build_gallery(width: float, height: float, face: Sequence[float], last_frame
     add_camera(
         (
             (1, (-0.85, -3.7, 0.10), (0.03, 0.0, 0.05)),
-            (int(last_frame * 0.28), (-0.20, -1.75, 0.2), (x * 0.75, 0.0, z * 0.75)),
+            (int(last_frame * 0.24), (-0.20, -1.75, 0.2), (x * 0.75, 0.0, z * 0.75)),
             (last_frame, (x - 0.02, -1.12, z + 0.02), (x, 0.0, z - 0.04)),
         ),
         lens=50.0,

@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import bpy
@@ -60,7 +61,10 @@ def hang_upright(plane: bpy.types.Object) -> tuple[float, float]:
     origin, right, up = picture_corners(plane)
     width, height = (right - origin).length, (up - origin).length
     across, upwards = (right - origin) / width, (up - origin) / height
-    local = Matrix((across, upwards, across.cross(upwards))).transposed().to_4x4()
+    # The stub also knows the cross product of 2D vectors, which is a number.
+    outwards: Vector = across.cross(upwards)  # type: ignore[assignment]
+    axes = (across, upwards, outwards)
+    local = Matrix([axis.to_tuple() for axis in axes]).transposed().to_4x4()
     local.translation = (right + up) / 2
     wall = Matrix(((1, 0, 0), (0, 0, -1), (0, 1, 0))).to_4x4()
     factor = PICTURE_HEIGHT_M / height
@@ -143,6 +147,6 @@ if __name__ == "__main__":
     finally:
         sys.stdout.flush()
         if status:
-            sys.excepthook(*sys.exc_info())
+            traceback.print_exc()
         # A bpy that leaves with handlers registered may hang; everything is on disk by now.
         os._exit(status)

@@ -62,3 +62,15 @@ def test_keys_from_the_slider_play_back(report: dict) -> None:
     assert report["key_and_scrub"]["paths"] == ['["smile"]']
     assert report["key_and_scrub"]["smile"] > 0.1
     assert min(report["key_and_scrub"]["changes"].values()) > 0.05
+
+
+def test_a_click_on_a_preset_changes_the_face(report: dict) -> None:
+    assert report["apply_preset"]["count"] >= 12
+    assert report["apply_preset"]["brows"] > 0.5
+
+
+def test_a_stopped_bake_goes_on_where_it_was(report: dict) -> None:
+    bake = report["stop_and_finish_bake"]
+    assert 3 <= bake["stopped"] < 60
+    assert bake["finished"] == 60
+    assert bake["redone"] <= 1  # the frame that was being written

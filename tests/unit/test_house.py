@@ -123,10 +123,21 @@ def statement_lists(function: ast.AST) -> Iterator[list[ast.stmt]]:
                 yield block
 
 
+def asks_another_poll(node: ast.AST) -> bool:
+    """Whether this is `if not poll_…(…):`, whose poll has said why already."""
+    if not isinstance(node, ast.If):
+        return False
+    calls = [call for call in ast.walk(node.test) if isinstance(call, ast.Call)]
+    return any(ast.unparse(call.func).rpartition(".")[2].startswith("poll") for call in calls)
+
+
 def silent_refusals(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[int]:
     """Lines of `return False` that no poll_message_set comes before in the same block."""
     lines = []
+    answered = [node.body for node in ast.walk(function) if asks_another_poll(node)]
     for block in statement_lists(function):
+        if block in answered:
+            continue
         for index, statement in enumerate(block):
             if (
                 isinstance(statement, ast.Return)

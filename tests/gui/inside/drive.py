@@ -69,12 +69,15 @@ def shoot(name: str) -> None:
     pointer.screenshot(OUT / f"{name}.png")
 
 
-def sidebar_widgets() -> Steps:
-    """Find the widgets of the sidebar; the generator's value is the dictionary."""
+def sidebar_widgets(*offsets: float) -> Steps:
+    """Find the widgets of the sidebar; the generator's value is the dictionary.
+
+    offsets  columns to sweep; one in the right half crosses full-width buttons and the sliders
+             beside their labels
+    """
     found: Widgets = {}
     region = pointer.find_region(view(), "UI")
-    # One column crosses the full-width buttons and the sliders beside their labels.
-    yield from pointer.find_widgets(view(), region, found, offsets=(0.7,))
+    yield from pointer.find_widgets(view(), region, found, offsets=offsets or (0.7,))
     return found
 
 
@@ -136,6 +139,7 @@ def look_at_portrait() -> Steps:
     area = view()
     area.spaces.active.shading.type = "SOLID"
     area.spaces.active.shading.color_type = "TEXTURE"
+    area.spaces.active.shading.light = "FLAT"
     area.spaces.active.overlay.show_floor = False
     for name in ("Cube", "Light", "Camera"):
         bpy.data.objects.remove(bpy.data.objects[name])
@@ -220,6 +224,74 @@ def key_and_scrub() -> Steps:
     }
 
 
+def scroll_sidebar(direction: str) -> Steps:
+    """To the very top ("UP") or bottom ("DOWN")."""
+    region = pointer.find_region(view(), "UI")
+    x, y = region.x + 30, region.y + region.height // 2
+    yield from pointer.move(x, y)
+    for _ in range(30):
+        pointer.send(f"WHEEL{direction}MOUSE", "PRESS", x, y)
+        yield 0.03
+    yield 0.5
+
+
+def open_panel(above: str, text: str) -> Steps:
+    """Open the closed panel right under a widget; the value is all widgets, scrolled down.
+
+    above  widget over the panel's header: headers themselves are no widgets
+    text   widget of the opened panel
+    """
+    for distance in (34, 26, 42, 50, 0):
+        yield from scroll_sidebar("DOWN")
+        found = yield from sidebar_widgets()
+        if any(text in name for name in found):
+            return found
+        x, y = pointer.find_widget(found, above)
+        if distance:
+            yield from pointer.click(x, y - distance)
+    raise AssertionError(f"no panel with {text!r} opens under {above!r}")
+
+
+def apply_preset() -> Steps:
+    before = output_pixels()
+    yield from scroll_sidebar("DOWN")
+    found = yield from sidebar_widgets(0.3, 0.7)
+    presets = [name for name in found if "apply_preset" in name]
+    yield from pointer.click(*pointer.find_widget(found, 'preset="Surprise"'))
+    yield from wait_for_change(before, "the preset")
+    yield from pointer.move(*view_middle())
+    yield 0.5
+    shoot("7_preset")
+    NOTES["apply_preset"] = {"count": len(presets), "brows": things("FACE")[0]["brows"]}
+
+
+def stop_and_finish_bake() -> Steps:
+    """Bake, stop it with ESC, bake again: what was finished is kept."""
+    bpy.ops.wm.save_as_mainfile(filepath=str(FOLDER / "shot.blend"))
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 60
+    bake_folder = FOLDER / "keyportrait"
+    found = yield from open_panel("save_preset", "keyportrait.bake(")
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
+    yield from wait_for(lambda: len(list(bake_folder.rglob("*.png"))) >= 3, "baked frames")
+    shoot("8_baking")
+    yield from pointer.key("ESC", *view_middle())
+    yield 2.0
+    stopped = len(list(bake_folder.rglob("*.png")))
+    times = {path: path.stat().st_mtime_ns for path in bake_folder.rglob("*.png")}
+    found = yield from open_panel("save_preset", "keyportrait.bake(")
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
+    settings = things("PORTRAIT")[0].keyportrait.portrait
+    yield from wait_for(lambda: settings.use_baked, "the finished bake")
+    yield 1.0
+    shoot("9_baked")
+    NOTES["stop_and_finish_bake"] = {
+        "stopped": stopped,
+        "finished": len(list(bake_folder.rglob("*.png"))),
+        "redone": sum(path.stat().st_mtime_ns != time_ns for path, time_ns in times.items()),
+    }
+
+
 STEPS = (
     open_sidebar,
     cancel_file_browser,
@@ -228,6 +300,8 @@ STEPS = (
     drag_smile,
     undo_smile,
     key_and_scrub,
+    apply_preset,
+    stop_and_finish_bake,
 )
 
 

@@ -1,0 +1,61 @@
+"""Make docs/images/ from the screenshots of `make test-gui` and the contact sheet of `make demo`.
+
+Screenshots are cut to the 3D viewport with its sidebar, scaled, and reduced to a palette, so that
+each stays under 200 kB in the repository.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGES = ROOT / "docs" / "images"
+GUI = ROOT / "build" / "gui"
+SHEET = ROOT / "build" / "demo" / "contact_sheet.png"
+
+# Name in docs/images → screenshot.
+SCREENSHOTS = {
+    "portrait": "3_portrait",
+    "smile": "4_smile",
+    "preset": "7_preset",
+    "bake": "8_baking",
+}
+# On the 1440×1200 display of the GUI test: left, top, right, bottom.
+VIEWPORT = (0, 28, 1188, 1200)
+WIDTH_PX = 760
+COLORS = 256
+LIMIT_BYTES = 200_000
+
+
+def save_small(picture: Image.Image, name: str) -> Path:
+    """Write a palette PNG with as many colours as fit under the limit."""
+    path = IMAGES / f"{name}.png"
+    colors = COLORS
+    while True:
+        picture.convert("RGB").quantize(colors).save(path, optimize=True)
+        if path.stat().st_size <= LIMIT_BYTES or colors <= 16:
+            return path
+        colors = colors * 3 // 4
+
+
+def main() -> int:
+    """Command line; returns the exit status."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    for name, screenshot in SCREENSHOTS.items():
+        picture = Image.open(GUI / f"{screenshot}.png").crop(VIEWPORT)
+        height = WIDTH_PX * picture.height // picture.width
+        print(save_small(picture.resize((WIDTH_PX, height), Image.Resampling.LANCZOS), name))
+    sheet = Image.open(SHEET)
+    # Rows 2 to 4 show the face; two rows are enough for a README.
+    row = sheet.height // 4
+    part = sheet.crop((0, row, sheet.width, 3 * row))
+    height = 900 * part.height // part.width
+    print(save_small(part.resize((900, height), Image.Resampling.LANCZOS), "demo"))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
