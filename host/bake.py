@@ -284,7 +284,7 @@ class SequenceBake:
                 self.counts.cached += 1
 
     def _retry(self, task: FrameTask) -> None:
-        """Ask once more, past the cache, for a picture that vanished: someone may be clearing it."""
+        """Ask once more, past the cache, for a picture that vanished from it."""
         if task.frame in self._retried:
             text = f"Frame {task.frame} was rendered, but its picture is missing or damaged."
             raise BakeError(text, self._log_hint())

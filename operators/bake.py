@@ -27,6 +27,26 @@ def chosen_portraits(context: bpy.types.Context, scope: str) -> list[portraits.P
     return [item for item in items if item.plane in planes]
 
 
+def poll_shows_bake(cls: type, context: bpy.types.Context) -> bool:
+    """True when the active portrait's plane shows its bake."""
+    if not portraits.active_plane(context).keyportrait.portrait.use_baked:
+        cls.poll_message_set("The plane shows its live image already")
+        return False
+    return True
+
+
+def poll_has_hidden_bake(cls: type, context: bpy.types.Context) -> bool:
+    """True when the active portrait has a bake that its plane does not show."""
+    plane = portraits.active_plane(context)
+    if plane.keyportrait_baked.image is None:
+        cls.poll_message_set("The portrait has not been baked: press Bake")
+        return False
+    if plane.keyportrait.portrait.use_baked:
+        cls.poll_message_set("The plane shows its bake already")
+        return False
+    return True
+
+
 class KEYPORTRAIT_OT_bake(ReportsErrors, bpy.types.Operator):
     """Render the portraits' frames to files and show those on the planes. Esc stops; \
 baking again goes on where it stopped"""
@@ -155,12 +175,7 @@ class KEYPORTRAIT_OT_show_live(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_portrait(cls, context):
-            return False
-        if not portraits.active_plane(context).keyportrait.portrait.use_baked:
-            cls.poll_message_set("The plane shows its live image already")
-            return False
-        return True
+        return poll_portrait(cls, context) and poll_shows_bake(cls, context)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         baked.show_live(portraits.active_plane(context))
@@ -176,16 +191,7 @@ class KEYPORTRAIT_OT_show_baked(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not poll_portrait(cls, context):
-            return False
-        plane = portraits.active_plane(context)
-        if plane.keyportrait_baked.image is None:
-            cls.poll_message_set("The portrait has not been baked: press Bake")
-            return False
-        if plane.keyportrait.portrait.use_baked:
-            cls.poll_message_set("The plane shows its bake already")
-            return False
-        return True
+        return poll_portrait(cls, context) and poll_has_hidden_bake(cls, context)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         baked.show_again(portraits.active_plane(context))

@@ -120,17 +120,17 @@ class BakeRun:
 
     def _next(self) -> bool:
         """One move; True when there is nothing to do but to wait."""
+        is_waiting, is_over = False, True
         try:
-            return next(self._steps)
+            is_waiting = next(self._steps)
+            is_over = False
         except StopIteration:
-            self.is_done = True
-            return False
+            pass
         except AddonError as error:
-            self.is_done = True
             raise BakeError(error.message, error.hint) from error
-        except BaseException:
-            self.is_done = True
-            raise
+        finally:
+            self.is_done = is_over
+        return is_waiting
 
     def _wait(self, timeout_s: float) -> None:
         if self._sequence is not None:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,68 +9,21 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
-
-FRAMES = 6
-
-
-@pytest.fixture(autouse=True)
-def fresh(new_file: None, module: Any) -> Iterator[None]:
-    """Nothing cached from other tests, nothing left running for them."""
-    module("rig.frame_cache").clear()
-    yield
-    module("rig.bake").cancel_active()
-
-
-@pytest.fixture
-def performance(add_portrait: Any, tmp_path: Path) -> Any:
-    """(plane, controller) of a saved file in which a smile grows over frames 1 to 6."""
-    plane, (face,) = add_portrait()
-    key_smile(face)
-    scene = bpy.context.scene
-    scene.frame_start, scene.frame_end = 1, FRAMES
-    scene.frame_set(4)
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
-    return plane, face
-
-
-def key_smile(face: Any, end: float = 1.0) -> None:
-    for frame, value in ((1, 0.0), (FRAMES, end)):
-        face["smile"] = value
-        face.keyframe_insert('["smile"]', frame=frame)
-
-
-def bake(**options: Any) -> set[str]:
-    return bpy.ops.keyportrait.bake(**options)
-
-
-def bake_folder(plane: Any) -> Path:
-    return Path(bpy.data.filepath).parent / "keyportrait" / plane.name
-
-
-def frame_path(plane: Any, frame: int, extension: str = "png") -> Path:
-    return bake_folder(plane) / f"{plane.name}_{frame:04d}.{extension}"
-
-
-def image_node(plane: Any) -> Any:
-    tree = plane.material_slots[0].material.node_tree
-    return next(node for node in tree.nodes if node.type == "TEX_IMAGE")
-
-
-def loaded(path: Path, pixels: Any) -> np.ndarray:
-    image = bpy.data.images.load(str(path))
-    try:
-        return pixels(image)
-    finally:
-        bpy.data.images.remove(image)
-
-
-def live(plane: Any, frame: int, pixels: Any) -> np.ndarray:
-    bpy.context.scene.frame_set(frame)
-    return pixels(plane.keyportrait.portrait.output)
-
-
-def summary(module: Any) -> Any:
-    return module("rig.bake")._active.summary
+from baking import (  # noqa: F401 - fixtures
+    FRAMES,
+    bake,
+    bake_folder,
+    begin,
+    finish,
+    frame_path,
+    fresh,
+    image_node,
+    key_smile,
+    live,
+    loaded,
+    performance,
+    summary,
+)
 
 
 def test_baked_frames_equal_the_live_image(performance: Any, pixels: Any, module: Any) -> None:
@@ -358,96 +307,6 @@ def test_a_portrait_without_faces_and_no_portrait_at_all(performance: Any, modul
         bake()
 
 
-# --- the run behind the operator, step by step as the modal operator calls it --------------------
-
-
-def begin(module: Any) -> Any:
-    scene = bpy.context.scene
-    settings = module("rig.bake_settings").settings_of(scene)
-    items = module("rig.portraits").portraits_of(scene)
-    return module("rig.bake").begin(scene, items, settings)
-
-
-def advance(run: Any, until: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not run.is_done and not until():
-        run.step(0.0)
-        run._wait(0.05)
-        assert time.monotonic() < deadline
-
-
-def finish(run: Any) -> None:
-    advance(run, lambda: False)
-
-
-def test_stopping_keeps_finished_frames_and_the_next_bake_resumes(
-    performance: Any, module: Any
-) -> None:
-    plane, _ = performance
-    run = begin(module)
-    with pytest.raises(module("host.sequence").BakeError, match="Another bake"):
-        begin(module)
-    advance(run, lambda: len(list(bake_folder(plane).glob("*.png"))) >= 2)
-    run.cancel()
-    done = len(list(bake_folder(plane).glob("*.png")))
-    assert 2 <= done < FRAMES and bpy.context.scene.frame_current == 4
-    assert not plane.keyportrait.portrait.use_baked
-    bake()
-    assert summary(module).kept == done and summary(module).kept + summary(module).rendered <= 6
-    assert frame_path(plane, FRAMES).exists() and plane.keyportrait.portrait.use_baked
-
-
-def test_a_killed_engine_is_restarted_and_the_bake_goes_on(
-    performance: Any, module: Any, pixels: Any
-) -> None:
-    plane, _ = performance
-    engine = module("rig.engine").engine()
-    run = begin(module)
-    advance(run, lambda: frame_path(plane, 2).exists())
-    os.kill(engine.pid, signal.SIGKILL)
-    finish(run)
-    assert any("restarted" in warning for warning in run.summary.warnings)
-    bpy.ops.keyportrait.show_live()
-    for frame in range(1, FRAMES + 1):
-        baked = loaded(frame_path(plane, frame), pixels)
-        assert abs(baked - live(plane, frame, pixels)).max() <= 1 / 255 + 1e-6
-
-
-def test_a_portrait_deleted_in_mid_bake_leaves_its_files(performance: Any, module: Any) -> None:
-    plane, _ = performance
-    path = frame_path(plane, FRAMES)
-    run = begin(module)
-    advance(run, lambda: run._sequence is not None)
-    name = plane.name
-    for item in list(bpy.context.scene.objects):
-        bpy.data.objects.remove(item)
-    finish(run)
-    assert path.exists()
-    assert any(f"'{name}' was deleted" in warning for warning in run.summary.warnings)
-
-
-def test_changes_after_the_motions_were_read_do_not_matter(
-    performance: Any, module: Any, pixels: Any
-) -> None:
-    plane, face = performance
-    wanted = live(plane, FRAMES, pixels)
-    run = begin(module)
-    advance(run, lambda: run._sequence is not None)
-    key_smile(face, 0.0)
-    bpy.context.scene.frame_set(2)
-    finish(run)
-    assert abs(loaded(frame_path(plane, FRAMES), pixels) - wanted).max() <= 1 / 255 + 1e-6
-    assert bpy.context.scene.frame_current == 2
-
-
-def test_disabling_the_extension_stops_the_bake(performance: Any, module: Any) -> None:
-    plane, _ = performance
-    run = begin(module)
-    advance(run, lambda: frame_path(plane, 1).exists())
-    bpy.ops.preferences.addon_disable(module="bl_ext.user_default.keyportrait")
-    assert run.is_done and not frame_path(plane, FRAMES).exists()
-
-
 def test_the_bake_panel_draws_in_every_state(performance: Any, module: Any) -> None:
     seen: list[str] = []
 
@@ -482,89 +341,3 @@ def test_clearing_the_cache_keeps_baked_files(performance: Any, module: Any) -> 
     assert cache.measure() > 0
     assert bpy.ops.keyportrait.clear_cache() == {"FINISHED"}
     assert cache.size_bytes() == 0 and frame_path(plane, 1).exists()
-
-
-# --- the command line ----------------------------------------------------------------------------
-
-
-def command(module: Any, *arguments: str) -> int:
-    return module("rig.command_line").run(list(arguments))
-
-
-def test_the_command_bakes_and_saves(
-    performance: Any, module: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    plane, _ = performance
-    name, out, saved = plane.name, tmp_path / "farm", tmp_path / "baked.blend"
-    arguments = ("bake", "--portrait", name, "--frames", "2-5x2", "--output", str(out))
-    assert command(module, *arguments, "--save", str(saved)) == 0
-    assert "Baked 4 frames" in capfd.readouterr().out
-    assert len(list((out / name).glob("*.png"))) == 4
-    bpy.ops.wm.open_mainfile(filepath=str(saved))
-    plane = bpy.data.objects[name]
-    assert plane.keyportrait.portrait.use_baked
-    assert image_node(plane).image.source == "SEQUENCE"
-
-
-def test_chunks_together_make_the_whole_and_a_last_call_shows_it(
-    performance: Any, module: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    plane, _ = performance
-    out = ("--output", str(tmp_path / "farm"), "--frames", f"1-{FRAMES}x2")
-    for index in (2, 4, 1, 3):
-        assert command(module, "bake", "--chunk", f"{index}/4", *out) == 0
-    files = sorted((tmp_path / "farm" / plane.name).glob("*.png"))
-    assert len(files) == FRAMES
-    data = [path.read_bytes() for path in files]
-    assert data[0] == data[1] != data[2] == data[3] != data[4] == data[5]
-    assert not plane.keyportrait.portrait.use_baked
-    capfd.readouterr()
-    assert command(module, "bake", *out, "--save") == 0
-    assert f"{FRAMES} unchanged" in capfd.readouterr().out
-    assert plane.keyportrait.portrait.use_baked
-
-
-def test_the_command_lists_portraits(
-    performance: Any, module: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    plane, face = performance
-    assert command(module, "list") == 0
-    printed = capfd.readouterr().out
-    assert plane.name in printed and face.name in printed
-
-
-@pytest.mark.parametrize(
-    ("arguments", "status", "text"),
-    [
-        (["bake", "--help"], 0, "--frames"),
-        ([], 2, "COMMAND"),
-        (["bake", "--frames", "9-3"], 2, "empty range"),
-        (["bake", "--frames", "ten"], 2, "A-BxSTEP"),
-        (["bake", "--chunk", "5/4"], 2, "I/N"),
-        (["bake", "--chunk", "1/99"], 2, "cannot be divided"),
-        (["bake", "--chunk", "1/2", "--save"], 2, "only part of a bake"),
-        (["bake", "--format", "PNG", "--depth", "32"], 2, "no depth of 32"),
-        (["bake", "--portrait", "Nobody"], 2, "no portrait 'Nobody'"),
-        (["bake", "--scene", "Nowhere"], 2, "no scene 'Nowhere'"),
-        (["bake", "--output", "/dev/null/out"], 1, "cannot be written"),
-        (["bake", "--renderer", "liveportrait"], 1, "cannot be baked"),
-    ],
-)
-def test_wrong_commands_say_why_and_fail(
-    performance: Any,
-    module: Any,
-    arguments: list[str],
-    status: int,
-    text: str,
-    capfd: pytest.CaptureFixture[str],
-) -> None:
-    capfd.readouterr()
-    assert command(module, *arguments) == status
-    assert text in "".join(capfd.readouterr())
-
-
-def test_the_command_without_a_file_says_how(
-    module: Any, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert command(module, "bake") == 2
-    assert "No .blend file is open" in capfd.readouterr().err
