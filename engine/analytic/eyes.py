@@ -25,7 +25,8 @@ _COVERAGE_BLUR = 0.6  # crop pixels
 _IRIS_EDGE = 1.13  # radius at which the iris sprite is half transparent, iris radii
 _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
 _GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
-_LID_SHADOW = 0.62  # brightness at the edge of a half-closed eye
+_LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
+_WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
 _LASH_THICKNESS = 0.055  # of a shut eye's lashes, eye widths
 _LASH_STRENGTH = 0.9  # opacity of a shut eye's lashes
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
@@ -108,14 +109,16 @@ class Eye:
             return None
         scale = self.patch.scale
         coverage = self._coverage(state.upper, state.lower)
-        if is_looking or state.blink < 0.0:
-            colours = self._look(gaze_x, gaze_y, wide=float(np.clip(-state.blink / 0.12, 0, 1)))
-        else:
-            colours = self._source
+        wide = float(np.clip(-state.blink / _WIDE_BLINK, 0.0, 1.0))
+        # The rebuilt eyeball comes in gradually: it never quite equals the source's.
+        rebuilt = float(smoothstep(max(wide, np.hypot(gaze_x, gaze_y) / _REBUILT_GAZE)))
+        colours = self._source
+        if rebuilt > 0.0:
+            colours = colours + (self._look(gaze_x, gaze_y, wide) - colours) * np.float32(rebuilt)
         near = blurred(coverage, max(1.0, 0.05 * self.width * scale))
         depth = np.clip((near - 0.5) * 2.0, 0.0, 1.0) ** 0.6
-        darkest = _LID_SHADOW if state.blink > 0.02 else 0.85
-        shade = self._tone.shade(darkest + (1.0 - darkest) * depth)[..., None]
+        lid_shadow = max(_LID_SHADOW * float(smoothstep(state.blink / 0.35)), 0.15 * rebuilt)
+        shade = self._tone.shade(1.0 - lid_shadow * (1.0 - depth))[..., None]
         coverage = blurred(coverage, _COVERAGE_BLUR * scale)
         # The last sliver between the lids would only show as a bright line.
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))

@@ -164,7 +164,7 @@ class Mouth:
         soft = 0.10 * self._pose.scale * patch.scale
         if self._is_all_teeth:
             growth = (new_height.max() - height.max()) / soft
-            share = smoothstep((bottom - source_y) / soft + 1.3 - smoothstep(growth))
+            share = smoothstep((bottom - source_y) / soft + 2.0 - 1.7 * smoothstep(growth))
         else:
             # Teeth hang from the skull, the tongue goes with the jaw, what lies between stretches.
             depth = (y - new_top) / new_height

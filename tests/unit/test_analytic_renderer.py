@@ -291,3 +291,26 @@ def test_the_view_of_the_source_is_not_needed_after_opening(face, picture):
     painted[..., :3] //= 2
     portrait.render(motion(face, head_yaw=10.0), painted)
     assert view_8bit(SourceImage(painted, "srgb")).mean() < 0.6 * picture[..., :3].mean()
+
+
+@pytest.mark.parametrize(
+    "control", ["smile", "mouth_open", "grin", "purse", "blink", "gaze_x", "gaze_y", "brows"]
+)
+def test_motions_begin_without_a_jump(portrait, picture, control):
+    """Painted eyes and mouths take over from the source's own little by little."""
+    canvas, rectangle = moved(portrait, picture, **{control: 0.01})
+    change = np.abs(canvas.astype(int) - picture)[rectangle.slices]
+    strong, _ = moved(portrait, picture, **{control: 0.8})
+    assert change.max(initial=0) <= 40
+    assert np.abs(strong.astype(int) - picture).max() > 60
+
+
+def test_undefined_pixels_do_not_spread(face, picture):
+    broken = as_float(picture)
+    x, y = (int(v) for v in face.keypoints[2])
+    broken[y - 1, x + 8, :3] = np.nan
+    broken[y + 12, x, 0] = np.inf
+    portrait = AnalyticRenderer().open(SourceImage(broken, "srgb"), face)
+    result, rectangle = moved(portrait, broken, **EVERYTHING)
+    assert (~np.isfinite(result[rectangle.slices])).sum() <= 4
+    assert outside(result.shape, rectangle).any()
