@@ -116,6 +116,17 @@ def refresh_image(image: bpy.types.Image) -> None:
         image.update_tag()
 
 
+def use_nodes(material: bpy.types.Material) -> None:
+    """Give a material a node tree. Since 5.0 each has one, and Material.use_nodes is deprecated."""
+    if VERSION < (5, 0, 0):
+        material.use_nodes = True
+
+
+def has_nodes(material: bpy.types.Material) -> bool:
+    """Whether a material is made of nodes."""
+    return VERSION >= (5, 0, 0) or material.use_nodes
+
+
 def eevee_identifier() -> str:
     """RenderSettings.engine of EEVEE: BLENDER_EEVEE_NEXT until 5.0."""
     return "BLENDER_EEVEE" if VERSION >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 from mathutils import Matrix, Vector
 
+from .. import compat
 from .errors import PortraitError
 
 # Length of a new plane's longer side, scene units.
@@ -36,7 +37,7 @@ def add_material(name: str, image: bpy.types.Image, kind: str) -> bpy.types.Mate
     kind  "EMISSION" or "PRINCIPLED"
     """
     material = bpy.data.materials.new(name)
-    material.use_nodes = True
+    compat.use_nodes(material)
     material.surface_render_method = "BLENDED"
     tree = material.node_tree
     tree.nodes.clear()
@@ -79,7 +80,7 @@ def texture_node(item: bpy.types.Object) -> bpy.types.ShaderNodeTexImage:
     material = item.active_material
     if material is None:
         raise PortraitError(f"'{item.name}' has no material.", "Give it one with an image texture.")
-    if not material.use_nodes or material.node_tree is None:
+    if not compat.has_nodes(material) or material.node_tree is None:
         raise PortraitError(f"'{material.name}' has no nodes.", "Switch Use Nodes on.")
     nodes = material.node_tree.nodes
     textures = [n for n in nodes if n.type == "TEX_IMAGE" and n.image is not None]

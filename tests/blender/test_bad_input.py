@@ -117,6 +117,28 @@ def test_a_sequence_becomes_a_still(astronaut, pixels) -> None:
     assert tuple(source.size) == (512, 512)
 
 
+def test_a_movie_becomes_a_still(astronaut, module, tmp_path: Path) -> None:
+    scene = bpy.context.scene
+    scene.render.resolution_x = scene.render.resolution_y = 512
+    scene.frame_start, scene.frame_end = 1, 2
+    strip = sequencer_strips(scene).new_image(
+        "astronaut", astronaut, channel=1, frame_start=1, fit_method="FIT"
+    )
+    strip.frame_final_duration = 2
+    module("compat").set_video_output(scene)
+    scene.render.filepath = str(tmp_path / "clip.mp4")
+    bpy.ops.render.render(animation=True)
+    (clip,) = tmp_path.glob("*.mp4")
+    assert bpy.ops.keyportrait.add_portrait(filepath=str(clip)) == {"FINISHED"}
+    source = bpy.context.active_object.keyportrait.portrait.source
+    assert source.source == "FILE" and source.packed_file is not None
+
+
+def sequencer_strips(scene):
+    editor = scene.sequence_editor or scene.sequence_editor_create()
+    return editor.strips if hasattr(editor, "strips") else editor.sequences
+
+
 def test_the_engine_cannot_start(tmp_path: Path, astronaut, module) -> None:
     module("rig.engine").stop()
     module("preferences").preferences().python_path = str(tmp_path / "no-python")

@@ -320,3 +320,26 @@ def test_another_picture_replaces_the_old_one(add_portrait, pixels) -> None:
     controller["smile"] = 1.0
     update(controller)
     assert pixels(settings.output)[400:].mean() == pytest.approx(values[400:].mean(), abs=0.01)
+
+
+def test_a_float_picture_keeps_its_range_and_alpha(pixels, astronaut) -> None:
+    photo = pixels(bpy.data.images.load(astronaut))
+    hdr = photo.copy()
+    hdr[..., :3] = (photo[..., :3] ** 2.2) * 3.0
+    hdr[300:, :, 3] = 0.5
+    hdr[300:, :, :3] *= 0.5
+    image = bpy.data.images.new("hdr", 512, 512, alpha=True, float_buffer=True)
+    image.pixels.foreach_set(np.ascontiguousarray(hdr[::-1]).ravel())
+    bpy.ops.keyportrait.add_portrait(image="hdr")
+    settings = bpy.context.active_object.keyportrait.portrait
+    assert settings.output.is_float
+    controller = settings.faces[0].controller
+    controller["mouth_open"] = 1.0
+    update(controller)
+    after = pixels(settings.output)
+    x0, y0, x1, y1 = change_box(hdr, after)
+    outside = np.ones((512, 512), bool)
+    outside[y0 - 30 : y1 + 30, x0 - 30 : x1 + 30] = False
+    assert (after[outside] == hdr[outside]).all()
+    inside = after[y0:y1, x0:x1, :3]
+    assert inside.max() > 1.5
