@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 SUBDIVISIONS = 4  # curve points per span between two landmarks
+_WIDE_SIGMA = 12.0  # pixels, from which blurs are done at a lower resolution
 _SHIFT = 8  # fractional bits of cv2.fillPoly's coordinates
 
 
@@ -61,7 +62,16 @@ def filled(outline: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 def blurred(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian blur; `sigma` in pixels, nothing happens below a tenth."""
-    return cv2.GaussianBlur(image, (0, 0), sigma) if sigma > 0.1 else image
+    if sigma <= 0.1:
+        return image
+    if sigma <= _WIDE_SIGMA:
+        return cv2.GaussianBlur(image, (0, 0), sigma)
+    # Nothing finer than the blur survives it: do it on fewer pixels.
+    height, width = image.shape[:2]
+    shrink = _WIDE_SIGMA / 2.0 / sigma
+    size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
+    small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(cv2.GaussianBlur(small, (0, 0), _WIDE_SIGMA / 2.0), (width, height))
 
 
 def half_ellipse_below(line: np.ndarray, depth: float) -> np.ndarray:
