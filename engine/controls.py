@@ -230,7 +230,8 @@ CONTROLS: tuple[Control, ...] = (
     Control("purse", "Purse", "Mouth", "Draw the lips together (ooh); negative relaxes them",
             "lip_variation_one", 15.0, negative_factor=20.0),
     Control(
-        "pout", "Pout", "Mouth", "Push the lips out and to the picture's right; negative to its left",
+        "pout", "Pout", "Mouth",
+        "Push the lips out and to the picture's right; negative to its left",
         "lip_variation_zero", 0.09, mirror_sign=-1,
     ),
 )  # fmt: skip
