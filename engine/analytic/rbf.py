@@ -33,8 +33,11 @@ class MultiquadricInterpolator:
 
     def __call__(self, points: np.ndarray) -> np.ndarray:
         """(M, 2) points → (M, K) float32 values."""
-        points = np.asarray(points, np.float32)
-        centres, weights = self._points.astype(np.float32), self._weights.astype(np.float32)
+        # Single precision is enough once coordinates are small.
+        middle = self._points.mean(axis=0)
+        points = (np.asarray(points, np.float64) - middle).astype(np.float32)
+        centres = (self._points - middle).astype(np.float32)
+        weights = self._weights.astype(np.float32)
         result = np.empty((len(points), weights.shape[1]), np.float32)
         for start in range(0, len(points), _ROWS):
             rows = slice(start, start + _ROWS)

@@ -29,7 +29,7 @@ def test_interpolation_gives_the_known_values_back():
     rng = np.random.default_rng(3)
     points, values = rng.uniform(0, 100, (40, 2)), rng.normal(0, 5, (40, 3))
     exact = MultiquadricInterpolator(points, values, softness=2.0, smoothing=0.0)
-    assert np.allclose(exact(points), values, atol=1e-2)
+    assert np.allclose(exact(points), values, atol=2e-2, rtol=0)
 
 
 def test_inversion_undoes_a_field():
