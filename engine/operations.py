@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 Report = Callable[[float, str], None]
 Later = Callable[[], Message]
 
+ANIMAL_RENDERER = "liveportrait_animal"
 NO_FACE_HINT = "Use a front view at least 256 px wide."
 
 
@@ -72,9 +73,7 @@ class Operations:
         raise EngineError("bad_request", f"'{message.type}' cannot be asked now.")
 
     def _detect(self, message: Message) -> Message:
-        from .faces.find import find_faces
-
-        faces = find_faces(read_image(message))
+        faces = find_faces(read_image(message), message.fields.get("renderer"))
         if not faces:
             raise EngineError("no_face", f"No face found in {picture_name(message)}.", NO_FACE_HINT)
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
@@ -130,6 +129,17 @@ class Operations:
         if name not in self._renderers:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
+
+
+def find_faces(image: SourceImage, renderer: object = None) -> list[Face]:
+    """Faces that a renderer can move: cats for the animal renderer, people for the others."""
+    from .faces import find
+
+    if renderer != ANIMAL_RENDERER:
+        return find.find_faces(image)
+    from .liveportrait.cat_faces import find_cat_faces
+
+    return find_cat_faces(find.view_8bit(image))
 
 
 def read_image(message: Message) -> SourceImage:

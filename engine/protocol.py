@@ -62,7 +62,8 @@ _ROWS = (
         "detected",
         ("encoding",),
         ("image",),
-        "Find the faces of an image (H, W, 4) uint8 or float32 RGBA, top row first.",
+        "Find the faces of an image (H, W, 4) uint8 or float32 RGBA, top row first. Optional "
+        "field renderer: whose faces are meant (liveportrait_animal: cats).",
     ),
     MessageType("detected", "", ("faces",), (), "faces: list of Face.to_json(), largest first."),
     MessageType(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,7 +77,7 @@ class InsightAnalysis:
 
 
 class BoxAnalysis:
-    """By the face's box alone, upright: animals, and whatever the artist draws a box around."""
+    """By the face's box and roll alone: animals, and whatever the artist draws a box around."""
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
         del image
@@ -85,8 +86,11 @@ class BoxAnalysis:
         if side < 1.0:
             raise EngineError("bad_face", "The face's box is empty.", "Draw the box again.")
         edge = BOX_CROP_SCALE * side
-        center = np.array([(x0 + x1) / 2, (y0 + y1) / 2 - BOX_CROP_RISE * edge], np.float32)
-        return AnalysedFace(FaceSquare(center, np.float32(edge)), None)
+        angle = math.radians(face.roll)
+        up = np.array([math.sin(angle), -math.cos(angle)])
+        center = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + BOX_CROP_RISE * edge * up
+        square = FaceSquare(center.astype(np.float32), np.float32(edge), angle)
+        return AnalysedFace(square, None)
 
 
 def _overlap(
