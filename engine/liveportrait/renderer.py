@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import weakref
+
+import numpy as np
+
 from ..faces.find import view_8bit
 from ..motion import Face
 from ..renderer import SourceImage
@@ -31,6 +35,7 @@ class LivePortraitRenderer:
         is_animal = models.name == ANIMALS
         self._analysis = BoxAnalysis() if is_animal else analysis or MeshAnalysis()
         self._options = options or PortraitOptions(use_stitching=not is_animal)
+        self._view: tuple[weakref.ref[SourceImage], np.ndarray] | None = None
 
     @property
     def description(self) -> dict[str, str]:
@@ -45,5 +50,17 @@ class LivePortraitRenderer:
 
     def open(self, image: SourceImage, face: Face) -> Portrait:
         """Fit one face: crop, F and M. Raises EngineError (bad_image, bad_face, out_of_memory)."""
-        analysed = self._analysis.analyse(view_8bit(image), face)
+        analysed = self._analysis.analyse(self._view_of(image), face)
         return Portrait(self.models, image, face, analysed, self._options)
+
+    def _view_of(self, image: SourceImage) -> np.ndarray:
+        """view_8bit of the picture, which the faces of one picture share."""
+        if self._view is not None and self._view[0]() is image:
+            return self._view[1]
+        view = view_8bit(image)
+        self._view = weakref.ref(image, self._forget), view
+        return view
+
+    def _forget(self, reference: weakref.ref[SourceImage]) -> None:
+        if self._view is not None and self._view[0] is reference:
+            self._view = None

@@ -218,6 +218,21 @@ def test_animals_are_cropped_by_their_box_without_stitching() -> None:
     assert np.abs(canvas[150, 200, :3].astype(int) - expected[150, 200, :3]).max() < 4
 
 
+def test_faces_of_one_picture_share_its_view(monkeypatch: pytest.MonkeyPatch) -> None:
+    views: list[SourceImage] = []
+
+    def counted(image: SourceImage) -> np.ndarray:
+        views.append(image)
+        return image.pixels[..., :3]
+
+    monkeypatch.setattr("engine.liveportrait.renderer.view_8bit", counted)
+    renderer = LivePortraitRenderer(FakeModelSet(), FixedAnalysis())
+    first, second = picture(), picture()
+    for image in (first, first, second, first):
+        renderer.open(image, BOX_FACE)
+    assert [image is first for image in views] == [True, False, True]
+
+
 def test_empty_boxes_are_refused() -> None:
     face = Face(box=(50.0, 50.0, 50.0, 50.0))
     with pytest.raises(EngineError, match="box is empty"):
