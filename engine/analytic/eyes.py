@@ -29,6 +29,7 @@ _LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
 _WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
 _LASH_THICKNESS = 0.055  # of a shut eye's lashes, eye widths
 _LASH_STRENGTH = 0.9  # opacity of a shut eye's lashes
+_LASH_BRIGHTNESS = 0.60  # at the most, relative to the skin around the eye
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
 
 
@@ -150,7 +151,11 @@ class Eye:
         if len(edge) < 8:
             return self._source.mean(axis=(0, 1))
         brightness = edge.mean(axis=1)
-        return edge[brightness <= np.percentile(brightness, 30)].mean(axis=0)
+        lashes = edge[brightness <= np.percentile(brightness, 30)].mean(axis=0)
+        # Fair lashes still cast a shadow on the skin below them.
+        skin = float(np.median(self._source[self._opening < 0.5].mean(axis=1)))
+        brightest = self._tone.shade(_LASH_BRIGHTNESS) * skin
+        return lashes * min(1.0, brightest / max(float(lashes.mean()), 1e-4))
 
     def _coverage(self, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
         top, bottom = curve(upper), curve(lower)
