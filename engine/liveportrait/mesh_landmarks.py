@@ -1,7 +1,7 @@
 """LivePortrait's 203 landmarks read off our own 478-point face mesh.
 
 With them nobody needs InsightFace's non-commercial models: crop and opening ratios follow by the
-official recipe. docs/liveportrait.md says how far the result is from the recipe's own models.
+official recipe. docs/quirks.md says how far the result is from the recipe's own models.
 """
 
 from __future__ import annotations
