@@ -109,6 +109,4 @@ class KEYPORTRAIT_PT_faces_list(KeyPortraitPanel, bpy.types.Panel):
         row.operator("keyportrait.remove_face", text="Remove", icon="REMOVE")
 
 
-register, unregister = registration_of(
-    (KEYPORTRAIT_PT_source, KEYPORTRAIT_PT_faces_list)
-)
+register, unregister = registration_of((KEYPORTRAIT_PT_source, KEYPORTRAIT_PT_faces_list))
