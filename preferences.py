@@ -8,6 +8,8 @@ from pathlib import Path
 import bpy
 from bpy.props import BoolProperty, EnumProperty, FloatProperty, IntProperty, StringProperty
 
+from .compat import registration_of
+
 MATERIAL_ITEMS = (
     ("EMISSION", "Emission", "Shows the picture's colours whatever the light is"),
     ("PRINCIPLED", "Principled", "Is lit by the scene"),
@@ -25,6 +27,11 @@ PRECISION_ITEMS = (
     ("fp16", "float16", "Fast on GPUs"),
     ("bf16", "bfloat16", "Fast on new CPUs and GPUs"),
 )
+ACCELERATION_ITEMS = (
+    ("auto", "Automatic", "The fastest that works at once on the device"),
+    ("none", "Off", "Plain PyTorch: loads soonest and asks for least, slower frames"),
+    ("compile", "Compile", "Compile for CUDA: faster frames, about a minute for the first one"),
+)
 TORCH_ITEMS = (
     ("auto", "PyTorch for This Machine", "Looks at the graphics driver"),
     ("cpu", "PyTorch for CPU", "Smallest download"),
@@ -35,21 +42,23 @@ TORCH_ITEMS = (
 
 
 class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
-    bl_idname = __package__
+    bl_idname = __package__ or ""
 
     default_material: EnumProperty(
         name="Material", items=MATERIAL_ITEMS, description="Material of new portraits"
     )
     frame_timeout_s: FloatProperty(
         name="Frame Time-out",
-        description="Longest wait for one frame while rendering, seconds",
+        description="Longest wait for one frame while rendering, seconds. Counted from the "
+        "engine's last sign of progress",
         default=120.0,
         min=1.0,
         soft_max=600.0,
     )
     open_timeout_s: FloatProperty(
         name="Start Time-out",
-        description="Longest wait for the engine's start or for fitting a picture, seconds",
+        description="Longest wait for the engine's start or for fitting a picture, seconds. "
+        "Counted from the engine's last sign of progress",
         default=120.0,
         min=1.0,
         soft_max=600.0,
@@ -73,9 +82,10 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
     precision: EnumProperty(
         name="Precision", items=PRECISION_ITEMS, description="Number format of the networks"
     )
-    use_compiler: BoolProperty(
-        name="Compile",
-        description="Compile the networks on CUDA: faster frames, a slow first one",
+    acceleration: EnumProperty(
+        name="Acceleration",
+        items=ACCELERATION_ITEMS,
+        description="How the networks are made faster",
     )
     torch_backend: EnumProperty(
         name="PyTorch", items=TORCH_ITEMS, description="Build of PyTorch to install"
@@ -122,7 +132,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         for name in (
             "device",
             "precision",
-            "use_compiler",
+            "acceleration",
             "torch_backend",
             "liveportrait_folder",
             "weights_folder",
@@ -146,7 +156,7 @@ def preferences() -> KEYPORTRAIT_AP_preferences:
 
 def user_folder(name: str = "") -> Path:
     """The extension's own writable folder, or one below it; made when missing."""
-    return Path(bpy.utils.extension_path_user(__package__, path=name, create=True))
+    return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=True))
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_AP_preferences,))
+register, unregister = registration_of((KEYPORTRAIT_AP_preferences,))

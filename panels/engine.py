@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import bpy
 
+from ..compat import registration_of
 from ..rig import engine as engine_process
+from ..rig import live, portraits
+from ..rig.properties import RENDERER_ITEMS
 from .source import KeyPortraitPanel, draw_problem
 
 ICONS = {
@@ -33,8 +36,9 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
         layout = self.layout
         state = engine_process.status()
         layout.label(text=TEXTS[state.name], icon=ICONS[state.name])
-        for line in state.details:
-            layout.label(text=line, icon="BLANK1")
+        if not draw_active(layout, portraits.active_plane(context)):
+            for line in state.details:
+                layout.label(text=line, icon="BLANK1")
         if state.problem is not None:
             draw_problem(layout, *state.problem)
         row = layout.row(align=True)
@@ -47,4 +51,27 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
         column.label(text=f"Log: {state.log_path}")
 
 
-register, unregister = bpy.utils.register_classes_factory((KEYPORTRAIT_PT_engine,))
+LABELS = {name: label for name, label, _ in RENDERER_ITEMS}
+
+
+def draw_active(layout: bpy.types.UILayout, plane: bpy.types.Object | None) -> bool:
+    """What moves the active portrait and what the engine says about it; False before it moved."""
+    facts = live.renderer_of(plane) if plane is not None else {}
+    if plane is None or not facts:
+        return False
+    box = layout.box().column(align=True)
+    for name, value in (
+        ("Renderer", LABELS.get(facts.get("name", ""), "")),
+        ("Models", facts.get("model_set", "")),
+        ("Device", facts.get("device", "").replace("cpu", "CPU")),
+        ("Precision", facts.get("precision", "")),
+    ):
+        row = box.split(factor=0.35)
+        row.label(text=name)
+        row.label(text=value)
+    for notice in live.notices_of(plane):
+        draw_problem(layout, notice, "")
+    return True
+
+
+register, unregister = registration_of((KEYPORTRAIT_PT_engine,))

@@ -63,6 +63,18 @@ def progress_of(plane: bpy.types.Object) -> tuple[float, str] | None:
     return None if found is None else found.progress
 
 
+def renderer_of(plane: bpy.types.Object) -> dict[str, str]:
+    """name, device, precision, model_set at work for a portrait; empty before. For panels."""
+    found = _sessions.get(plane.keyportrait.portrait.uid)
+    return {} if found is None else found.renderer
+
+
+def notices_of(plane: bpy.types.Object) -> list[str]:
+    """What the engine wants the user to know about a portrait. For panels."""
+    found = _sessions.get(plane.keyportrait.portrait.uid)
+    return [] if found is None else found.notices
+
+
 def is_pending() -> bool:
     """True while any portrait awaits an answer."""
     return any(item.is_pending for item in _sessions.values())

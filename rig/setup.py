@@ -81,7 +81,7 @@ def engine_variables() -> dict[str, str]:
         "KEYPORTRAIT_WEIGHTS": str(weights_folder()),
         "KEYPORTRAIT_DEVICE": prefs.device,
         "KEYPORTRAIT_PRECISION": prefs.precision,
-        "KEYPORTRAIT_ACCELERATION": "compile" if prefs.use_compiler else "auto",
+        "KEYPORTRAIT_ACCELERATION": prefs.acceleration,
         "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
     }
 
