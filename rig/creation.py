@@ -58,6 +58,7 @@ def add_portrait(
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name
+    check_editable(context.collection)
     with _nothing_left_behind():
         source = images.still_of(image)
         picture = images.read_picture(source)

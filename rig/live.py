@@ -85,28 +85,41 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     with _traffic_if_free() as is_free:
         for item in portraits.portraits_of(scene) if is_free else ():
             if item.settings.use_live and not item.settings.use_baked:
-                session(item).want(item, motions_of(item, depsgraph))
+                _want(item, depsgraph)
     if is_pending():
         pump.start()
+
+
+def _want(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
+    try:
+        session(item).want(item, motions_of(item, depsgraph))
+    except AddonError as error:
+        session(item).problem = Problem.of(error)
 
 
 def refresh_now(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Bring every portrait of a scene up to date before returning.
 
-    Raises AddonError or EngineError for the first portrait that cannot be.
+    Raises AddonError or EngineError of the first portrait that cannot be, after the others.
     """
     portraits.forget()
-    with traffic:
-        for item in portraits.portraits_of(scene):
-            if not item.settings.use_baked:
-                show_now(item, depsgraph)
+    first_error: AddonError | EngineError | None = None
+    for item in portraits.portraits_of(scene):
+        if item.settings.use_baked:
+            continue
+        try:
+            show_now(item, depsgraph)
+        except (AddonError, EngineError) as error:
+            first_error = first_error or error
+    if first_error is not None:
+        raise first_error
 
 
 def show(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     """Let one portrait follow its controllers, without waiting."""
     with _traffic_if_free() as is_free:
         if is_free:
-            session(item).want(item, motions_of(item, depsgraph))
+            _want(item, depsgraph)
     if is_pending():
         pump.start()
 
@@ -121,7 +134,12 @@ def reload(item: Portrait) -> None:
 def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     """Bring one portrait up to date before returning. Raises AddonError or EngineError."""
     with traffic:
-        session(item).show_now(item, motions_of(item, depsgraph))
+        try:
+            motions = motions_of(item, depsgraph)
+        except AddonError as error:
+            session(item).problem = Problem.of(error)
+            raise
+        session(item).show_now(item, motions)
 
 
 @contextmanager

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+
 import bpy
 
 from . import engine as engine_process
 
 INTERVAL_S = 0.01
+# Panels show progress while answers are due, at this rate.
+REDRAW_S = 0.2
+
+_next_redraw = 0.0
 
 
 def start() -> None:
@@ -33,12 +39,14 @@ def drain() -> int:
 
 
 def _tick() -> float | None:
+    global _next_redraw
     from . import live
 
     count = drain()
     if live.take_due_refresh():
         live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
-    if count:
+    if count or time.monotonic() > _next_redraw:
+        _next_redraw = time.monotonic() + REDRAW_S
         redraw()
     return INTERVAL_S if live.is_pending() else None
 

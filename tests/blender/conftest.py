@@ -50,16 +50,21 @@ def disable() -> None:
     bpy.ops.preferences.addon_disable(module=PACKAGE)
 
 
+def install() -> None:
+    """Install the zip over what is there, and enable it."""
+    path = str(Path(os.environ["KEYPORTRAIT_ZIP"]).resolve())
+    bpy.ops.extensions.package_install_files(
+        filepath=path, repo="user_default", enable_on_install=True
+    )
+    assert PACKAGE in bpy.context.preferences.addons, "the zip could not be installed"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> Iterator[None]:
     """The zip, installed and enabled; disabled at the end."""
-    zip_path = os.environ.get("KEYPORTRAIT_ZIP")
-    if not zip_path:
+    if not os.environ.get("KEYPORTRAIT_ZIP"):
         pytest.exit("KEYPORTRAIT_ZIP names no zip; run 'make test'.", 2)
-    bpy.ops.extensions.package_install_files(
-        filepath=str(Path(zip_path).resolve()), repo="user_default", enable_on_install=True
-    )
-    assert PACKAGE in bpy.context.preferences.addons, "the zip could not be installed"
+    install()
     yield
     disable()
 

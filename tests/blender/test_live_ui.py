@@ -170,3 +170,15 @@ def test_while_a_render_holds_the_traffic_nothing_blocks(ui) -> None:
         release.set()
         thread.join()
     assert ui.live.take_due_refresh()
+
+
+def test_a_damaged_face_stops_its_own_portrait_only(ui, add_portrait, pixels) -> None:
+    other, (controller,) = add_portrait()
+    output = other.keyportrait.portrait.output
+    still = pixels(output)
+    ui.controller.keyportrait.face.data = "{}"
+    controller["smile"] = 1.0
+    ui.set(smile=1.0)
+    ui.settle()
+    assert "no longer knows its face" in ui.live.problem_of(ui.plane).message
+    assert change_box(still, pixels(output))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
-from conftest import PACKAGE, disable, enable
+from conftest import PACKAGE, disable, enable, install
 
 
 def state() -> dict[str, Any]:
@@ -92,3 +92,15 @@ def test_properties_outlive_the_extension(add_portrait) -> None:
     enable()
     assert controller.keyportrait.kind == "FACE"
     assert controller.keyportrait.face.portrait is not None
+
+
+def test_an_update_in_the_middle_of_work(add_portrait, module) -> None:
+    plane, (controller,) = add_portrait()
+    engine = module("rig.engine").engine()
+    install()
+    assert engine.pid is None
+    controller["smile"] = 1.0
+    controller.update_tag()
+    bpy.context.view_layer.update()
+    assert plane.keyportrait.portrait.faces[0].controller == controller
+    add_portrait()

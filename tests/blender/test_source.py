@@ -164,3 +164,16 @@ def test_every_poll_says_why() -> None:
             operator()
         assert "context is incorrect" not in str(raised.value), name
         assert len(str(raised.value).split("failed")[-1]) > 20, name
+
+
+def test_refused_faces_get_no_controller_and_are_counted(module) -> None:
+    creation, errors = module("rig.creation"), module("rig.errors")
+    fine = {"box": [0, 0, 10, 10]}
+    tiny = {"box": [20, 0, 22, 2], "problem": {"code": "bad_face", "message": "Too small."}}
+    finding = creation.Finding.read([fine, tiny])
+    assert (len(finding.faces), len(finding.refused)) == (1, 1)
+    finding.check("group.png")
+    with pytest.raises(errors.FaceError, match="group.png.*Too small"):
+        creation.Finding.read([tiny]).check("group.png")
+    with pytest.raises(errors.FaceError, match="No face found in 'group.png'"):
+        creation.Finding.read([]).check("group.png")
