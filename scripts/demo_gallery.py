@@ -103,7 +103,7 @@ def add_tube(name: str, start: Vector, end: Vector, radius: float, material) -> 
     turn = axis.to_track_quat("Z", "Y")
     corners = 32
     ring = [Vector((math.cos(a), math.sin(a), 0.0)) * radius for a in circle(corners)]
-    vertices = [center + turn @ point for center in (start, end) for point in ring]
+    vertices = [(center + turn @ point).to_tuple() for center in (start, end) for point in ring]
     sides = [
         (i, (i + 1) % corners, (i + 1) % corners + corners, i + corners) for i in range(corners)
     ]
