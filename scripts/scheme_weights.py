@@ -79,7 +79,7 @@ def _spectral_vector(seed: str, checkpoint: str, key: str, shapes: Shapes) -> np
     weight = draw(seed, checkpoint, weight_key, shape) / math.sqrt(_fan_in(shape))
     # The checkpoint stores float32, so that is what the iteration must see.
     matrix = weight.astype(np.float32).astype(np.float64).reshape(shape[0], -1)
-    u = draw(seed, checkpoint, parent + ".weight_u", shape[:1])
+    u = draw(seed, checkpoint, parent + ".weight_u", (matrix.shape[0],))
     v = np.empty(0)
     for _ in range(POWER_ITERATIONS):
         v = matrix.T @ u

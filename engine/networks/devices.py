@@ -14,7 +14,7 @@ BF16_UNITS = ("avx512_bf16", "amx_tile")
 
 
 class Precision(Enum):
-    """Number format of W and G; F, M, S and R always run in float32."""
+    """Number format: FP16 is for W and G, BF16 for G alone; everything else is float32."""
 
     FP32 = "fp32"
     FP16 = "fp16"

@@ -93,7 +93,7 @@ def fast_decoder(
                         "none": torch alone; or one of ACCELERATIONS by name
     progress            called with (part's name, 0..1) before each part
     """
-    device, precision = placement.device, placement.precision
+    device = placement.device
     if acceleration == "auto":
         by_device = {"cuda": "graphs", "cpu": "openvino" if has_openvino() else "none"}
         acceleration = by_device.get(device.type, "none")
@@ -109,13 +109,25 @@ def fast_decoder(
     for number, (module, shapes) in enumerate(zip(modules, inputs, strict=True)):
         if progress is not None:
             progress(PART_NAMES[number], number / len(modules))
+        own = part_placement(module, placement)
         if acceleration == "openvino":
-            parts.append(openvino_part(module, shapes, precision))
+            parts.append(openvino_part(module, shapes, own.precision))
         else:
-            parts.append(_torch_part(module, placement, acceleration))
+            parts.append(_torch_part(module, own, acceleration))
     stack = MotionStack(warping.dense_motion_network).to(device)
     hourglass, features, generate = parts
     return FastDecoder(stack, hourglass, features, generate, device)
+
+
+def part_placement(module: nn.Module, placement: Placement) -> Placement:
+    """The placement of one part: bfloat16's 8 bits are enough for painting, but too few for W.
+
+    W decides where every pixel comes from; a wrong digit there moves edges. float16 has 11 bits
+    and is what the networks were made for.
+    """
+    if placement.precision is Precision.BF16 and not isinstance(module, FastGenerator):
+        return Placement(placement.device, Precision.FP32)
+    return placement
 
 
 def _torch_part(module: nn.Module, placement: Placement, acceleration: str) -> Part:

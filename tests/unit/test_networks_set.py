@@ -172,3 +172,16 @@ def test_running_out_of_memory_is_not_taken_for_a_refusal() -> None:
 
     with pytest.raises(torch.OutOfMemoryError):
         _with_fallback(full, full, "CUDA graphs")(1)
+
+
+def test_bfloat16_is_for_painting_only() -> None:
+    from engine.networks.fast_decoders import part_placement
+    from engine.networks.fast_generator import FastGenerator
+
+    with torch.device("meta"):
+        generator = FastGenerator(BUILDERS["spade_generator"]())
+    other = torch.nn.Identity()
+    for precision, expected in (("bf16", "fp32"), ("fp16", "fp16"), ("fp32", "fp32")):
+        placement = Placement(torch.device("cpu"), Precision(precision))
+        assert part_placement(generator, placement) is placement
+        assert part_placement(other, placement).precision.value == expected
