@@ -18,6 +18,7 @@ MODULES = (
     "rig.setup",
     "operators.source",
     "operators.faces",
+    "operators.face_box",
     "operators.expression",
     "operators.live",
     "operators.bake",

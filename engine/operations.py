@@ -23,6 +23,7 @@ Report = Callable[[float, str], None]
 Later = Callable[[], Message]
 
 ANIMAL_RENDERER = "liveportrait_animal"
+NO_CAT_HINT = "Draw a box around the animal's face."
 NO_FACE_HINT = "Use a front view at least 256 px wide."
 
 
@@ -73,9 +74,13 @@ class Operations:
         raise EngineError("bad_request", f"'{message.type}' cannot be asked now.")
 
     def _detect(self, message: Message) -> Message:
-        faces = find_faces(read_image(message), message.fields.get("renderer"))
+        renderer = message.fields.get("renderer")
+        faces = find_faces(read_image(message), renderer)
         if not faces:
-            raise EngineError("no_face", f"No face found in {picture_name(message)}.", NO_FACE_HINT)
+            what, hint = "face", NO_FACE_HINT
+            if renderer == ANIMAL_RENDERER:
+                what, hint = "cat's face", NO_CAT_HINT
+            raise EngineError("no_face", f"No {what} found in {picture_name(message)}.", hint)
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
 
     def _open(self, message: Message, report: Report) -> Message:

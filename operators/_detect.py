@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import bpy
 
-from ..host.client import Ticket
+from ..host.client import EngineError, Ticket
 from ..preferences import preferences
 from ..rig import engine as engine_process
 from ..rig import pump
@@ -33,12 +34,18 @@ class FindsFaces(ReportsErrors):
     )
     max_faces: int
     is_image_new = False
+    # Whether to go on without a face: the networks also move what the artist draws a box around.
+    takes_boxes = False
     _ticket: Ticket | None = None
     _timer: bpy.types.Timer | None = None
 
     def picture(self, context: bpy.types.Context) -> bpy.types.Image:
         """The image to look at; sets is_image_new when it was loaded for this."""
         raise NotImplementedError
+
+    def wanted_renderer(self) -> str:
+        """The renderer whose faces are looked for: one of them moves animals."""
+        return "analytic"
 
     def finish(self, context: bpy.types.Context, finding: Finding) -> str:
         """Use the faces; what to report."""
@@ -60,10 +67,12 @@ class FindsFaces(ReportsErrors):
             if client.error is not None:
                 client = engine_process.restart()
         fields = {"encoding": picture.encoding, "name": image.name}
+        fields["renderer"] = self.wanted_renderer()
         arrays = {"image": picture.to_wire()}
         self._ticket = client.submit("detect", fields, arrays, use_drain=False)
         if use_wait:
-            client.wait(self._ticket, preferences().open_timeout_s)
+            with suppress(EngineError):  # which the ticket keeps
+                client.wait(self._ticket, preferences().open_timeout_s)
             return self._use(context)
         self._timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
         context.window_manager.modal_handler_add(self)
@@ -111,18 +120,30 @@ class FindsFaces(ReportsErrors):
         return result
 
     def _use(self, context: bpy.types.Context) -> set[str]:
-        found = self._ticket.result().fields["faces"]
-        finding = Finding.read(found, self.max_faces)
-        finding.check(self._image_name)
+        finding = Finding.read(self._found(), self.max_faces)
+        if not self.takes_boxes:
+            finding.check(self._image_name)
         text = self.finish(context, finding)
         faces = len(finding.faces)
         text += f": {faces} face{'s' if faces != 1 else ''}"
-        if finding.refused:
+        if not faces:
+            self.report(
+                {"WARNING"}, f"{text}. Press Draw in the Faces panel and drag a box around it"
+            )
+        elif finding.refused:
             reason = finding.refused[0].problem.get("message", "")
             self.report({"WARNING"}, f"{text}, {len(finding.refused)} left out. {reason}")
         else:
             self.report({"INFO"}, text)
         return {"FINISHED"}
+
+    def _found(self) -> list[dict[str, Any]]:
+        try:
+            return self._ticket.result().fields["faces"]
+        except EngineError as error:
+            if error.code == "no_face" and self.takes_boxes:
+                return []
+            raise
 
     def found_image(self) -> bpy.types.Image:
         """The image that was looked at. Raises AddonError when it was removed meanwhile."""

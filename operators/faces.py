@@ -57,9 +57,7 @@ class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
     def _run(self, context: bpy.types.Context) -> set[str]:
         plane = portraits.active_plane(context)
         portraits.check_whole(portraits.portrait(plane))
-        face = creation.hand_drawn_face(plane, tuple(self.box))
-        number = len(portraits.portrait(plane).controllers) + 1
-        controller = controllers.add_controller(plane, face, f"{plane.name} Face {number}")
+        controller = creation.add_boxed_face(plane, tuple(self.box))
         live.refresh_later()
         self.report({"INFO"}, f"Added '{controller.name}'")
         return {"FINISHED"}

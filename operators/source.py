@@ -6,9 +6,10 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..preferences import MATERIAL_ITEMS, preferences
+from ..preferences import MATERIAL_ITEMS, has_setup, preferences
 from ..rig import creation, images, live, planes, portraits
 from ..rig.errors import AddonError
+from ..rig.properties import RENDERER_ITEMS
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces
 
@@ -29,6 +30,11 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         options={"SKIP_SAVE"},
     )
     material: EnumProperty(name="Material", items=MATERIAL_ITEMS)
+    renderer: EnumProperty(
+        name="Renderer",
+        items=RENDERER_ITEMS,
+        description="What moves the faces; Animal looks for cats' faces",
+    )
     max_faces: IntProperty(
         name="Most Faces", description="Only this many of the largest faces; 0 for all", min=0
     )
@@ -52,6 +58,8 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     def draw(self, context: bpy.types.Context) -> None:
         self.layout.use_property_split = True
         self.layout.prop(self, "material")
+        if has_setup():
+            self.layout.prop(self, "renderer")
         self.layout.prop(self, "max_faces")
         self.layout.prop(self, "show_texture")
 
@@ -61,9 +69,18 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         image, self.is_image_new = images.load_file(self.filepath)
         return image
 
+    @property
+    def takes_boxes(self) -> bool:
+        return self.renderer != "analytic"
+
+    def wanted_renderer(self) -> str:
+        return self.renderer
+
     def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
         image = self.found_image()
-        item = creation.add_portrait(context, image, finding.faces, self.material)
+        item = creation.add_portrait(
+            context, image, finding.faces, self.material, renderer=self.renderer
+        )
         if self.show_texture and context.screen is not None:
             show_textures(context.screen)
         return f"Added '{item.plane.name}'"
@@ -122,7 +139,11 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         item = portraits.portrait(portraits.active_plane(context))
         portraits.check_whole(item)
         self.uid = item.settings.uid
+        self.renderer = item.settings.renderer
         return item.settings.source
+
+    def wanted_renderer(self) -> str:
+        return self.renderer
 
     def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
         item = portraits.find(self.uid)

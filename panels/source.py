@@ -105,7 +105,7 @@ class KEYPORTRAIT_PT_faces_list(KeyPortraitPanel, bpy.types.Panel):
             button.index = index
         row = layout.row(align=True)
         row.operator("keyportrait.find_faces", text="Find", icon="VIEWZOOM")
-        row.operator("keyportrait.add_face", text="Add", icon="ADD")
+        row.operator("keyportrait.draw_face", text="Draw", icon="SELECT_SET")
         row.operator("keyportrait.remove_face", text="Remove", icon="REMOVE")
 
 

@@ -50,11 +50,17 @@ class Finding:
 
 
 def add_portrait(
-    context: bpy.types.Context, image: bpy.types.Image, faces: list[Face], material_kind: str
+    context: bpy.types.Context,
+    image: bpy.types.Image,
+    faces: list[Face],
+    material_kind: str,
+    *,
+    renderer: str = "analytic",
 ) -> Portrait:
     """A new plane at the 3D cursor that shows `image`, with a controller for each face.
 
     material_kind  "EMISSION" or "PRINCIPLED"
+    renderer       of properties.RENDERER_ITEMS
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name
@@ -68,6 +74,7 @@ def add_portrait(
         )
         plane.data.materials.append(planes.add_material(name, output, material_kind))
         _make_portrait(plane, source, output, faces)
+        plane.keyportrait.portrait.renderer = renderer
     select_only(context, plane)
     return portrait(plane)
 
@@ -162,6 +169,15 @@ def hand_drawn_face(plane: bpy.types.Object, box: tuple[float, float, float, flo
             "Give left, top, right and bottom in pixels.",
         )
     return Face(box=box)
+
+
+def add_boxed_face(
+    plane: bpy.types.Object, box: tuple[float, float, float, float]
+) -> bpy.types.Object:
+    """A controller for what the artist has drawn a box around. Raises PortraitError."""
+    face = hand_drawn_face(plane, box)
+    number = len(portrait(plane).controllers) + 1
+    return controllers.add_controller(plane, face, f"{plane.name} Face {number}")
 
 
 def select_only(context: bpy.types.Context, item: bpy.types.Object) -> None:

@@ -71,6 +71,30 @@ class UvSurface:
         frame.translation = Vector(position)
         return Spot(frame, float(np.linalg.norm(along_u) / width))
 
+    def pixel_along(self, origin: Vector, direction: Vector) -> tuple[float, float]:
+        """The picture's pixel position (from the top left) that a ray in object space meets.
+
+        Beside every triangle, the nearest one is continued.
+        """
+        first = self._points[:, 0]
+        edge1, edge2 = self._points[:, 1] - first, self._points[:, 2] - first
+        normal = np.cross(edge1, edge2)
+        slant = normal @ np.array(direction)
+        usable = np.abs(slant) > 1e-12
+        if not usable.any():
+            raise PortraitError("The picture is seen from its edge.", "Look at it from the front.")
+        way = ((first - np.array(origin)) * normal).sum(axis=1) / np.where(usable, slant, 1.0)
+        offset = np.array(origin) + way[:, None] * np.array(direction) - first
+        square = np.maximum((normal * normal).sum(axis=1), 1e-30)
+        weight1 = (np.cross(offset, edge2) * normal).sum(axis=1) / square
+        weight2 = (np.cross(edge1, offset) * normal).sum(axis=1) / square
+        weights = np.stack([1.0 - weight1 - weight2, weight1, weight2], axis=1)
+        outside = np.where(usable, np.maximum(-weights, 0.0).sum(axis=1), np.inf)
+        # Of the triangles that the ray meets, the one in front.
+        best = int(np.lexsort((way, np.round(outside, 6)))[0])
+        u, v = weights[best] @ self._uvs[best]
+        return float(u * self._size[0]), float((1.0 - v) * self._size[1])
+
     def _locate(self, uv: np.ndarray) -> tuple[int, np.ndarray]:
         first = self._uvs[:, 0]
         edge1, edge2 = self._uvs[:, 1] - first, self._uvs[:, 2] - first

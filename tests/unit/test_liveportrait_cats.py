@@ -148,5 +148,5 @@ def test_detect_finds_cats_for_the_animal_renderer_only() -> None:
     reply = Operations().answer(Message("detect", 1, fields, image), lambda *_: None)
     assert [face["roll"] for face in reply.fields["faces"]] == [0.0]
     flat = {"image": Array("uint8", (9, 9, 4), bytes(324))}
-    with pytest.raises(EngineError, match="No face"):
+    with pytest.raises(EngineError, match="No cat"):
         Operations().answer(Message("detect", 2, fields, flat), lambda *_: None)
