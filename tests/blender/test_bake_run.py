@@ -91,3 +91,25 @@ def test_disabling_the_extension_stops_the_bake(performance: Any, module: Any) -
     advance(run, lambda: frame_path(plane, 1).exists())
     bpy.ops.preferences.addon_disable(module="bl_ext.user_default.keyportrait")
     assert run.is_done and not frame_path(plane, FRAMES).exists()
+
+
+@pytest.mark.parametrize("name", ['Ada / "née": 1?', "CON", "...", "笑顔.001", "x" * 60])
+def test_any_object_name_makes_usable_files(performance: Any, module: Any, name: str) -> None:
+    plane, _ = performance
+    plane.name = name
+    bpy.context.scene.frame_end = 2
+    run = begin(module)
+    finish(run)
+    (files,) = run.files.values()
+    assert files.path.exists() and plane.keyportrait.portrait.use_baked
+    assert files.path.parent.parent.name == "keyportrait"
+    assert not set('<>:"|?*') & set(files.path.name)
+
+
+def test_names_that_make_the_same_folder_are_refused(performance: Any, module: Any) -> None:
+    plane, _ = performance
+    plane.name = "Ada:1"
+    assert bpy.ops.keyportrait.add_portrait(filepath=plane.keyportrait.portrait.source.filepath)
+    bpy.context.active_object.name = "ada/1"
+    with pytest.raises(module("host.sequence").BakeError, match="same folder"):
+        begin(module)

@@ -1,0 +1,95 @@
+"""Bakes of pictures with transparency and of scene-linear pictures equal the live image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+import pytest
+from baking import (  # noqa: F401 - fixtures
+    FRAMES,
+    bake,
+    fresh,
+    image_node,
+    key_smile,
+    live,
+)
+
+
+def save_picture(path: Path, pixels: np.ndarray, *, is_float: bool) -> str:
+    """Write (H, W, 4) pixels, row 0 at the top, as PNG or (linear, premultiplied) OpenEXR."""
+    height, width = pixels.shape[:2]
+    image = bpy.data.images.new("made", width, height, alpha=True, float_buffer=is_float)
+    image.colorspace_settings.name = "Non-Color"  # write the numbers as they are
+    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
+    image.filepath_raw = str(path)
+    image.file_format = "OPEN_EXR" if is_float else "PNG"
+    image.save()
+    bpy.data.images.remove(image)
+    return str(path)
+
+
+def astronaut_pixels(astronaut: str, pixels: Any) -> np.ndarray:
+    image = bpy.data.images.load(astronaut)
+    picture = pixels(image).copy()
+    bpy.data.images.remove(image)
+    return picture
+
+
+def linear_of(srgb: np.ndarray) -> np.ndarray:
+    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+
+
+def shown(plane: Any, pixels: Any, frame: int) -> np.ndarray:
+    """What the baked texture holds at a frame, through a still image of the same settings."""
+    texture = image_node(plane).image
+    folder = Path(bpy.path.abspath(texture.filepath)).parent
+    path = next(folder.glob(f"*_{frame:04d}.*"))
+    image = bpy.data.images.load(str(path))
+    image.colorspace_settings.name = texture.colorspace_settings.name
+    image.alpha_mode = texture.alpha_mode
+    return pixels(image)
+
+
+def test_transparency_is_baked(
+    astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path
+) -> None:
+    picture = astronaut_pixels(astronaut, pixels)
+    picture[..., 3] = np.linspace(1.0, 0.0, picture.shape[1])[None, :]
+    plane, (face,) = add_portrait(save_picture(tmp_path / "ghost.png", picture, is_float=False))
+    key_smile(face)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    scene.keyportrait_bake.folder = str(tmp_path / "out")
+    wanted = live(plane, FRAMES, pixels)
+    bake()
+    got = shown(plane, pixels, FRAMES)
+    assert abs(got - wanted).max() <= 1 / 255 + 1e-6
+    assert got[..., 3].min() < 0.01 and got[..., 3].max() > 0.99
+
+
+@pytest.mark.parametrize("file_format", ["PNG", "OPEN_EXR"])
+def test_a_scene_linear_picture_is_baked(
+    file_format: str, astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path
+) -> None:
+    picture = astronaut_pixels(astronaut, pixels)
+    picture[..., :3] = linear_of(picture[..., :3])
+    picture[:40, :40, :3] = 4.0  # brighter than white, away from the face
+    plane, (face,) = add_portrait(save_picture(tmp_path / "hdr.exr", picture, is_float=True))
+    key_smile(face)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    settings = scene.keyportrait_bake
+    settings.folder, settings.format, settings.png_depth = str(tmp_path / "out"), file_format, "16"
+    wanted = live(plane, FRAMES, pixels)
+    assert wanted.max() > 3.9
+    bake()
+    got = shown(plane, pixels, FRAMES)
+    if file_format == "OPEN_EXR":
+        assert abs(got - wanted).max() < 4e-3
+    else:
+        assert image_node(plane).image.colorspace_settings.name == "sRGB"
+        # Blender makes 16-bit PNG scene-linear when it reads it.
+        assert abs(got[..., :3] - np.clip(wanted[..., :3], 0.0, 1.0)).max() < 1e-3
