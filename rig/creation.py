@@ -72,7 +72,10 @@ def add_portrait(
         plane = planes.add_plane(
             context.collection, name, picture.size, context.scene.cursor.location.copy()
         )
-        plane.data.materials.append(planes.add_material(name, output, material_kind))
+        material = planes.add_material(
+            name, output, material_kind, is_transparent=picture.is_transparent
+        )
+        plane.data.materials.append(material)
         _make_portrait(plane, source, output, faces)
         plane.keyportrait.portrait.renderer = renderer
     select_only(context, plane)

@@ -39,6 +39,8 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
 def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     if depsgraph.mode == "RENDER":
         render_guard.prepare_frame(scene, depsgraph)
+    elif render_guard.is_viewport_render():
+        render_guard.prepare_viewport_frame(scene, depsgraph)
     elif not _is_rendering:
         live.follow(scene, depsgraph)
 
@@ -106,5 +108,6 @@ def register() -> None:
 def unregister() -> None:
     for handlers, handler in reversed(HANDLERS):
         handlers.remove(handler)
+    render_guard.unregister()
     live.forget_all()
     portraits.forget()

@@ -43,6 +43,11 @@ class Picture:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
+    @property
+    def is_transparent(self) -> bool:
+        """Whether any pixel is not opaque."""
+        return bool((self.pixels[..., 3] < (255 if self.encoding == "srgb" else 1.0)).any())
+
     def to_wire(self) -> Array:
         """The picture for the engine, straight alpha; invalid floats become 0."""
         pixels = self.pixels

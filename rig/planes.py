@@ -31,14 +31,18 @@ def add_plane(
     return plane
 
 
-def add_material(name: str, image: bpy.types.Image, kind: str) -> bpy.types.Material:
+def add_material(
+    name: str, image: bpy.types.Image, kind: str, *, is_transparent: bool = False
+) -> bpy.types.Material:
     """A material that shows an image with its alpha.
 
     kind  "EMISSION" or "PRINCIPLED"
+    is_transparent  blend smoothly in EEVEE; opaque pictures sort better without
     """
     material = bpy.data.materials.new(name)
     compat.use_nodes(material)
-    material.surface_render_method = "BLENDED"
+    if is_transparent:
+        material.surface_render_method = "BLENDED"
     tree = material.node_tree
     tree.nodes.clear()
     output = tree.nodes.new("ShaderNodeOutputMaterial")

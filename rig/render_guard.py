@@ -6,7 +6,7 @@ error, so that bpy.ops.render.render raises. An animation's output is read after
 still's right after render_init: there the background checks the current frame first. A movie is
 open already, so its format is changed to a still picture as well. All is put back when the render
 is over. A Blender started with -b would still exit with status 0; there the process also gets
-Blender's own break signal, and ends with status 1.
+Blender's own break signal, and ends with status 1. Viewport Render Animation is guarded alike.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ from .errors import AddonError
 log = logging.getLogger(__name__)
 
 EXIT_STATUS = 1
+VIEWPORT_RENDER = "RENDER_OT_opengl"
+CHECK_S = 0.2
 
 
 class _Output(NamedTuple):
@@ -72,6 +74,30 @@ def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Non
         _stop(scene, f"Frame {scene.frame_current} was not rendered. {error}")
 
 
+def is_viewport_render() -> bool:
+    """Whether Viewport Render Animation runs: a modal operator that calls no render handler."""
+    if bpy.app.background:
+        return False
+    for window in bpy.context.window_manager.windows:
+        if any(item.bl_idname == VIEWPORT_RENDER for item in window.modal_operators):
+            return True
+    return False
+
+
+def prepare_viewport_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
+    """As prepare_frame, for a frame of Viewport Render Animation."""
+    prepare_frame(scene, depsgraph)
+    if _stopped is not None and not bpy.app.timers.is_registered(_end_viewport_render):
+        bpy.app.timers.register(_end_viewport_render, first_interval=CHECK_S)
+
+
+def _end_viewport_render() -> float | None:
+    if is_viewport_render():
+        return CHECK_S
+    end(bpy.context.scene)
+    return None
+
+
 def end(scene: bpy.types.Scene) -> None:
     """A render is over: put the settings back."""
     global _stopped
@@ -100,6 +126,13 @@ def _stop(scene: bpy.types.Scene, message: str) -> None:
         compat.set_image_output(original)
     if bpy.app.background and bpy.app.binary_path:
         _fail_process()
+
+
+def unregister() -> None:
+    """Put the output settings back and end the timer, if any."""
+    if bpy.app.timers.is_registered(_end_viewport_render):
+        bpy.app.timers.unregister(_end_viewport_render)
+        end(bpy.context.scene)
 
 
 def _set_format(scene: bpy.types.Scene, file_format: str) -> None:

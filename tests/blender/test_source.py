@@ -76,6 +76,21 @@ def test_the_material_shows_the_live_image_with_alpha(add_portrait, kind) -> Non
     assert any(link.from_socket == texture.outputs["Alpha"] for link in tree.links)
 
 
+def test_only_transparent_pictures_are_blended(add_portrait, pixels, astronaut) -> None:
+    plane, _ = add_portrait()
+    assert plane.active_material.surface_render_method == "DITHERED"
+    cut = bpy.data.images.load(astronaut, check_existing=False)
+    values = pixels(cut).copy()
+    values[400:, :, 3] = 0.0
+    transparent = bpy.data.images.new("cut", 512, 512, alpha=True)
+    transparent.pixels.foreach_set(np.ascontiguousarray(values[::-1]).ravel())
+    bpy.ops.keyportrait.add_portrait(image="cut")
+    plane = bpy.context.active_object
+    assert plane.active_material.surface_render_method == "BLENDED"
+    output = plane.keyportrait.portrait.output
+    assert (pixels(output)[450, :, 3] == 0.0).all()
+
+
 def test_an_image_of_the_file(add_portrait, astronaut) -> None:
     image = bpy.data.images.load(astronaut)
     bpy.ops.keyportrait.add_portrait(image=image.name)
@@ -173,7 +188,7 @@ def test_refused_faces_get_no_controller_and_are_counted(module) -> None:
     finding = creation.Finding.read([fine, tiny])
     assert (len(finding.faces), len(finding.refused)) == (1, 1)
     finding.check("group.png")
-    with pytest.raises(errors.FaceError, match="group.png.*Too small"):
+    with pytest.raises(errors.FaceError, match=r"group.png.*Too small"):
         creation.Finding.read([tiny]).check("group.png")
-    with pytest.raises(errors.FaceError, match="No face found in 'group.png'"):
+    with pytest.raises(errors.FaceError, match=r"No face found in 'group.png'"):
         creation.Finding.read([]).check("group.png")
