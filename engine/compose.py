@@ -32,6 +32,16 @@ class Composition:
         """Number of faces that can be moved."""
         return len(self._portraits)
 
+    def prepare(self, frames: Sequence[Sequence[Motion]]) -> None:
+        """Let renderers that make several frames at once do so; the first frame is drawn next.
+
+        frames  (frame, face) motions
+        """
+        for number, portrait in enumerate(self._portraits):
+            prepare = getattr(portrait, "prepare", None)
+            if prepare is not None and len(frames) > 1:
+                prepare([motions[number] for motions in frames])
+
     def render(self, motions: Sequence[Motion]) -> Rectangle:
         """Move every face and return the rectangle that may differ from the source.
 

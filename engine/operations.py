@@ -103,9 +103,10 @@ class Operations:
 
     def _render(self, message: Message) -> Message | Later:
         composition = self._composition(message.fields["handle"])
-        motions = read_motions(message, composition.face_count)
+        motions = read_motions(message.fields["motions"], composition.face_count)
         options = message.fields["options"]
         save = options.get("save") if isinstance(options, dict) else None
+        composition.prepare([motions, *read_upcoming(options, composition.face_count)])
         composition.render(motions)
         notices = getattr(self._opened_by[message.fields["handle"]], "notices", ())
         if save is None:
@@ -187,10 +188,18 @@ def read_faces(message: Message) -> list[Face]:
     return faces
 
 
-def read_motions(message: Message, count: int) -> list[Motion]:
+def read_upcoming(options: object, count: int) -> list[list[Motion]]:
+    """Motions of the frames that will be asked for next. Raises EngineError "bad_request"."""
+    upcoming = options.get("upcoming", ()) if isinstance(options, dict) else ()
+    if not isinstance(upcoming, list | tuple):
+        raise EngineError("bad_request", "'upcoming' is no list of frames.")
+    return [read_motions(frame, count) for frame in upcoming]
+
+
+def read_motions(values: object, count: int) -> list[Motion]:
     """One finite Motion per face. Raises EngineError "bad_request"."""
     try:
-        motions = [Motion.from_json(data) for data in message.fields["motions"]]
+        motions = [Motion.from_json(data) for data in values]  # type: ignore[attr-defined]
         numbers = [value for motion in motions for value in _numbers(asdict(motion))]
         is_finite = all(math.isfinite(value) for value in numbers)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:

@@ -80,7 +80,8 @@ _ROWS = (
         ("handle", "motions", "options"),
         (),
         "One Motion.to_json() per face. options: {save: {path, format}} writes the whole picture "
-        "to a file instead of sending pixels.",
+        "to a file instead of sending pixels; {upcoming: [motions, …]} names the frames asked for "
+        "next, for renderers that make several at once (`opened`: renderer.batch_size).",
     ),
     MessageType(
         "frame",

@@ -13,7 +13,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from .cache import CacheError, FrameCache, copy_whole, is_whole
 from .client import Engine
@@ -93,6 +95,7 @@ class SequenceBake:
         self.frame_count = len(self._todo)
         self._flights: dict[str, _Flight] = {}
         self._handle: int | None = None
+        self._batch_size = 1
         self._opening: Ticket | None = None
         self._generation = engine.generation
         self._lost_at = -1
@@ -216,7 +219,9 @@ class SequenceBake:
         if ticket.error is not None:
             self._recover(ticket.error, task.frame)
             return False
-        self._handle = int(ticket.result().fields["handle"])
+        fields = ticket.result().fields
+        self._handle = int(fields["handle"])
+        self._batch_size = int(fields.get("renderer", {}).get("batch_size", 1))
         return True
 
     def _submit(self, task: FrameTask) -> None:
@@ -225,10 +230,15 @@ class SequenceBake:
         fields = {
             "handle": self._handle,
             "motions": list(task.motions),
-            "options": {"save": save},
+            "options": {"save": save, "upcoming": self._upcoming()},
         }
         ticket = self._engine.submit("render", fields, use_drain=False)
         self._flights[task.key] = _Flight(ticket, path, is_in_cache, [task])
+
+    def _upcoming(self) -> list[list[Any]]:
+        """Motions of the next frames, where the renderer makes several at once."""
+        ahead = islice(self._todo, self._batch_size - 1)
+        return [list(task.motions) for task in ahead if task.key not in self._flights]
 
     def _target(self, task: FrameTask) -> tuple[Path, bool]:
         if self._use_cache and task.frame not in self._retried:

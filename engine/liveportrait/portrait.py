@@ -81,11 +81,14 @@ class Portrait:
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Compute frames in one batch, for `render` calls that follow (bakes).
 
-        Remembers exactly these frames, or a few where fewer are asked for.
+        Remembers exactly these frames, or a few where fewer are asked for. Does nothing while the
+        first one is remembered: the batch before has made it, and the next one can be whole.
         """
         neutral = Motion()
         cleaned = (replace(motion, lid_offset=0.0) for motion in motions)
         wanted = [m for m in dict.fromkeys(cleaned) if m != neutral]
+        if wanted and wanted[0] in self._frames:
+            return
         missing = [motion for motion in wanted if motion not in self._frames]
         if missing:
             x_source, x_driving = self._source.points, self._driving_points(missing)

@@ -38,10 +38,15 @@ class LivePortraitRenderer:
         self._view: tuple[weakref.ref[SourceImage], np.ndarray] | None = None
 
     @property
-    def description(self) -> dict[str, str]:
-        """What the Engine panel shows: device, precision and model set."""
+    def description(self) -> dict[str, str | int]:
+        """What the Engine panel shows (device, precision, model set), and frames at once."""
         device, _, precision = self.models.label.rpartition(", ")
-        return {"device": device, "precision": precision, "model_set": self.models.name}
+        return {
+            "device": device,
+            "precision": precision,
+            "model_set": self.models.name,
+            "batch_size": getattr(self.models, "batch_size", 1),
+        }
 
     @property
     def notices(self) -> tuple[str, ...]:

@@ -151,6 +151,16 @@ def test_batches_decode_at_once() -> None:
     assert models.calls["decode"] == [7]
 
 
+def test_frames_announced_ahead_are_decoded_in_whole_batches() -> None:
+    image, models = picture(), FakeModelSet()
+    composition = Composition(image, [opened(image, models)])
+    frames = [[Motion(yaw=float(angle))] for angle in range(1, 9)]
+    for number in range(len(frames)):
+        composition.prepare(frames[number : number + 4])
+        composition.render(frames[number])
+    assert models.calls["decode"] == [4, 4]
+
+
 def test_alpha_travels_with_the_face() -> None:
     image = picture("float32")
     pixels = image.pixels.copy()
