@@ -175,7 +175,7 @@ class BakeRun:
     def _collect(self) -> Iterator[bool]:
         """Note the motions of all portraits at every evaluated frame."""
         for job in self._jobs:
-            job.prepare(self._engine.capabilities, self._engine.launch.version)
+            job.prepare(self._engine.capabilities, self._engine.launch)
         frames = self.settings.evaluated_frames
         for number, frame in enumerate(frames):
             scene = bpy.data.scenes.get(self._scene_name)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ..host.cache import canonical, frame_key
+from ..host.client import Launch
 from ..host.sequence import (
     BakeError,
     FrameTask,
@@ -24,6 +25,8 @@ from .errors import AddonError
 from .portraits import Portrait
 from .session import open_request
 
+# The engine reads it when it is started; see setup.py.
+PRECISION_VARIABLE = "KEYPORTRAIT_PRECISION"
 MOVIE_FOLDER = ".keyportrait_frames"
 
 
@@ -59,13 +62,13 @@ class BakeJob:
         """Whether the pictures become a movie."""
         return self.settings.format == "MP4"
 
-    def prepare(self, capabilities: Mapping[str, Any], version: str) -> None:
+    def prepare(self, capabilities: Mapping[str, Any], launch: Launch) -> None:
         """Check that the engine has the renderer. Raises BakeError.
 
         capabilities  of the engine
-        version       of the extension
+        launch        how the engine was started
         """
-        self._identity = self._renderer_identity(capabilities, version)
+        self._identity = self._renderer_identity(capabilities, launch)
 
     def note(self, frame: int, motions: list[dict[str, Any]]) -> None:
         """Take in the faces' motions (Motion.to_json()) at an evaluated frame."""
@@ -85,7 +88,7 @@ class BakeJob:
             key, motions = self._motions[self.settings.evaluated_frame(frame)]
             self.tasks.append(FrameTask(frame, key, motions))
 
-    def _renderer_identity(self, capabilities: Mapping[str, Any], version: str) -> dict[str, Any]:
+    def _renderer_identity(self, capabilities: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
         known: Mapping[str, Any] = capabilities.get("renderers", {})
         if self.renderer not in known:
             problem = capabilities.get("problems", {}).get(self.renderer, {})
@@ -94,7 +97,10 @@ class BakeJob:
             raise BakeError(f"'{self.name}' cannot be baked: {reason}", hint)
         # The same pictures come from every device.
         info = {key: value for key, value in known[self.renderer].items() if key != "device"}
-        return {"name": self.renderer, "version": version, **info}
+        if info.get("precision") == "auto":
+            info["precision"] = launch.environment.get(PRECISION_VARIABLE, "auto")
+        options = self.open_request.fields["options"]
+        return {"name": self.renderer, "version": launch.version, "options": options, **info}
 
     @property
     def files(self) -> BakedFiles:
