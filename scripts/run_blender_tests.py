@@ -97,13 +97,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("version", help="version of bpy, for example 4.5.15")
     parser.add_argument("--debian", type=Path, default=ROOT / "build" / "debian")
-    parser.add_argument("pytest_arguments", nargs="*", help="after --")
-    options = parser.parse_args()
+    split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
+    options = parser.parse_args(sys.argv[1:split])
+    pytest_arguments = sys.argv[split + 1 :]
     print(f"== tests/blender on bpy {options.version} ==", flush=True)
     python = ENVIRONMENTS / f"bpy-{options.version}" / "bin" / "python"
     if python.exists():
-        return run_here(python, options.pytest_arguments)
-    return run_in_debian(options.version, options.debian, options.pytest_arguments)
+        return run_here(python, pytest_arguments)
+    return run_in_debian(options.version, options.debian, pytest_arguments)
 
 
 if __name__ == "__main__":
