@@ -46,7 +46,8 @@ def all_portraits() -> list[Portrait]:
             _known = None
     if _known is None:
         planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
-        _known = [portrait(plane) for plane in planes if is_placed(plane)]
+        overridden = {o.override_library.reference for o in planes if o.override_library}
+        _known = [portrait(o) for o in planes if is_placed(o) and o not in overridden]
     return _known
 
 
@@ -62,7 +63,7 @@ def portraits_of(scene: bpy.types.Scene) -> list[Portrait]:
 
 def is_placed(item: bpy.types.Object) -> bool:
     """Whether an object is in a collection; a deleted one lingers while something points at it."""
-    return item.library is not None or bool(item.users_collection)
+    return bool(item.users_collection)
 
 
 def portrait(plane: bpy.types.Object) -> Portrait:

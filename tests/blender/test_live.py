@@ -219,49 +219,6 @@ def test_saved_and_loaded_it_goes_on(add_portrait, pixels, tmp_path: Path) -> No
     assert (pixels(output) == still).all()
 
 
-def test_appended_from_another_file(add_portrait, pixels, tmp_path: Path) -> None:
-    add_portrait()
-    path = str(tmp_path / "library.blend")
-    bpy.ops.wm.save_as_mainfile(filepath=path)
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    with bpy.data.libraries.load(path) as (there, here):
-        here.objects = list(there.objects)
-    for item in here.objects:
-        bpy.context.collection.objects.link(item)
-    bpy.context.view_layer.update()
-    plane = next(item for item in here.objects if item.type == "MESH")
-    controller = plane.keyportrait.portrait.faces[0].controller
-    output = plane.keyportrait.portrait.output
-    before = pixels(output)
-    controller["smile"] = 1.0
-    update(controller)
-    assert change_box(before, pixels(output))
-
-
-def test_linked_from_a_library_it_plays(add_portrait, pixels, tmp_path: Path) -> None:
-    plane, (controller,) = add_portrait()
-    controller["smile"] = 1.0
-    controller.keyframe_insert('["smile"]', frame=5)
-    controller["smile"] = 0.0
-    controller.keyframe_insert('["smile"]', frame=1)
-    path = str(tmp_path / "library.blend")
-    bpy.ops.wm.save_as_mainfile(filepath=path)
-    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    with bpy.data.libraries.load(path, link=True) as (there, here):
-        here.objects = list(there.objects)
-    for item in here.objects:
-        bpy.context.collection.objects.link(item)
-    plane = next(item for item in here.objects if item.type == "MESH")
-    output = plane.keyportrait.portrait.output
-    bpy.context.scene.frame_set(1)
-    still = pixels(output)
-    bpy.context.scene.frame_set(5)
-    assert change_box(still, pixels(output))
-    bpy.context.view_layer.objects.active = plane
-    with pytest.raises(RuntimeError, match="linked from another file"):
-        bpy.ops.keyportrait.find_faces()
-
-
 def test_a_killed_engine_is_started_again(add_portrait, pixels, kill_engine) -> None:
     plane, (controller,) = add_portrait()
     output = plane.keyportrait.portrait.output
