@@ -18,7 +18,7 @@ DEBIAN ?= $(CURDIR)/build/debian
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lock test test-unit test-blender test-all test-gui wheels models zip \
+.PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
 	repository demo closed-loop bench bench-neural parity clean system
 
 help:  ## Show this list
@@ -82,6 +82,11 @@ test-unit: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface models  ## Unit tests, 
 test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1
 	$(RUN) scripts/run_blender_tests.py 4.5.15 -- $(TEST_ARGS)
 	$(RUN) scripts/run_blender_tests.py 5.0.1 -- $(TEST_ARGS)
+
+test-setup: system zip $(ENVS)/unit/.torch $(ENVS)/bpy-4.5.15/.ready  ## Set Up LivePortrait for real, then the add-on on the networks
+	$(UNIT) scripts/prepare_setup.py
+	KEYPORTRAIT_WHEELS=$(CURDIR)/build/wheelhouse KEYPORTRAIT_SCHEME_WEIGHTS=$(CURDIR)/build/scheme-weights \
+		$(RUN) scripts/run_blender_tests.py 4.5.15 -- -k test_networks $(TEST_ARGS)
 
 test-all: test $(ENVS)/bpy-4.2.23/.ready test-gui  ## test, bpy 4.2.23 and 5.2.3, and the GUI test
 	$(RUN) scripts/run_blender_tests.py 4.2.23 -- $(TEST_ARGS)

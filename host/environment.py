@@ -18,6 +18,8 @@ from typing import Any, cast
 from .task import SetupError, Step
 
 MARKER = "environment.json"
+# Everything that the set-up ever writes into its folder; only this is removed again.
+OWN_NAMES = (MARKER, MARKER + ".part", "venv", "cache", "weights", "download.json")
 TORCH_REQUIREMENT = "torch==2.13.0"
 # Rough sizes on disk with the package cache, bytes: for the space check and the progress bar.
 PACKAGES_BYTES = 900_000_000
@@ -85,17 +87,22 @@ def write_marker(folder: Path, content: dict[str, Any]) -> None:
 def remove(folder: Path) -> None:
     """Delete an environment and all it downloaded. Raises SetupError.
 
-    Refuses a folder that is not an environment of ours.
+    Refuses a folder that is not an environment of ours; files of others in it stay.
     """
     if not folder.exists():
         return
-    if not (folder / MARKER).exists() and not (folder / "venv").is_dir():
+    found = [folder / name for name in OWN_NAMES if (folder / name).exists()]
+    if not found:
         raise SetupError(f"'{folder}' is not a LivePortrait environment.", "Nothing was removed.")
     try:
-        (folder / MARKER).unlink(missing_ok=True)
-        for name in ("venv", "cache", "weights"):
-            if (folder / name).exists():
-                shutil.rmtree(folder / name)
+        # The marker goes first: what is left after a failure is no environment any more.
+        for path in found:
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        if not any(folder.iterdir()):
+            folder.rmdir()
     except OSError as error:
         raise SetupError(
             f"'{error.filename}' could not be removed: {error.strerror}.",
@@ -246,17 +253,18 @@ def _explain_packages(tail: str) -> SetupError:
             "Try again; if it stays, your network or mirror changes downloads.",
             code="bad_checksum",
         )
-    if "no solution found" in lower or "no matching distribution" in lower:
-        return SetupError(
-            "A package does not exist for this system, or the wheels folder lacks it.",
-            "The set-up log names it.",
-        )
+    # Before the next: pip, cut off from its index, also says that nothing matches.
     offline_words = ("failed to fetch", "connection", "dns error", "timed out", "could not connect")
     if any(word in lower for word in offline_words):
         return SetupError(
             "The package index could not be reached.",
             "Check the connection, or use the offline route with a folder of wheels.",
             code="download_failed",
+        )
+    if "no solution found" in lower or "no matching distribution" in lower:
+        return SetupError(
+            "A package does not exist for this system, or the wheels folder lacks it.",
+            "The set-up log names it.",
         )
     last = tail.strip().splitlines()[-1:] or ["no output"]
     return SetupError(f"The installation failed: {last[0]}", "The set-up log has the details.")

@@ -22,6 +22,8 @@ from .errors import AddonError
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_NAME = "setup.log"
+# Inside a folder that the user names.
+OWN_FOLDER = "keyportrait-liveportrait"
 MANIFEST_NAME = "download.json"
 REDRAW_S = 0.25
 
@@ -46,9 +48,9 @@ class Installed:
 
 
 def folder() -> Path:
-    """The folder of environment and downloaded weights."""
+    """The folder of environment and downloaded weights; nothing of others is in it."""
     chosen = preferences().liveportrait_folder
-    return Path(bpy.path.abspath(chosen)) if chosen else user_folder("liveportrait")
+    return Path(bpy.path.abspath(chosen)) / OWN_FOLDER if chosen else user_folder("liveportrait")
 
 
 def weights_folder() -> Path:

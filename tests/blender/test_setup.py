@@ -1,19 +1,17 @@
-"""Set Up LivePortrait through its operators. The full run needs a folder of wheels and weights:
-KEYPORTRAIT_WHEELS and KEYPORTRAIT_SCHEME_WEIGHTS, which `make test-setup` prepares."""
+"""Set Up LivePortrait through its operators: what it refuses, and that it can be stopped.
+
+The whole way, from nothing to a frame by the networks, is in test_networks.py.
+"""
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import Any
 
 import bpy
-import numpy as np
 import pytest
 
-WHEELS = os.environ.get("KEYPORTRAIT_WHEELS", "")
-WEIGHTS = os.environ.get("KEYPORTRAIT_SCHEME_WEIGHTS", "")
 PACKAGE = "bl_ext.user_default.keyportrait"
 
 
@@ -84,9 +82,9 @@ def test_later_steps_say_that_the_environment_comes_first(preferences: Any) -> N
             operator()
 
 
-def test_a_foreign_folder_is_never_removed(preferences: Any, tmp_path: Path) -> None:
-    keep = tmp_path / "liveportrait" / "holiday.jpg"
-    keep.parent.mkdir()
+def test_a_foreign_folder_is_never_removed(preferences: Any, module: Any) -> None:
+    keep = module("rig.setup").folder() / "holiday.jpg"
+    keep.parent.mkdir(parents=True)
     keep.write_bytes(b"x")
     with pytest.raises(RuntimeError, match="is not a LivePortrait environment"):
         bpy.ops.keyportrait.setup_remove()
@@ -123,34 +121,76 @@ def test_set_up_can_be_cancelled_and_goes_on(preferences: Any, module: Any, tmp_
     assert bpy.ops.keyportrait.setup_environment.poll()
 
 
-@pytest.mark.skipif(not (WHEELS and WEIGHTS), reason="needs wheels and weights: make test-setup")
-def test_from_nothing_to_a_frame_by_the_networks(
-    preferences: Any, add_portrait: Any, pixels: Any, module: Any
+def pretend_environment(folder: Path, script: str) -> None:
+    """A finished environment whose Python is a shell script."""
+    python = folder / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f"#!/bin/sh\n{script}\n")
+    python.chmod(0o755)
+    (folder / "environment.json").write_text("{}")
+
+
+def test_insightface_is_only_downloaded_when_its_licence_is_accepted(
+    preferences: Any, module: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    preferences.wheels_folder = WHEELS
-    preferences.torch_backend = "cpu"
-    preferences.open_timeout_s = 600
-    preferences.frame_timeout_s = 600
-    assert bpy.ops.keyportrait.setup_environment() == {"FINISHED"}
-    assert bpy.ops.keyportrait.setup_choose_weights(directory=WEIGHTS) == {"FINISHED"}
+    setup = module("rig.setup")
+    monkeypatch.setattr(setup, "check_online", lambda *_: None)
+    pretend_environment(setup.folder(), "exit 0")
+    with pytest.raises(RuntimeError, match="non-commercial research only"):
+        bpy.ops.keyportrait.setup_weights(sets={"human", "insightface"})
+    assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "0"
+    assert not any("insightface" in step.title.lower() for step in steps_of(setup, module))
+    preferences.is_insightface_accepted = True
+    assert bpy.ops.keyportrait.setup_weights(sets={"human", "insightface"}) == {"FINISHED"}
+    manifest = (setup.folder() / "download.json").read_text()
+    assert "det_10g.onnx" in manifest
+    assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "1"
+    assert any("insightface" in step.title.lower() for step in steps_of(setup, module))
+    preferences.is_insightface_accepted = False
+
+
+def steps_of(setup: Any, module: Any) -> list[Any]:
+    return module("host.environment").environment_steps(setup.plan())
+
+
+def test_the_check_reports_what_the_environment_says(preferences: Any, module: Any) -> None:
+    setup = module("rig.setup")
+    fields = '{"device": "CPU, fp32", "model_set": "human", "ms_per_frame": 12.0, "notices": []}'
+    pretend_environment(setup.folder(), f"echo '{{\"result\": {fields}}}'")
     assert bpy.ops.keyportrait.setup_check() == {"FINISHED"}
-    result = module("rig.setup").check_result()
-    assert result["model_set"] == "human"
-    assert result["device"].startswith("CPU")
+    assert setup.check_result()["device"] == "CPU, fp32"
+    error = '{"error": {"code": "no_models", "message": "No weights.", "hint": "Get some."}}'
+    bpy.ops.keyportrait.setup_remove()
+    pretend_environment(setup.folder(), f"echo '{error}'; exit 1")
+    with pytest.raises(RuntimeError, match=r"No weights. Get some."):
+        bpy.ops.keyportrait.setup_check()
+    assert setup.check_result() is None
 
-    plane, (face, *_) = add_portrait()
-    settings = plane.keyportrait.portrait
-    still = pixels(settings.output)
-    settings.renderer = "liveportrait"
-    face["smile"] = 0.5
-    face.update_tag()
-    bpy.context.scene.frame_set(2)
-    moved = pixels(settings.output)
-    assert np.isfinite(moved).all()
-    changed = np.abs(moved - still).max(axis=2) > 0.01
-    # The networks redraw the face's crop and leave the rest of the picture alone.
-    assert 0.02 < changed.mean() < 0.8
-    assert not changed[:4].any()
 
+def test_uninstalling_takes_everything_but_what_is_not_ours(preferences: Any, module: Any) -> None:
+    setup = module("rig.setup")
+    pretend_environment(setup.folder(), "exit 0")
+    for name in ("cache", "weights"):
+        (setup.folder() / name).mkdir()
+    assert setup.python() is not None
     assert bpy.ops.keyportrait.setup_remove() == {"FINISHED"}
-    assert not module("rig.setup").installed().environment
+    assert not setup.folder().exists()
+    assert setup.folder().parent.exists()
+    assert setup.python() is None
+
+
+def test_the_panel_shows_the_three_steps_and_a_failure(preferences: Any, module: Any) -> None:
+    from test_panels import draw_all
+
+    texts, calls = draw_all()
+    assert "1  Environment" in texts
+    assert "2  Weights" in texts
+    assert "3  Check" in texts
+    assert "Online access is off." in texts
+    operators = {arguments[0] for name, arguments, _ in calls if name == "operator"}
+    assert {"keyportrait.setup_environment", "keyportrait.setup_remove"} <= operators
+    preferences.wheels_folder = "/nowhere"
+    pretend_environment(module("rig.setup").folder(), "echo broken; exit 3")
+    with pytest.raises(RuntimeError, match="broken"):
+        bpy.ops.keyportrait.setup_check()
+    assert "broken" in draw_all()[0]
