@@ -111,7 +111,9 @@ def fast_decoder(
             progress(PART_NAMES[number], number / len(modules))
         own = part_placement(module, placement)
         if acceleration == "openvino":
-            parts.append(openvino_part(module, shapes, own.precision))
+            # The hourglass holds Fourier matrices of its size, the others take any.
+            traced_size = None if isinstance(module, MotionHourglass) else 8
+            parts.append(openvino_part(module, shapes, own.precision, traced_size))
         else:
             parts.append(_torch_part(module, own, acceleration))
     stack = MotionStack(warping.dense_motion_network).to(device)

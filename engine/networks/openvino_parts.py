@@ -18,20 +18,28 @@ def has_openvino() -> bool:
 
 
 def openvino_part(
-    module: nn.Module, shapes: tuple[tuple[int, ...], ...], precision: Precision
+    module: nn.Module,
+    shapes: tuple[tuple[int, ...], ...],
+    precision: Precision,
+    traced_size: int | None = None,
 ) -> Callable[..., tuple[Tensor, ...]]:
     """Compile a module for this CPU.
 
-    shapes     of the inputs, batch 1; larger batches run one by one
-    precision  FP32 or BF16; FP16 counts as BF16, since CPUs that multiply halves are rare
+    shapes       of the inputs, batch 1; larger batches run one by one
+    precision    FP32 or BF16; FP16 counts as BF16, since CPUs that multiply halves are rare
+    traced_size  height and width to trace with, for modules that take any: a trace runs the
+                 module once, and torch needs seconds for the real size
 
     The result takes and returns float32 tensors.
     """
     import openvino
 
-    examples = tuple(torch.zeros(shape) for shape in shapes)
+    examples = tuple(
+        torch.zeros((*shape[:-2], traced_size, traced_size) if traced_size else shape)
+        for shape in shapes
+    )
     with torch.inference_mode(), warnings.catch_warnings():
-        # Sizes become constants of the trace, which is what fixed shapes are for.
+        # Some sizes become constants of the trace, which is what fixed shapes are for.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(module, examples, check_trace=False)
