@@ -24,7 +24,8 @@ mkdir -p "$folder"
 folder=$(cd "$folder" && pwd)
 if [ ! -x "$folder/usr/bin/apt-get" ]; then
     echo "Making a Debian $suite folder in $folder"
-    debootstrap --variant=minbase --include=ca-certificates "$suite" "$folder" ${mirror:+"$mirror"}
+    debootstrap --variant=minbase --include=ca-certificates "$suite" "$folder" \
+        ${mirror:+"$mirror"} >"$folder.log" 2>&1 || { tail "$folder.log"; exit 1; }
 fi
 for mount in proc sys dev; do mount --rbind "/$mount" "$folder/$mount"; done
 cp -L /etc/resolv.conf "$folder/etc/resolv.conf"
@@ -33,10 +34,10 @@ cp /etc/ssl/certs/ca-certificates.crt "$folder/etc/ssl/certs/"
 printf 'path-exclude=/usr/share/doc/*\npath-exclude=/usr/share/man/*\npath-exclude=/usr/share/locale/*\n' \
     >"$folder/etc/dpkg/dpkg.cfg.d/slim"
 DEBIAN_FRONTEND=noninteractive chroot "$folder" sh -ec '
-    apt-get update -q
-    apt-get install -q -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
+    apt-get update -qq
+    apt-get install -qq -y --no-install-recommends -o Dpkg::Options::=--force-unsafe-io \
         blender xvfb xdotool imagemagick libgl1-mesa-dri libegl1 libxxf86vm1 libsm6 libice6 \
-        python3-numpy python3-requests python3-venv
+        python3-numpy python3-requests python3-venv >/dev/null
     apt-get clean'
 touch "$folder/.ready"
 echo "Real Blender in $folder: $(chroot "$folder" blender --version | head -n 1)"

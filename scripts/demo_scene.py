@@ -20,6 +20,7 @@ from mathutils import Matrix, Vector
 
 ADD_ON = "bl_ext.user_default.keyportrait"
 PICTURE_HEIGHT_M = 1.0
+QUICK_STEP = 4
 
 
 def tell(text: str) -> None:
@@ -87,7 +88,7 @@ def render_frames(folder: Path, frames: list[int]) -> None:
     tell(f"Rendered {len(frames)} frames, {(time.monotonic() - started) / len(frames):.1f} s each")
 
 
-def encode_film(folder: Path, path: Path) -> None:
+def encode_film(folder: Path, path: Path, fps: int) -> None:
     """Put the rendered frames into an MP4 film with Blender's sequencer."""
     files = sorted(folder.glob("*.png"))
     scene = bpy.data.scenes.new("Film")
@@ -97,7 +98,7 @@ def encode_film(folder: Path, path: Path) -> None:
         strip.elements.append(file.name)
     strip.frame_final_duration = len(files)
     scene.frame_start, scene.frame_end = 1, len(files)
-    scene.render.fps = FPS
+    scene.render.fps = fps
     scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
     scene.view_settings.view_transform = "Standard"
     scene.render.image_settings.file_format = "FFMPEG"
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--zip", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--frames", type=int, nargs="*", help="render only these frames, no film")
+    parser.add_argument("--quick", action="store_true", help="every fourth frame at half the size")
     options = parser.parse_args()
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
@@ -132,10 +133,12 @@ def main() -> None:
     tell(f"Keyed a performance of {LAST_FRAME / FPS:.1f} s; rendering it with Cycles")
     bpy.context.scene.render.filepath = "//frames/frame_"
     bpy.ops.wm.save_mainfile(compress=True)
-    frames = options.frames or list(range(1, LAST_FRAME + 1))
-    render_frames(options.output / "frames", frames)
-    if not options.frames:
-        encode_film(options.output / "frames", options.output / "keyportrait_demo.mp4")
+    step = QUICK_STEP if options.quick else 1
+    if options.quick:
+        bpy.context.scene.render.resolution_percentage = 50
+    render_frames(options.output / "frames", list(range(1, LAST_FRAME + 1, step)))
+    tell("Encoding the film")
+    encode_film(options.output / "frames", options.output / "keyportrait_demo.mp4", FPS // step)
     bpy.ops.preferences.addon_disable(module=ADD_ON)
 
 
