@@ -50,10 +50,15 @@ def create(name: str, report: Report) -> Renderer:
     return _call(entry.module, entry.factory, *((report,) if entry.probe else ()))
 
 
-def probe(name: str) -> None:
-    """Raise what create() would raise, as far as can be told without loading large files."""
+def probe(name: str) -> dict[str, str]:
+    """What is known of a renderer without loading large files, for `ready`.
+
+    Raises what create() would raise, as far as can be told.
+    """
     entry = RENDERERS[name]
-    _call(entry.module, entry.probe or entry.factory)
+    found = _call(entry.module, entry.probe or entry.factory)
+    facts = {"device": entry.device, "precision": entry.precision, "model_set": entry.model_set}
+    return {**facts, **found} if entry.probe else facts
 
 
 def _call(module_name: str, function: str, *arguments: Any) -> Any:
@@ -91,14 +96,11 @@ def describe_engine() -> dict[str, Any]:
         models.model_path(name)
     renderers: dict[str, Any] = {}
     problems: dict[str, Any] = {}
-    for name, entry in RENDERERS.items():
+    for name in RENDERERS:
         try:
-            probe(name)
+            renderers[name] = probe(name)
         except EngineError as error:
             problems[name] = {"code": error.code, "message": error.message, "hint": error.hint}
-        else:
-            keys = ("device", "precision", "model_set")
-            renderers[name] = {key: getattr(entry, key) for key in keys}
     return {
         "renderers": renderers,
         "problems": problems,

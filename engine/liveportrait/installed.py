@@ -5,6 +5,7 @@ The host says where things are by environment variables, see WEIGHTS_VARIABLE an
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -26,6 +27,8 @@ INSIGHTFACE_VARIABLE = "KEYPORTRAIT_INSIGHTFACE"  # "1" where its licence was ac
 SET_UP_HINT = "Press Set Up LivePortrait in the Engine panel, or use the Preview renderer."
 GENERATORS = ("spade_generator.safetensors", "spade_generator.pth")
 SEARCH_DEPTH = 4
+WEIGHT_SUFFIXES = {".pth", ".safetensors", ".onnx"}
+FINGERPRINT_BYTES = 1 << 16
 
 Report = Callable[[float, str], None]
 
@@ -34,14 +37,33 @@ def _quiet(fraction: float, text: str) -> None:
     """A report that nobody reads."""
 
 
-def probe_people() -> None:
-    """Raise EngineError unless people can be rendered. Cheap: torch is not imported."""
-    _probe("human")
+def probe_people() -> dict[str, str]:
+    """What decides pictures of people: fingerprint of the weights, source of the landmarks.
+
+    Cheap: torch is not imported. Raises EngineError unless people can be rendered.
+    """
+    folder = _probe("human")
+    is_official = _official_files(folder) is not None
+    landmarks = "insightface" if is_official else "mesh"
+    return {"weights": fingerprint(folder), "landmarks": landmarks}
 
 
-def probe_animals() -> None:
-    """Raise EngineError unless animals can be rendered. Cheap: torch is not imported."""
-    _probe("animal")
+def probe_animals() -> dict[str, str]:
+    """What decides pictures of animals, as probe_people()."""
+    return {"weights": fingerprint(_probe("animal"))}
+
+
+def fingerprint(folder: Path) -> str:
+    """Short digest of the weight files below a folder, by name, size and both ends' bytes."""
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in WEIGHT_SUFFIXES):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            ends = file.read(FINGERPRINT_BYTES)
+            file.seek(max(0, size - FINGERPRINT_BYTES))
+            ends += file.read()
+        digest.update(f"{path.name}:{size}:".encode() + ends)
+    return digest.hexdigest()[:16]
 
 
 def people(report: Report = _quiet) -> LivePortraitRenderer:
@@ -73,15 +95,23 @@ def _load(kind: str, report: Report) -> LivePortraitRenderer:
 
 def _official_analysis(folder: Path) -> FaceAnalysis | None:
     """InsightFace with the 203-point model where the user has and accepted them."""
-    landmarks = _find(folder, ("landmark.onnx",))
-    detector = _find(folder, ("det_10g.onnx",))
-    if os.environ.get(INSIGHTFACE_VARIABLE) != "1" or landmarks is None or detector is None:
+    files = _official_files(folder)
+    if files is None:
         return None
+    detector, landmarks = files
     from .analysis import InsightAnalysis
     from .insight_faces import InsightFaces
     from .landmarks203 import Landmarks203
 
     return InsightAnalysis(InsightFaces.load(detector.parent), Landmarks203.load(landmarks))
+
+
+def _official_files(folder: Path) -> tuple[Path, Path] | None:
+    """InsightFace's detector and the 203-point model, where both are there and accepted."""
+    if os.environ.get(INSIGHTFACE_VARIABLE) != "1":
+        return None
+    detector, landmarks = _find(folder, ("det_10g.onnx",)), _find(folder, ("landmark.onnx",))
+    return None if detector is None or landmarks is None else (detector, landmarks)
 
 
 def _probe(kind: str) -> Path:

@@ -1,0 +1,64 @@
+"""What the engine says of LivePortrait's set-up before it loads anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.liveportrait import installed
+from engine.renderer import EngineError
+from engine.renderers import describe_engine
+
+NETWORKS = ("appearance_feature_extractor", "motion_extractor", "spade_generator", "warping_module")
+
+
+@pytest.fixture
+def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in NETWORKS:
+        (folder / f"{name}.safetensors").write_bytes(name.encode() * 30_000)
+    monkeypatch.setenv(installed.WEIGHTS_VARIABLE, str(folder))
+    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: True)
+    return folder
+
+
+def test_other_weights_have_another_fingerprint(weights: Path) -> None:
+    before = installed.probe_people()["weights"]
+    assert installed.probe_people()["weights"] == before
+    (weights / "spade_generator.safetensors").write_bytes(b"other" * 90_000)
+    assert installed.probe_people()["weights"] != before
+
+
+def test_what_decides_pictures_is_in_the_capabilities(weights: Path) -> None:
+    facts = describe_engine()["renderers"]["liveportrait"]
+    assert facts["weights"] == installed.fingerprint(weights)
+    assert facts["landmarks"] == "mesh"
+    assert facts["model_set"] == "human"
+
+
+def test_insightface_counts_only_where_it_was_accepted(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (weights / "det_10g.onnx").write_bytes(b"x")
+    (weights / "landmark.onnx").write_bytes(b"x")
+    assert installed.probe_people()["landmarks"] == "mesh"
+    monkeypatch.setenv(installed.INSIGHTFACE_VARIABLE, "1")
+    assert installed.probe_people()["landmarks"] == "insightface"
+
+
+def test_people_and_animals_are_told_apart(weights: Path) -> None:
+    with pytest.raises(EngineError, match="weights for animals"):
+        installed.probe_animals()
+    (weights / "liveportrait_animals").mkdir()
+    (weights / "liveportrait_animals" / "spade_generator.pth").write_bytes(b"x")
+    assert installed.probe_animals()["weights"]
+
+
+def test_without_torch_it_says_what_to_press(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(EngineError) as caught:
+        installed.probe_people()
+    assert caught.value.code == "not_installed"
+    assert "Set Up LivePortrait" in caught.value.hint
