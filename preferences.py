@@ -155,8 +155,16 @@ def preferences() -> KEYPORTRAIT_AP_preferences:
 
 
 def user_folder(name: str = "") -> Path:
-    """The extension's own writable folder, or one below it; made when missing."""
-    return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=True))
+    """The extension's own writable folder, or one below it; made when missing.
+
+    Where it cannot be written (a read-only home), Blender's temporary folder takes its place.
+    """
+    try:
+        return Path(bpy.utils.extension_path_user(__package__ or "", path=name, create=True))
+    except OSError:
+        folder = Path(bpy.app.tempdir, "keyportrait", name)
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 register, unregister = registration_of((KEYPORTRAIT_AP_preferences,))

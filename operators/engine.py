@@ -32,7 +32,7 @@ class KEYPORTRAIT_OT_engine_stop(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if not engine_process.engine().is_running:
+        if engine_process.status().name in {"STOPPED", "FAILED"}:
             cls.poll_message_set("The engine does not run: it starts when it is needed")
             return False
         return True

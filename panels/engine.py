@@ -37,8 +37,9 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
         state = engine_process.status()
         layout.label(text=TEXTS[state.name], icon=ICONS[state.name])
         if not draw_active(layout, portraits.active_plane(context)):
-            for line in state.details:
-                layout.label(text=line, icon="BLANK1")
+            names = [LABELS[name] for name in state.renderers if name in LABELS]
+            if names:
+                layout.label(text=f"Available: {', '.join(names)}", icon="BLANK1")
         if state.problem is not None:
             draw_problem(layout, *state.problem)
         row = layout.row(align=True)
@@ -46,9 +47,10 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
         row.operator("keyportrait.engine_restart", text=label, icon="FILE_REFRESH")
         row.operator("keyportrait.engine_stop", text="Stop", icon="X")
         layout.operator("keyportrait.engine_log", icon="TEXT")
-        column = layout.column(align=True)
-        column.scale_y = 0.8
-        column.label(text=f"Log: {state.log_path}")
+        if state.log_path:
+            column = layout.column(align=True)
+            column.scale_y = 0.8
+            column.label(text=f"Log: {state.log_path}")
 
 
 LABELS = {name: label for name, label, _ in RENDERER_ITEMS}

@@ -48,11 +48,8 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(context.window_manager, "keyportrait_image", text="")
         image = context.window_manager.keyportrait_image
-        button = row.row(align=True)
-        button.enabled = image is not None
-        button.operator("keyportrait.add_portrait", text="", icon="ADD").image = (
-            image.name if image is not None else ""
-        )
+        if image is not None:
+            row.operator("keyportrait.add_portrait", text="", icon="ADD").image = image.name
         layout.operator("keyportrait.use_texture", icon="TEXTURE")
         plane = portraits.active_plane(context)
         if plane is None:

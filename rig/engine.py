@@ -110,25 +110,24 @@ def version() -> str:
 
 
 class Status(NamedTuple):
-    """What the Engine panel shows: state, a line for each renderer, (message, hint) or None."""
+    """What the Engine panel shows: state, renderers that work, (message, hint) or None."""
 
     name: str
-    details: tuple[str, ...]
+    renderers: tuple[str, ...]
     problem: tuple[str, str] | None
     log_path: str
 
 
 def status() -> Status:
     """The state of the engine, read without asking it anything."""
-    current = engine()
-    details = []
-    for name, facts in current.capabilities.get("renderers", {}).items():
-        words = (name, facts.get("model_set"), facts.get("device"), facts.get("precision"))
-        details.append(", ".join(str(word) for word in words if word))
+    current = _engine
+    if current is None:
+        return Status(State.STOPPED.name, (), None, "")
+    renderers = tuple(current.capabilities.get("renderers", {}))
     problem = None
     if current.error is not None:
         problem = (current.error.message, current.error.hint)
-    return Status(current.state.name, tuple(details), problem, str(current.log_path))
+    return Status(current.state.name, renderers, problem, str(current.log_path))
 
 
 def register() -> None:
