@@ -69,7 +69,7 @@ def _as_float32(array: np.ndarray) -> np.ndarray:
 
 
 def _fan_in(shape: tuple[int, ...]) -> int:
-    return math.prod(shape[1:]) if len(shape) > 1 else shape[0]
+    return math.prod(shape[1:]) if len(shape) > 1 else math.prod(shape)
 
 
 def _spectral_vector(seed: str, checkpoint: str, key: str, shapes: Shapes) -> np.ndarray:
