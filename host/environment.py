@@ -84,6 +84,11 @@ def write_marker(folder: Path, content: dict[str, Any]) -> None:
     part.replace(folder / MARKER)
 
 
+def own_files(folder: Path) -> list[Path]:
+    """What the set-up has written into its folder so far, the marker first."""
+    return [folder / name for name in OWN_NAMES if (folder / name).exists()]
+
+
 def remove(folder: Path) -> None:
     """Delete an environment and all it downloaded. Raises SetupError.
 
@@ -91,7 +96,7 @@ def remove(folder: Path) -> None:
     """
     if not folder.exists():
         return
-    found = [folder / name for name in OWN_NAMES if (folder / name).exists()]
+    found = own_files(folder)
     if not found:
         raise SetupError(f"'{folder}' is not a LivePortrait environment.", "Nothing was removed.")
     try:

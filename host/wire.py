@@ -56,7 +56,8 @@ class Wire:
 
     def start(self) -> None:
         """Begin to read and write."""
-        for thread in self.threads:
+        # The log's thread first: the reading one waits for it when the child is dead already.
+        for thread in reversed(self.threads):
             thread.start()
 
     def send(self, message: Message) -> None:

@@ -152,6 +152,9 @@ class KEYPORTRAIT_OT_setup_remove(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
+        if not setup.has_files():
+            cls.poll_message_set("LivePortrait is not installed: there is nothing to remove")
+            return False
         return poll_idle(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:

@@ -37,6 +37,8 @@ def draw_environment(layout: bpy.types.UILayout, state: setup.Installed) -> None
     box.label(text="1  Environment", icon="CHECKMARK" if state.environment else "RADIOBUT_OFF")
     column = box.column()
     column.prop(preferences(), "torch_backend", text="")
+    if not bpy.app.online_access:
+        column.prop(preferences(), "wheels_folder")
     label = "Install Again" if state.environment else "Install"
     size = setup.environment_bytes() / 1e9
     column.operator("keyportrait.setup_environment", text=f"{label} (about {size:.1f} GB)")
@@ -47,10 +49,13 @@ def draw_weights(layout: bpy.types.UILayout, state: setup.Installed) -> None:
     is_there = "human" in state.sets
     box.label(text="2  Weights", icon="CHECKMARK" if is_there else "RADIOBUT_OFF")
     row = box.row(align=True)
-    row.operator("keyportrait.setup_weights", text="Download")
-    row.operator("keyportrait.setup_choose_weights", text="Choose Folder")
-    if state.sets:
-        box.label(text=", ".join(state.sets), icon="BLANK1")
+    size = setup.weights_bytes("human") / 1e6
+    row.operator("keyportrait.setup_weights", text=f"Download ({size:.0f} MB)")
+    row.operator("keyportrait.setup_choose_weights", text="Folder")
+    for name in state.sets:
+        box.label(text=setup.label_of(name), icon="BLANK1")
+    if preferences().weights_folder:
+        box.label(text=preferences().weights_folder, icon="FILE_FOLDER")
 
 
 def draw_check(layout: bpy.types.UILayout) -> None:
@@ -74,6 +79,8 @@ def draw_task(layout: bpy.types.UILayout) -> None:
         row = layout.row(align=True)
         row.progress(factor=progress.fraction, text=progress.text)
         row.operator("keyportrait.setup_cancel", text="", icon="CANCEL")
+    elif setup.is_cancelled():
+        layout.label(text="Cancelled: start again to go on", icon="INFO")
     elif task.error is not None:
         draw_problem(layout, task.error.message, task.error.hint)
         layout.label(text=f"Log: {setup.log_path()}")

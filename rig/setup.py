@@ -98,6 +98,11 @@ def is_running() -> bool:
     return _task is not None and _task.state is TaskState.RUNNING
 
 
+def is_cancelled() -> bool:
+    """True when the last task was cancelled."""
+    return _task is not None and _task.state is TaskState.CANCELLED
+
+
 def progress() -> Progress:
     """Of the running task."""
     return _task.progress if _task is not None else Progress(0.0, "")
@@ -206,6 +211,21 @@ def use_weights(directory: str) -> None:
 def environment_bytes() -> int:
     """Rough size of what the environment takes on disk."""
     return plan().size_bytes
+
+
+def weights_bytes(name: str) -> int:
+    """Size of a weight set's download."""
+    return weights.WEIGHT_SETS_BY_NAME[name].size_bytes
+
+
+def label_of(name: str) -> str:
+    """What a weight set is called."""
+    return weights.WEIGHT_SETS_BY_NAME[name].label
+
+
+def has_files() -> bool:
+    """Whether there is anything that `remove` would delete."""
+    return bool(environment.own_files(folder()))
 
 
 def check_online(what: str, otherwise: str) -> None:
