@@ -111,9 +111,7 @@ def fast_decoder(
             progress(PART_NAMES[number], number / len(modules))
         own = part_placement(module, placement)
         if acceleration == "openvino":
-            # The hourglass holds Fourier matrices of its size, the others take any.
-            traced_size = None if isinstance(module, MotionHourglass) else 8
-            parts.append(openvino_part(module, shapes, own.precision, traced_size))
+            parts.append(_openvino_or_torch_part(module, shapes, own))
         else:
             parts.append(_torch_part(module, own, acceleration))
     stack = MotionStack(warping.dense_motion_network).to(device)
@@ -130,6 +128,18 @@ def part_placement(module: nn.Module, placement: Placement) -> Placement:
     if placement.precision is Precision.BF16 and not isinstance(module, FastGenerator):
         return Placement(placement.device, Precision.FP32)
     return placement
+
+
+def _openvino_or_torch_part(
+    module: nn.Module, shapes: tuple[tuple[int, ...], ...], placement: Placement
+) -> Part:
+    # The hourglass holds Fourier matrices of its size, the others take any.
+    traced_size = None if isinstance(module, MotionHourglass) else 8
+    try:
+        return openvino_part(module, shapes, placement.precision, traced_size)
+    except (ImportError, RuntimeError) as error:
+        log.warning("OpenVINO does not work here, continuing with torch alone: %s", error)
+        return _torch_part(module, placement, "none")
 
 
 def _torch_part(module: nn.Module, placement: Placement, acceleration: str) -> Part:

@@ -185,3 +185,16 @@ def test_bfloat16_is_for_painting_only() -> None:
         placement = Placement(torch.device("cpu"), Precision(precision))
         assert part_placement(generator, placement) is placement
         assert part_placement(other, placement).precision.value == expected
+
+
+def test_a_broken_openvino_leaves_torch(monkeypatch) -> None:
+    from engine.networks import fast_decoders
+
+    def broken(*_arguments):
+        raise RuntimeError("no CPU plugin")
+
+    monkeypatch.setattr(fast_decoders, "openvino_part", broken)
+    placement = Placement(torch.device("cpu"), Precision.FP32)
+    part = fast_decoders._openvino_or_torch_part(torch.nn.ReLU(), ((1, 2, 4, 4),), placement)
+    (output,) = part(torch.tensor([[-1.0, 2.0]]))
+    assert output.tolist() == [[0.0, 2.0]]
