@@ -170,7 +170,7 @@ def _warped(golden: Golden, file: str, case: str) -> tuple[np.ndarray, ...] | No
 def _warping_input(golden: Golden, case: str) -> np.ndarray | None:
     """The volume of a case: drawn for "rand", else F of the picture that the case is named for.
 
-    A case is named <picture> or <picture>_<what>; any other name stands for the first picture.
+    A case is named for its picture, as in "b" or "b_large"; other names use the first picture.
     """
     if case == "rand":
         return golden.draw("W.feature_3d", (1, 32, 16, 64, 64)).astype(np.float32)
@@ -178,7 +178,7 @@ def _warping_input(golden: Golden, case: str) -> np.ndarray | None:
     pictures = [key.removeprefix("img/").removesuffix("_u8") for key in keys]
     if not pictures:
         return None
-    named = [p for p in pictures if case == p or case.startswith(f"{p}_")]
+    named = [p for p in pictures if p in case.split("_")]
     return feature_volume(golden, max(named, key=len) if named else pictures[0])
 
 
