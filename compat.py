@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import bpy
-import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 VERSION = bpy.app.version
 HAS_SLOTS = VERSION >= (4, 4, 0)
-# bpy.types.KeyframePoint.interpolation as foreach_set wants it.
-INTERPOLATIONS = {"CONSTANT": 0, "LINEAR": 1, "BEZIER": 2}
 
 
 def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
@@ -28,49 +25,6 @@ def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     if not HAS_SLOTS:
         return list(animation.action.fcurves)
     return list(_slot_fcurves(animation.action, animation.action_slot))
-
-
-def ensure_fcurves(datablock: bpy.types.ID) -> Any:
-    """The collection (find, new, remove) of a data-block's F-curves, made with its action."""
-    animation = datablock.animation_data or datablock.animation_data_create()
-    if animation.action is None:
-        animation.action = bpy.data.actions.new(f"{datablock.name}Action")
-    action = animation.action
-    if not HAS_SLOTS:
-        return action.fcurves
-    if animation.action_slot is None:
-        slots = [slot for slot in action.slots if slot.target_id_type == datablock.id_type]
-        animation.action_slot = (
-            slots[0] if slots else action.slots.new(datablock.id_type, datablock.name)
-        )
-    layer = action.layers[0] if len(action.layers) else action.layers.new("Layer")
-    strip = layer.strips[0] if len(layer.strips) else layer.strips.new(type="KEYFRAME")
-    return strip.channelbag(animation.action_slot, ensure=True).fcurves
-
-
-def write_fcurve(
-    datablock: bpy.types.ID,
-    data_path: str,
-    frames: Sequence[float],
-    values: Sequence[float],
-    *,
-    index: int = 0,
-    interpolation: str = "LINEAR",
-) -> bpy.types.FCurve:
-    """Replace one F-curve by keys at `frames` (ascending) with `values`; fast for many keys."""
-    curves = ensure_fcurves(datablock)
-    old = curves.find(data_path, index=index)
-    if old is not None:
-        curves.remove(old)
-    curve = curves.new(data_path, index=index)
-    curve.keyframe_points.add(len(frames))
-    points = np.stack([np.asarray(frames, np.float32), np.asarray(values, np.float32)], axis=1)
-    curve.keyframe_points.foreach_set("co", points.ravel())
-    kinds = np.full(len(frames), INTERPOLATIONS[interpolation], np.int32)
-    curve.keyframe_points.foreach_set("interpolation", kinds)
-    curve.update()
-    datablock.update_tag()
-    return curve
 
 
 def driven_paths(datablock: bpy.types.ID) -> set[str]:
@@ -125,11 +79,6 @@ def use_nodes(material: bpy.types.Material) -> None:
 def has_nodes(material: bpy.types.Material) -> bool:
     """Whether a material is made of nodes."""
     return VERSION >= (5, 0, 0) or material.use_nodes
-
-
-def eevee_identifier() -> str:
-    """RenderSettings.engine of EEVEE: BLENDER_EEVEE_NEXT until 5.0."""
-    return "BLENDER_EEVEE" if VERSION >= (5, 0, 0) else "BLENDER_EEVEE_NEXT"
 
 
 def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:

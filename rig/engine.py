@@ -98,11 +98,6 @@ def module_folders() -> tuple[str, ...]:
     return tuple(folders)
 
 
-def missing_modules() -> list[str]:
-    """Modules that the engine needs and nobody has installed."""
-    return [name for name in ENGINE_MODULES if importlib.util.find_spec(name) is None]
-
-
 def version() -> str:
     """The extension's version, from its manifest."""
     with (ROOT / "blender_manifest.toml").open("rb") as file:
