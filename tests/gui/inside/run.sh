@@ -11,12 +11,14 @@ mkdir -p "$HOME" "$XDG_RUNTIME_DIR" out
 chmod 700 "$XDG_RUNTIME_DIR"
 
 blender --command extension install-file -r user_default --enable ./*.zip
-# The splash screen would swallow the first click; a file browser of its own needs a window manager.
+# The splash screen would swallow the first click; a file browser of its own needs a window manager;
+# anti-aliasing that goes on over many redraws would make screenshots differ.
 blender -b --python-exit-code 1 --python-expr "
 import bpy
 preferences = bpy.context.preferences
 preferences.view.show_splash = False
 preferences.view.filebrowser_display_type = 'SCREEN'
+preferences.system.viewport_aa = 'FXAA'
 preferences.use_preferences_save = False
 bpy.ops.wm.save_userpref()"
 
