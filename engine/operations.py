@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 from .motion import Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
 from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, Renderer, SourceImage
-from .renderers import RENDERERS, create, describe_engine, description, release_version
+from .renderers import (
+    RENDERERS,
+    create,
+    describe_engine,
+    description,
+    missing_module,
+    release_version,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,8 +150,10 @@ def find_faces(image: SourceImage, renderer: object = None) -> list[Face]:
 
     if renderer != ANIMAL_RENDERER:
         return find.find_faces(image)
-    from .liveportrait.cat_faces import find_cat_faces
-
+    try:
+        from .liveportrait.cat_faces import find_cat_faces
+    except ImportError as error:
+        raise missing_module(error) from error
     return find_cat_faces(find.view_8bit(image))
 
 

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 from .renderer import EngineError, Renderer
 
 MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
+FLAVOUR_TEXT = "This edition of KeyPortrait comes without LivePortrait's networks."
+FLAVOUR_HINT = "Use the Preview renderer, or install the full edition."
 INTERPRETER_HINT = "Reinstall the extension, or choose another Python in its preferences."
 
 
@@ -121,5 +123,7 @@ def release_version() -> str:
 
 def missing_module(error: ImportError) -> EngineError:
     """The error for a module that this interpreter cannot import."""
+    if error.name and error.name.startswith(f"{__package__}."):
+        return EngineError("not_installed", FLAVOUR_TEXT, FLAVOUR_HINT)
     text = f"The engine cannot import '{error.name or 'a module'}' in '{sys.executable}': {error}."
     return EngineError("not_installed", text, INTERPRETER_HINT)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..preferences import preferences
+from ..preferences import has_setup, preferences
 from ..rig import bake, frame_cache, portraits
 from .source import KeyPortraitPanel
 
@@ -50,7 +50,8 @@ def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     row = layout.row(align=True)
     row.prop(settings, "folder")
     row.operator("keyportrait.open_bake_folder", text="", icon="FOLDER_REDIRECT")
-    layout.prop(settings, "renderer")
+    if has_setup() or settings.renderer not in {"SAME", "analytic"}:
+        layout.prop(settings, "renderer")
     column = layout.column(heading="Options")
     column.prop(settings, "use_existing", text="Keep Finished")
     column.prop(settings, "use_assign", text="Show on Plane")

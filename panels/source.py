@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
+from ..preferences import has_setup
 from ..rig import live, portraits
 
 CATEGORY = "KeyPortrait"
@@ -60,7 +61,8 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(settings, "source")
-        column.prop(settings, "renderer")
+        if has_setup() or settings.renderer != "analytic":
+            column.prop(settings, "renderer")
         row = column.row(align=True)
         row.prop(settings, "use_live")
         row.operator("keyportrait.refresh", text="", icon="FILE_REFRESH")

@@ -1,7 +1,7 @@
 """Try the LivePortrait renderer once: `python -m engine.liveportrait.check`.
 
 Loads the people's model set as installed.py finds it, opens a synthetic face crop and renders
-frames. Prints one JSON line: {"result": {device, model_set, load_s, ms_per_frame, notices}} or
+frames. Prints its progress as JSON lines, then {"result": {device, model_set, load_s, ms_per_frame, notices}} or
 {"error": {code, message, hint}}.
 """
 
@@ -21,15 +21,19 @@ CROP_EDGE = 256
 # As many frames as fit, at least one.
 MOST_FRAMES = 10
 MEASURE_S = 2.0
+LOADING_PART = 0.7  # of the whole check, for the progress
 DRIVER_WORDS = ("driver version is insufficient", "driver on your system is too old")
 
 
 def check() -> dict[str, Any]:
     """Load, run, measure. Raises EngineError."""
     start = time.perf_counter()
-    models = installed.people().models
+    models = installed.people(
+        lambda fraction, text: print_event(fraction=LOADING_PART * fraction, text=text)
+    ).models
     load_s = time.perf_counter() - start
     picture = np.random.default_rng(0).random((1, CROP_EDGE, CROP_EDGE, 3), np.float32)
+    print_event(fraction=LOADING_PART, text="Rendering a frame")
     features = models.extract_features(picture)
     keypoints = models.extract_motion(picture)["kp"].reshape(1, 21, 3)
     models.decode(features, keypoints, keypoints)

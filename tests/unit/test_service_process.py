@@ -215,6 +215,19 @@ def test_a_missing_module_is_named(broken_engine: Any, module: str, tmp_path: Pa
     assert "preferences" in error.hint
 
 
+def test_without_the_networks_code_the_edition_is_named(broken_engine: Any) -> None:
+    engine = broken_engine(lambda root: None)
+    engine.wait_ready(PATIENCE_S)
+    assert list(engine.capabilities["renderers"]) == ["analytic"]
+    problem = engine.capabilities["problems"]["liveportrait"]
+    assert "comes without LivePortrait" in problem["message"]
+    assert "full edition" in problem["hint"]
+    image = Array("uint8", (64, 64, 4), bytes(64 * 64 * 4))
+    fields = {"encoding": "srgb", "renderer": "liveportrait_animal"}
+    with pytest.raises(EngineError, match="comes without LivePortrait"):
+        engine.wait(engine.submit("detect", fields, {"image": image}), PATIENCE_S)
+
+
 def test_a_missing_model_is_named(broken_engine: Any) -> None:
     name = "face_landmark.tflite"
     error = failure(broken_engine(lambda root: (root / "engine" / "models" / name).unlink()))

@@ -94,7 +94,7 @@ def check(tmp_path: Path, **variables: str) -> dict:
         check=False,
     )
     assert run.returncode == 1, run.stderr
-    return json.loads(run.stdout)["error"]
+    return json.loads(run.stdout.splitlines()[-1])["error"]
 
 
 def test_the_check_without_weights_says_what_to_do(tmp_path: Path) -> None:
