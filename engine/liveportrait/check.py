@@ -1,8 +1,8 @@
 """Try the LivePortrait renderer once: `python -m engine.liveportrait.check`.
 
 Loads the people's model set as installed.py finds it, opens a synthetic face crop and renders
-frames. Prints its progress as JSON lines, then {"result": {device, model_set, load_s, ms_per_frame, notices}} or
-{"error": {code, message, hint}}.
+frames. Prints its progress as JSON lines, then {"result": {device, model_set, load_s,
+ms_per_frame, notices}} or {"error": {code, message, hint}}.
 """
 
 from __future__ import annotations
