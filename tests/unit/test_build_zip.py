@@ -1,0 +1,80 @@
+"""The zip's safeguards: what must not be shipped is not."""
+
+from __future__ import annotations
+
+import sys
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+sys.path.insert(0, str(SCRIPTS))
+
+from build_zip import (  # noqa: E402
+    MODELS,
+    REQUIRED_FILES,
+    WHEELS,
+    BuildError,
+    check_zip,
+    read_manifest,
+)
+
+PLATFORM = "linux-x64"
+WHEEL = f"wheels/{WHEELS[PLATFORM].filename}"
+MODEL_FILES = {f"engine/models/{Path(name).name}" for name in MODELS}
+GOOD = {*REQUIRED_FILES, *MODEL_FILES, WHEEL, "engine/__init__.py", "rig/presets.json"}
+
+
+def make_zip(path: Path, names: Iterable[str], platform: str = PLATFORM) -> Path:
+    manifest = f'id = "keyportrait"\n[build.generated]\nplatforms = ["{platform}"]\n'
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in names:
+            archive.writestr(name, manifest if name == "blender_manifest.toml" else "")
+    return path
+
+
+def test_a_good_zip_passes(tmp_path: Path) -> None:
+    assert check_zip(make_zip(tmp_path / "good.zip", GOOD), PLATFORM) == len(GOOD)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tests/unit/test_house.py"}, "does not belong"),
+        ({"scratch.py"}, "does not belong"),
+        ({"engine/weights.pth"}, "does not belong"),
+        ({"engine/__pycache__/protocol.py"}, "compiled Python"),
+        ({"wheels/numpy-1.26.4-cp311-cp311-win_amd64.whl"}, "bundles"),
+    ],
+)
+def test_a_file_too_many_is_refused(tmp_path: Path, change: set[str], reason: str) -> None:
+    with pytest.raises(BuildError, match=reason):
+        check_zip(make_zip(tmp_path / "bad.zip", GOOD | change), PLATFORM)
+
+
+@pytest.mark.parametrize("missing", ["LICENSE", "NOTICE", sorted(MODEL_FILES)[0]])
+def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
+    with pytest.raises(BuildError, match=missing.rpartition("/")[2]):
+        check_zip(make_zip(tmp_path / "bad.zip", GOOD - {missing}), PLATFORM)
+
+
+def test_another_platforms_wheel_is_refused(tmp_path: Path) -> None:
+    other = f"wheels/{WHEELS['windows-x64'].filename}"
+    with pytest.raises(BuildError, match="linux-x64 zip bundles"):
+        check_zip(make_zip(tmp_path / "bad.zip", GOOD - {WHEEL} | {other}), PLATFORM)
+
+
+def test_a_zip_that_claims_another_platform_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BuildError, match="claims the platforms"):
+        check_zip(make_zip(tmp_path / "bad.zip", GOOD, "macos-arm64"), PLATFORM)
+
+
+def test_the_manifest_must_list_the_pinned_wheels(tmp_path: Path) -> None:
+    manifest = (SCRIPTS.parent / "blender_manifest.toml").read_text(encoding="utf-8")
+    (tmp_path / "blender_manifest.toml").write_text(manifest)
+    assert read_manifest(tmp_path)["id"] == "keyportrait"
+    (tmp_path / "blender_manifest.toml").write_text(manifest.replace("5.0.0.93", "5.0.0.94"))
+    with pytest.raises(BuildError, match="not the pinned ones"):
+        read_manifest(tmp_path)
