@@ -256,10 +256,20 @@ def print_own_memory(name: str, device: str) -> None:
     if device == "cuda":
         print(torch.cuda.max_memory_allocated() / 2**20)
         return
+    print(own_peak_mb())
+
+
+def own_peak_mb() -> float:
+    """Peak resident memory of this process."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        # Unlike getrusage, this does not inherit the peak of the process that started us.
+        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        return int(line.split()[1]) / 2**10
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(peak / (2**20 if sys.platform == "darwin" else 2**10))
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def print_table(results: dict[str, Result]) -> None:
