@@ -35,8 +35,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory, installed: None) -> Iterato
     preferences.liveportrait_folder = str(place)
     preferences.wheels_folder = WHEELS
     preferences.torch_backend = "cpu"
-    # Loads soonest; what the others do to pictures is the business of the unit tests.
-    preferences.acceleration = "none"
     preferences.precision = "fp32"
     assert bpy.ops.keyportrait.setup_environment() == {"FINISHED"}
     assert bpy.ops.keyportrait.setup_choose_weights(directory=WEIGHTS) == {"FINISHED"}
@@ -102,6 +100,21 @@ def test_the_check_tells_device_and_speed(folder: Path, module: Any) -> None:
     assert result["ms_per_frame"] > 0
 
 
+def test_the_engine_tells_how_far_loading_is(folder: Path, add_portrait: Any, module: Any) -> None:
+    plane, _ = add_portrait()
+    engine_process = module("rig.engine")
+    client = engine_process.restart()
+    plane.keyportrait.portrait.renderer = "liveportrait"
+    item = next(iter(module("rig.portraits").portraits_of(bpy.context.scene)))
+    fields, arrays = module("rig.session").open_request(item)
+    ticket = client.submit("open", fields, arrays, use_drain=False)
+    texts = set()
+    while not ticket.wait(0.01):
+        texts.add(ticket.progress.text)
+    assert ticket.error is None
+    assert any("Loading spade_generator" in text for text in texts), texts
+
+
 def test_sliders_move_the_face_and_nothing_around_it(final: Any, pixels: Any, module: Any) -> None:
     settings, (face,) = final()
     still = pixels(settings.output)
@@ -118,7 +131,7 @@ def test_sliders_move_the_face_and_nothing_around_it(final: Any, pixels: Any, mo
 
     facts = module("rig.live").renderer_of(settings.id_data)
     wanted = {"name": "liveportrait", "device": "CPU", "precision": "fp32", "model_set": "human"}
-    assert facts == wanted
+    assert wanted.items() <= facts.items()
 
 
 def test_bake_with_final_what_was_animated_with_preview(
@@ -220,18 +233,3 @@ def test_an_animal_moves_by_its_own_models(
     changed = difference(pixels(settings.output), still) > 0.01
     assert changed.mean() > 0.05
     assert module("rig.live").renderer_of(plane)["model_set"] == "animal"
-
-
-def test_the_engine_tells_how_far_loading_is(folder: Path, add_portrait: Any, module: Any) -> None:
-    plane, _ = add_portrait()
-    engine_process = module("rig.engine")
-    client = engine_process.restart()
-    plane.keyportrait.portrait.renderer = "liveportrait"
-    item = next(iter(module("rig.portraits").portraits_of(bpy.context.scene)))
-    fields, arrays = module("rig.session").open_request(item)
-    ticket = client.submit("open", fields, arrays, use_drain=False)
-    texts = set()
-    while not ticket.wait(0.01):
-        texts.add(ticket.progress.text)
-    assert ticket.error is None
-    assert any("Loading spade_generator" in text for text in texts), texts
