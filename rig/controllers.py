@@ -18,7 +18,9 @@ CROP_SCALE = 2.3
 BROW_TO_CHIN = 0.83
 # Opening ratios are shown with two digits; see engine.controls.RATIO_TOLERANCE.
 RATIO_DIGITS = 2
-DEPENDENCY_PATH = "keyportrait.portrait.dependency"
+# A plain custom property, so that its driver stays valid where the extension is not installed.
+DEPENDENCY = "keyportrait_faces"
+DEPENDENCY_PATH = f'["{DEPENDENCY}"]'
 
 
 def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types.Object:
@@ -145,7 +147,8 @@ def link_evaluation(plane: bpy.types.Object) -> None:
     Blender does not evaluate objects that are hidden from the viewport or the render unless
     something visible depends on them; without this, hiding a controller would freeze the face.
     """
-    plane.driver_remove(DEPENDENCY_PATH)
+    if DEPENDENCY in plane:
+        plane.driver_remove(DEPENDENCY_PATH)
     items: list[bpy.types.Object] = []
     for controller in portrait(plane).controllers:
         items.append(controller)
@@ -154,6 +157,10 @@ def link_evaluation(plane: bpy.types.Object) -> None:
             items.append(target)
     if not items:
         return
+    plane[DEPENDENCY] = 0.0
+    plane.id_properties_ui(DEPENDENCY).update(
+        description="Keeps the face controllers moving while they are hidden; nothing to set"
+    )
     driver = plane.driver_add(DEPENDENCY_PATH).driver
     driver.type = "SUM"
     for item in items:

@@ -65,8 +65,6 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
         description="The plane shows a baked sequence; the live image rests",
         update=_on_setting_changed,
     )
-    # Driven by the controllers (see controllers.link_evaluation), read by nobody.
-    dependency: FloatProperty(options={"HIDDEN", "ANIMATABLE"})
 
 
 class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):

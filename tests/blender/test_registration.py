@@ -84,11 +84,13 @@ def test_the_engine_ends_with_the_extension(add_portrait, module) -> None:
 
 
 def test_properties_outlive_the_extension(add_portrait) -> None:
-    _, (controller,) = add_portrait()
+    plane, (controller,) = add_portrait()
     controller["smile"] = 0.5
     controller.keyframe_insert('["smile"]', frame=1)
     disable()
     assert controller["smile"] == 0.5
+    bpy.context.scene.frame_set(2)
+    assert all(curve.driver.is_valid for curve in plane.animation_data.drivers)
     enable()
     assert controller.keyportrait.kind == "FACE"
     assert controller.keyportrait.face.portrait is not None
