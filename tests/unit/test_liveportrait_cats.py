@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -17,6 +20,9 @@ from engine.protocol import Array, Message
 from engine.renderer import NOTHING, EngineError, SourceImage
 
 SIDE = 480
+SAMPLES = Path(os.environ.get("KEYPORTRAIT_SAMPLES", Path(__file__).parents[3] / "shared/samples"))
+# Sample picture → the middle between the animal's eyes and its mouth.
+ANIMALS = {"s39.jpg": (535, 490), "s40.jpg": (615, 450), "s25.jpg": (237, 270)}
 
 
 def cat() -> np.ndarray:
@@ -150,3 +156,15 @@ def test_detect_finds_cats_for_the_animal_renderer_only() -> None:
     flat = {"image": Array("uint8", (9, 9, 4), bytes(324))}
     with pytest.raises(EngineError, match="No cat"):
         Operations().answer(Message("detect", 2, fields, flat), lambda *_: None)
+
+
+@pytest.mark.parametrize("name", ANIMALS)
+def test_cats_and_catlike_dogs_on_real_pictures(name: str) -> None:
+    image = cv2.imread(str(SAMPLES / "images" / name))
+    if image is None:
+        pytest.skip("the sample pictures are not here")
+    (face,) = find_cat_faces(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    left, top, right, bottom = face.box
+    x, y = ANIMALS[name]
+    assert abs((left + right) / 2 - x) < 0.15 * (right - left)
+    assert abs((top + bottom) / 2 - y) < 0.15 * (bottom - top)
