@@ -244,7 +244,7 @@ def _memory_errors(placement: Placement) -> Iterator[None]:
 def _out_of_memory(placement: Placement) -> EngineError:
     hint = "Close other programs, or choose CPU as the device."
     if placement.device.type == "cpu":
-        hint = "Close other programs; the networks need about 2 GB."
+        hint = "Close other programs; the networks need about 3.5 GB."
     return EngineError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
 
 
