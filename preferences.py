@@ -109,7 +109,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         name="Hub Mirror", description="Address of a mirror of the Hugging Face hub; empty for it"
     )
     hub_revision: StringProperty(
-        name="Revision", description="Commit of the weights' repository; empty for the newest"
+        name="Revision", description="Commit of the weights' repository; empty for the pinned one"
     )
     is_insightface_accepted: BoolProperty(
         name="Accept InsightFace's Non-Commercial Licence",

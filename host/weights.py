@@ -16,8 +16,8 @@ from .errors import EngineError
 
 HUB_ENDPOINT = "https://huggingface.co"
 HUB_REPOSITORY = "KlingTeam/LivePortrait"
-# The publisher has tagged no release; the hashes below, not the branch's name, pin the content.
-HUB_REVISION = "main"
+# The publisher has tagged no release: a commit, so that a later change cannot reach anyone.
+HUB_REVISION = "82a4fa6735ca58432b6ce39301b4b9ee066dea47"
 
 # A published size that is only known roughly may differ by this share.
 SIZE_TOLERANCE = 0.02
@@ -86,11 +86,14 @@ WEIGHT_SETS: tuple[WeightSet, ...] = (
             ),
             WeightFile(
                 f"{_BASE}/spade_generator.pth",
-                222_000_000,
+                221_813_590,
                 "4780afc7909a9f84e24c01d73b31a555ef651521a1fe3b2429bd04534d992aee",
-                is_size_exact=False,
             ),
-            WeightFile(f"{_BASE}/warping_module.pth", 182_000_000, is_size_exact=False),
+            WeightFile(
+                f"{_BASE}/warping_module.pth",
+                182_180_086,
+                "2f61a6f265fe344f14132364859a78bdbbc2068577170693da57fb96d636e282",
+            ),
             _STITCHING,
         ),
     ),
@@ -116,9 +119,8 @@ WEIGHT_SETS: tuple[WeightSet, ...] = (
         (
             WeightFile(
                 "liveportrait/landmark.onnx",
-                115_000_000,
+                114_666_491,
                 "31d22a5041326c31f19b78886939a634a5aedcaa5ab8b9b951a1167595d147db",
-                is_size_exact=False,
             ),
         ),
         is_optional=True,
