@@ -79,6 +79,16 @@ class FastDecoder:
         return self._generator(features)[0]
 
 
+def pays(placement: Placement, acceleration: str) -> bool:
+    """Whether the fast decoder is the faster one here.
+
+    Its small convolutions are arranged for OpenVINO; torch alone takes longer over them in float32
+    on a CPU than over the plain modules, although there are fewer.
+    """
+    is_cpu = placement.device.type == "cpu" and placement.precision is Precision.FP32
+    return not is_cpu or (acceleration in ("auto", "openvino") and has_openvino())
+
+
 def fast_decoder(
     warping: WarpingModule,
     generator: SpadeGenerator,

@@ -22,7 +22,7 @@ from ..renderer import EngineError
 from .checkpoints import BUILDERS, find_checkpoints, load_network
 from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement
-from .fast_decoders import fast_decoder
+from .fast_decoders import fast_decoder, pays
 from .generator import SpadeGenerator
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
@@ -80,7 +80,7 @@ class NetworkSet:
         self._perceptrons = perceptrons
         self._plain = PlainDecoder(warping, generator)
         self._decoder: Decoder = self._plain
-        if use_fast_path:
+        if use_fast_path and pays(placement, acceleration):
             # Weights are folded in float64, which not every device has: before the move.
             self._decoder = fast_decoder(warping, generator, placement, acceleration, progress)
         self._networks = {key: x.to(placement.device) for key, x in networks.items()}
@@ -103,7 +103,7 @@ class NetworkSet:
         kind           "human" or "animal"
         device         "auto", "cuda", "mps" or "cpu"
         precision      "auto", "fp32", "fp16" or "bf16"
-        use_fast_path  less arithmetic for the same pictures; off only to check it
+        use_fast_path  less arithmetic for the same pictures where that pays; off to check it
         acceleration   one of fast_decoders.ACCELERATIONS; "compile" costs CUDA about a minute at
                        the first frame
         progress       called with (file or part of the networks, 0..1)

@@ -14,7 +14,9 @@ pytest.importorskip("safetensors", reason="safetensors is missing")
 from torch import nn  # noqa: E402
 from torch.nn import functional as fn  # noqa: E402
 
+from engine.networks import fast_decoders  # noqa: E402
 from engine.networks.blocks import UpBlock3d  # noqa: E402
+from engine.networks.devices import Placement, Precision  # noqa: E402
 from engine.networks.fast_generator import FastGenerator, UpBlock4  # noqa: E402
 from engine.networks.fast_warping import (  # noqa: E402
     FastUpBlock,
@@ -194,3 +196,15 @@ def test_fast_path_passes_parity() -> None:
     result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "G/rand/img_sub" in result.stdout
+
+
+def test_the_fast_path_is_left_where_it_does_not_pay(monkeypatch: pytest.MonkeyPatch) -> None:
+    cpu = torch.device("cpu")
+    exact, half = Placement(cpu, Precision.FP32), Placement(cpu, Precision.BF16)
+    monkeypatch.setattr(fast_decoders, "has_openvino", lambda: False)
+    assert not fast_decoders.pays(exact, "auto")
+    assert fast_decoders.pays(half, "auto")
+    assert fast_decoders.pays(Placement(torch.device("cuda"), Precision.FP16), "auto")
+    monkeypatch.setattr(fast_decoders, "has_openvino", lambda: True)
+    assert fast_decoders.pays(exact, "auto")
+    assert not fast_decoders.pays(exact, "none")
