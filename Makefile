@@ -9,9 +9,11 @@ VENV := .venv
 UV := $(VENV)/bin/uv
 ENVS := build/envs
 REQUIREMENTS := scripts/requirements
+ENGINE := engine/requirements
 RUN := $(VENV)/bin/python
 CHECK := $(ENVS)/check/bin
 UNIT := $(ENVS)/unit/bin/python
+COMPILE := $(UV) pip compile -q --no-header --no-annotate
 PYTEST := -m pytest -c tests/pytest.ini --rootdir tests
 DEBIAN ?= $(CURDIR)/build/debian
 
@@ -59,8 +61,14 @@ system: $(UV)
 
 lock: $(UV)  ## Pin the requirements files again from their .in files
 	@for name in $(patsubst $(REQUIREMENTS)/%.in,%,$(filter-out %/bpy-5.2.3.in,$(wildcard $(REQUIREMENTS)/*.in))); do \
-		$(UV) pip compile -q --no-header --no-annotate --python-version 3.11 $(REQUIREMENTS)/$$name.in -o $(REQUIREMENTS)/$$name.txt || exit 1; done
-	@$(UV) pip compile -q --no-header --no-annotate --python-version 3.13 $(REQUIREMENTS)/bpy-5.2.3.in -o $(REQUIREMENTS)/bpy-5.2.3.txt
+		$(COMPILE) --python-version 3.11 $(REQUIREMENTS)/$$name.in -o $(REQUIREMENTS)/$$name.txt || exit 1; done
+	@$(COMPILE) --python-version 3.13 $(REQUIREMENTS)/bpy-5.2.3.in -o $(REQUIREMENTS)/bpy-5.2.3.txt
+	@for name in uv engine; do $(COMPILE) --generate-hashes --universal --python-version 3.11 \
+		$(ENGINE)/$$name.in -o $(ENGINE)/$$name.txt || exit 1; done
+	@$(COMPILE) --generate-hashes --no-deps --python-version 3.11 $(ENGINE)/insightface.in -o $(ENGINE)/insightface.txt
+	@for name in cuda-cu126 cuda-cu130; do $(COMPILE) --generate-hashes --python-version 3.11 \
+		--python-platform x86_64-manylinux_2_28 $(ENGINE)/$$name.in -o $(ENGINE)/$$name.txt || exit 1; done
+	@echo "PyTorch's own wheels are pinned by scripts/lock_torch.py: see there."
 
 # ---- checks and tests --------------------------------------------------------------------------
 

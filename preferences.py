@@ -35,9 +35,8 @@ ACCELERATION_ITEMS = (
 TORCH_ITEMS = (
     ("auto", "PyTorch for This Machine", "Looks at the graphics driver"),
     ("cpu", "PyTorch for CPU", "Smallest download"),
-    ("cu126", "PyTorch for CUDA 12.6", "Older NVIDIA drivers"),
-    ("cu128", "PyTorch for CUDA 12.8", "NVIDIA"),
-    ("cu130", "PyTorch for CUDA 13.0", "New NVIDIA drivers"),
+    ("cu126", "PyTorch for CUDA 12.6", "NVIDIA cards up to the RTX 40 series"),
+    ("cu130", "PyTorch for CUDA 13.0", "NVIDIA, RTX 20 series or newer, driver 580 or newer"),
 )
 
 

@@ -9,22 +9,28 @@ from __future__ import annotations
 
 import json
 import os
+import platform
+import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from . import torch_build
 from .task import SetupError, Step
+from .torch_build import TorchBuild
 
 MARKER = "environment.json"
+# What uv thinks is the right build of PyTorch for this machine.
+CHOICE = "torch-choice.txt"
 # Everything that the set-up ever writes into its folder; only this is removed again.
-OWN_NAMES = (MARKER, MARKER + ".part", "venv", "cache", "weights", "download.json")
-TORCH_REQUIREMENT = "torch==2.13.0"
+OWN_NAMES = (MARKER, MARKER + ".part", CHOICE, "venv", "cache", "weights", "download.json")
 # Rough sizes on disk with the package cache, bytes: for the space check and the progress bar.
 PACKAGES_BYTES = 900_000_000
+LIBRARIES_BYTES = 4_000_000_000
 TORCH_BYTES = {"cpu": 1_000_000_000, "auto": 6_000_000_000}
-TORCH_BACKENDS = ("auto", "cpu", "cu126", "cu128", "cu130")
 SPARE_BYTES = 500_000_000
 
 
@@ -147,13 +153,33 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
+def chosen_build(plan: EnvironmentPlan) -> TorchBuild:
+    """The build of PyTorch for a plan; for "auto" only after uv has chosen. Raises SetupError."""
+    if plan.wheels_folder is not None:
+        return torch_build.of_wheels(plan.wheels_folder, plan.torch_backend)
+    return torch_build.of_backend(
+        plan.torch_backend, lambda: (plan.folder / CHOICE).read_text(encoding="utf-8")
+    )
+
+
+def marker_content(plan: EnvironmentPlan) -> dict[str, Any]:
+    """What the marker of a finished environment says: its build of PyTorch, and a notice."""
+    build = chosen_build(plan)
+    return {
+        "torch": build.requirement,
+        "backend": plan.torch_backend,
+        "notice": build.notice,
+    }
+
+
 def environment_steps(plan: EnvironmentPlan) -> list[Step]:
     """The commands that build the environment, each skipped when its work is done."""
     requirements = plan.root / "engine" / "requirements"
     python = str(plan.python)
     variables = _variables(plan)
     uv = plan.python.parent / ("uv.exe" if sys.platform == "win32" else "uv")
-    install = (str(uv), "pip", "install", "--python", python, *_offline_options(plan))
+    install = (str(uv), "pip", "install", "--python", python, "--require-hashes",
+               *_offline_options(plan))  # fmt: skip
     steps = [
         Step(
             "Make the environment",
@@ -173,29 +199,106 @@ def environment_steps(plan: EnvironmentPlan) -> list[Step]:
             is_done=uv.exists,
         ),
         Step(
+            "Choose PyTorch",
+            (str(uv), "pip", "compile", "--python", python, "--torch-backend=auto", "--upgrade",
+             "--no-deps", "--no-header", "--no-annotate", str(requirements / "torch.in"),
+             "--output-file", str(plan.folder / CHOICE)),
+            weight=1,
+            environment=variables,
+            explain=_explain_packages,
+            is_done=lambda: not _is_chosen_by_uv(plan),
+        ),
+        Step(
             "Install packages",
-            (*install, "--require-hashes", "-r", str(requirements / "engine.txt")),
+            lambda: _checked(plan, (*install, "-r", str(requirements / "engine.txt"))),
             weight=20,
             environment=variables,
             measure=lambda: folder_bytes(plan.folder) / PACKAGES_BYTES,
             explain=_explain_packages,
         ),
-        Step(
-            "Install PyTorch",
-            (*install, *_torch_options(plan), TORCH_REQUIREMENT),
-            weight=70,
-            environment=variables,
-            measure=lambda: (folder_bytes(plan.folder) - PACKAGES_BYTES)
-            / (plan.size_bytes - PACKAGES_BYTES),
-            explain=_explain_packages,
-        ),
+        *_torch_steps(plan, install, variables),
     ]  # fmt: skip
     if plan.use_insightface:
         # Without its dependencies: it asks for a second OpenCV that would overwrite ours.
-        command = (*install, "--no-deps", "--require-hashes", "-r",
-                   str(requirements / "insightface.txt"))  # fmt: skip
+        command = (*install, "--no-deps", "-r", str(requirements / "insightface.txt"))
         steps.append(Step("Install InsightFace", command, 5, variables, None, _explain_packages))
     return steps
+
+
+def _torch_steps(
+    plan: EnvironmentPlan, install: tuple[str, ...], variables: Mapping[str, str]
+) -> list[Step]:
+    # PyTorch and its libraries are two installations: with a backend named, uv would look for
+    # triton on PyTorch's index too, whose files are not the pinned ones of the package index.
+    requirements = plan.root / "engine" / "requirements"
+    alone = (*install, "--no-deps", "--no-build")
+    growth = _Growth(plan.folder)
+
+    def libraries() -> tuple[str, ...]:
+        growth.begin(LIBRARIES_BYTES)
+        return (*alone, "-r", str(requirements / chosen_build(plan).libraries_file_name))
+
+    def torch() -> tuple[str, ...]:
+        build = chosen_build(plan)
+        libraries_bytes = LIBRARIES_BYTES if build.libraries_file_name else 0
+        growth.begin(plan.size_bytes - PACKAGES_BYTES - libraries_bytes)
+        is_apart = plan.wheels_folder is None and build.name != "pypi"
+        backend = (f"--torch-backend={build.name}",) if is_apart else ()
+        return (*alone, *backend, "-r", str(requirements / build.file_name))
+
+    torch_step = Step(
+        "Install PyTorch",
+        torch,
+        weight=40,
+        environment=variables,
+        measure=growth,
+        explain=_explain_packages,
+    )
+    if sys.platform != "linux" or plan.torch_backend == "cpu":
+        return [torch_step]
+    libraries_step = Step(
+        "Install CUDA libraries",
+        libraries,
+        weight=40,
+        environment=variables,
+        measure=growth,
+        explain=_explain_packages,
+        is_done=lambda: not chosen_build(plan).libraries_file_name,
+    )
+    return [libraries_step, torch_step]
+
+
+class _Growth:
+    """How far a folder has grown since the last `begin`, 0..1 of what was expected then."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.begin(1)
+
+    def begin(self, expected_bytes: int) -> None:
+        """Take today's size as the start."""
+        self._expected, self._start = max(expected_bytes, 1), folder_bytes(self._folder)
+
+    def __call__(self) -> float:
+        return (folder_bytes(self._folder) - self._start) / self._expected
+
+
+def _is_chosen_by_uv(plan: EnvironmentPlan) -> bool:
+    is_asked = plan.torch_backend == "auto" and plan.wheels_folder is None
+    return is_asked and sys.platform != "darwin"
+
+
+def _checked(plan: EnvironmentPlan, command: tuple[str, ...]) -> tuple[str, ...]:
+    """The command, once it is sure that PyTorch is pinned for the environment's Python."""
+    settings = (plan.folder / "venv" / "pyvenv.cfg").read_text(encoding="utf-8")
+    version = re.search(r"^version\s*=\s*(\d+\.\d+)", settings, re.M)
+    torch_build.check_pinned(
+        plan.root / "engine" / "requirements" / chosen_build(plan).file_name,
+        version.group(1) if version else "?",
+        sys.platform,
+        platform.machine(),
+    )
+    return command
 
 
 def _variables(plan: EnvironmentPlan) -> dict[str, str]:
@@ -230,10 +333,6 @@ def _offline_options(plan: EnvironmentPlan) -> tuple[str, ...]:
     return ("--offline", "--no-index", "--find-links", str(plan.wheels_folder))
 
 
-def _torch_options(plan: EnvironmentPlan) -> tuple[str, ...]:
-    return () if plan.wheels_folder is not None else (f"--torch-backend={plan.torch_backend}",)
-
-
 def _explain_venv(tail: str) -> SetupError:
     if "ensurepip" in tail:
         return SetupError(
@@ -253,9 +352,11 @@ def _explain_packages(tail: str) -> SetupError:
             code="disk_full",
         )
     if "hash mismatch" in lower or "do not match the hashes" in lower:
+        named = re.search(r"hash mismatch for `([^`]+)`", tail, re.I)
+        package = f"The package {named.group(1)}" if named else "A package"
         return SetupError(
-            "A downloaded package is not the published one (its hash differs).",
-            "Try again; if it stays, your network or mirror changes downloads.",
+            f"{package} is not the published file: its hash differs.",
+            "Try again; if it stays, your network, mirror or wheels folder has changed files.",
             code="bad_checksum",
         )
     # Before the next: pip, cut off from its index, also says that nothing matches.

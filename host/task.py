@@ -56,7 +56,8 @@ class Step:
     """One command of a task.
 
     title        shown while it runs
-    command      program and arguments
+    command      program and arguments; a function of them is asked when the step starts, and may
+                 raise SetupError
     weight       share of the whole progress, any unit
     environment  variables added to ours
     measure      () → 0..1, asked while the command runs when it reports no progress itself
@@ -65,7 +66,7 @@ class Step:
     """
 
     title: str
-    command: tuple[str, ...]
+    command: tuple[str, ...] | Callable[[], tuple[str, ...]]
     weight: float = 1.0
     environment: Mapping[str, str] = field(default_factory=_no_variables)
     measure: Callable[[], float] | None = None
@@ -151,12 +152,13 @@ class Task:
             raise CancelledError("The set-up was cancelled.", "Start it again to go on.")
 
     def _run_step(self, step: Step) -> None:
+        command = step.command() if callable(step.command) else step.command
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
         try:
             process = subprocess.Popen(
-                step.command,
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -168,13 +170,14 @@ class Task:
             )
         except OSError as error:
             raise SetupError(
-                f"{step.title} could not start '{step.command[0]}': {error.strerror}."
+                f"{step.title} could not start '{command[0]}': {error.strerror}."
             ) from error
         with self._lock:
             self._process = process
         if self._is_cancelled.is_set():
             _interrupt(process)
-        tail, failure = self._read_output(process, step)
+        title = f"{step.title}: {' '.join(command)}"
+        tail, failure = self._read_output(process, title)
         status = process.wait()
         with self._lock:
             self._process = None
@@ -185,13 +188,13 @@ class Task:
             raise step.explain(tail) if step.explain else _plain_failure(step, status, tail)
 
     def _read_output(
-        self, process: subprocess.Popen[str], step: Step
+        self, process: subprocess.Popen[str], title: str
     ) -> tuple[str, SetupError | None]:
         tail: list[str] = []
         failure: SetupError | None = None
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
         with self._log_path.open("a", encoding="utf-8") as log:
-            log.write(f"\n== {step.title}: {' '.join(step.command)}\n")
+            log.write(f"\n== {title}\n")
             for line in process.stdout or ():
                 event = _parse_event(line)
                 if event is None:

@@ -36,6 +36,10 @@ def draw_environment(layout: bpy.types.UILayout, state: setup.Installed) -> None
     box = layout.box()
     box.label(text="1  Environment", icon="CHECKMARK" if state.environment else "RADIOBUT_OFF")
     column = box.column()
+    if state.torch:
+        column.label(text=state.torch, icon="BLANK1")
+    if state.notice:
+        draw_problem(box, state.notice, "")
     column.prop(preferences(), "torch_backend", text="")
     if not bpy.app.online_access:
         column.prop(preferences(), "wheels_folder")

@@ -36,10 +36,14 @@ class Installed:
 
     environment   the environment is complete
     sets          names of the weight sets that are there
+    torch         the installed build of PyTorch, "" without an environment
+    notice        what the user should know of that build, "" usually
     """
 
     environment: bool
     sets: tuple[str, ...]
+    torch: str = ""
+    notice: str = ""
 
     @property
     def is_ready(self) -> bool:
@@ -67,7 +71,10 @@ def installed() -> Installed:
         sets = ("human",) if root.is_dir() else ()
     else:
         sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(root, s))
-    return Installed(environment.read_marker(folder()) is not None, sets)
+    marker = environment.read_marker(folder())
+    if marker is None:
+        return Installed(False, sets)
+    return Installed(True, sets, str(marker.get("torch", "")), str(marker.get("notice", "")))
 
 
 def python() -> Path | None:
@@ -115,7 +122,6 @@ def log_path() -> Path:
 
 def start_environment() -> Task:
     """Build the environment, or go on where it stopped. Raises AddonError, SetupError."""
-    prefs = preferences()
     wanted = plan()
     if wanted.wheels_folder is None:
         check_online("packages", "choose a folder of wheels in the preferences")
@@ -123,10 +129,9 @@ def start_environment() -> Task:
         text = f"The wheels folder '{wanted.wheels_folder}' does not exist."
         raise AddonError(text, "Choose another one.")
     environment.check_space(wanted)
-    content = {"torch": environment.TORCH_REQUIREMENT, "backend": prefs.torch_backend}
     return _start(
         environment.environment_steps(wanted),
-        lambda: environment.write_marker(wanted.folder, content),
+        lambda: environment.write_marker(wanted.folder, environment.marker_content(wanted)),
     )
 
 

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from engine.networks.checkpoints import BUILDERS  # noqa: E402
-from host.environment import TORCH_REQUIREMENT  # noqa: E402
+from host.torch_build import TorchBuild  # noqa: E402
 
 WHEELS = ROOT / "build" / "wheelhouse"
 WEIGHTS = ROOT / "build" / "scheme-weights"
@@ -49,16 +49,14 @@ def is_current(folder: Path, digest: str) -> bool:
 def fetch_wheels() -> None:
     """Download every wheel of an environment. Raises CalledProcessError."""
     inputs = [REQUIREMENTS / "uv.txt", REQUIREMENTS / "engine.txt"]
-    torch_digest = hashlib.sha256(TORCH_REQUIREMENT.encode()).hexdigest()
-    digest = digest_of(*inputs, Path(__file__)) + torch_digest
+    digest = digest_of(*inputs, *sorted(REQUIREMENTS.glob("torch-*.txt")), Path(__file__))
     if is_current(WHEELS, digest):
         print(f"wheels: {WHEELS} is complete")
         return
     shutil.rmtree(WHEELS, ignore_errors=True)
     WHEELS.mkdir(parents=True)
     for path in inputs:
-        command = (*PIP, "--require-hashes", "--no-deps", "-r", str(path), "-d", str(WHEELS))
-        subprocess.run(command, check=True)
+        download(path)
     fetch_torch()
     (WHEELS / STAMP).write_text(digest, encoding="utf-8")
     count = len(list(WHEELS.glob("*.whl")))
@@ -67,13 +65,20 @@ def fetch_wheels() -> None:
 
 
 def fetch_torch() -> None:
-    """Torch and what it asks for; its CPU build, a tenth of the size, where pip knows of it."""
-    where = ("--find-links", str(WHEELS), "-d", str(WHEELS))
-    cpu = subprocess.run(
-        (*PIP, f"{TORCH_REQUIREMENT}+cpu", *where), check=False, capture_output=True
-    )
-    if cpu.returncode:
-        subprocess.run((*PIP, TORCH_REQUIREMENT, *where), check=True)
+    """Torch's CPU build, a tenth of the size, where pip knows of it; else the index's own."""
+    try:
+        download(REQUIREMENTS / TorchBuild("cpu").file_name, is_quiet=True)
+    except subprocess.CalledProcessError:
+        build = TorchBuild("pypi")
+        download(REQUIREMENTS / build.file_name)
+        if build.libraries_file_name:
+            download(REQUIREMENTS / build.libraries_file_name)
+
+
+def download(requirements: Path, *, is_quiet: bool = False) -> None:
+    """Put the pinned wheels of a requirements file into the folder. Raises CalledProcessError."""
+    command = (*PIP, "--require-hashes", "--no-deps", "-r", str(requirements), "-d", str(WHEELS))
+    subprocess.run(command, check=True, capture_output=is_quiet)
 
 
 def write_weights() -> None:

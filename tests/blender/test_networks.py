@@ -34,7 +34,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory, installed: None) -> Iterato
     preferences = bpy.context.preferences.addons[PACKAGE].preferences
     preferences.liveportrait_folder = str(place)
     preferences.wheels_folder = WHEELS
-    preferences.torch_backend = "cpu"
+    has_cpu_build = any(Path(WHEELS).glob("torch-*+cpu-*.whl"))
+    preferences.torch_backend = "cpu" if has_cpu_build else "auto"
     preferences.precision = "fp32"
     assert bpy.ops.keyportrait.setup_environment() == {"FINISHED"}
     assert bpy.ops.keyportrait.setup_choose_weights(directory=WEIGHTS) == {"FINISHED"}

@@ -179,6 +179,21 @@ def test_uninstalling_takes_everything_but_what_is_not_ours(preferences: Any, mo
     assert setup.python() is None
 
 
+def test_the_panel_names_the_build_of_pytorch_and_what_it_lacks(
+    preferences: Any, module: Any
+) -> None:
+    from test_panels import draw_all
+
+    folder = module("rig.setup").folder()
+    pretend_environment(folder, "exit 0")
+    assert not any("torch==" in text for text in draw_all()[0])
+    marker = '{"torch": "torch==2.13.0+cpu", "notice": "This card is of no use."}'
+    (folder / "environment.json").write_text(marker)
+    texts = draw_all()[0]
+    assert "torch==2.13.0+cpu" in texts
+    assert "This card is of no use." in texts
+
+
 def test_the_panel_shows_the_three_steps_and_a_failure(preferences: Any, module: Any) -> None:
     from test_panels import draw_all
 
