@@ -22,7 +22,6 @@ CROP_EDGE = 256
 MOST_FRAMES = 10
 MEASURE_S = 2.0
 LOADING_PART = 0.7  # of the whole check, for the progress
-DRIVER_WORDS = ("driver version is insufficient", "driver on your system is too old")
 
 
 def check() -> dict[str, Any]:
@@ -55,28 +54,10 @@ def check() -> dict[str, Any]:
     }
 
 
-def driver_problem() -> str:
-    """What torch says of a graphics driver that is too old, "" when all is well."""
-    import warnings
-
-    import torch
-
-    if torch.version.cuda is None:
-        return ""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        torch.cuda.is_available()
-    texts = [str(warning.message) for warning in caught]
-    return next((t for t in texts if any(word in t.lower() for word in DRIVER_WORDS)), "")
-
-
 def main() -> int:
     """Command line; returns the exit status."""
     try:
-        result = check()
-        if driver_problem():
-            result["notices"].append("The NVIDIA driver is too old for CUDA: update it.")
-        print_event(result=result)
+        print_event(result=check())
     except EngineError as error:
         fields = {"code": error.code, "message": error.message, "hint": error.hint}
         print_event(error=fields)
