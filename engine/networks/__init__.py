@@ -15,3 +15,8 @@ model_set.py     everything above as one object that speaks numpy
 The modules before the gap are the plain reading of the paper and the yardstick for the rest.
 Attribute names follow the published state dicts, so that weights load without renaming.
 """
+
+import os
+
+# An operator that Apple's backend lacks then runs on the CPU; torch reads it when it is imported.
+os.environ.setdefault("PYTORCH_ENABLE_MPS_FALLBACK", "1")

@@ -1,28 +1,43 @@
 """Runs a torch module on an NVIDIA card: half precision, channels last, CUDA graphs or a compiler.
 
-The eager module is the fallback of both accelerations: a driver or compiler that refuses costs
-speed, never a frame.
+The eager module is the last fallback of both accelerations: a driver or compiler that refuses
+costs speed, never a frame.
 """
 
 from __future__ import annotations
 
 import copy
 import logging
+import subprocess
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
+from .memory import is_out_of_memory
+
 log = logging.getLogger(__name__)
 
 WARM_UP_RUNS = 3
+# A compiler also fails for want of Triton, of a C compiler or of a folder to write to.
+COMPILER_ERRORS = (
+    RuntimeError,
+    OSError,
+    ImportError,
+    subprocess.SubprocessError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
 Part = Callable[..., tuple[Tensor, ...]]
 
 
-def half_precision_copy(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The module with its own weights on `device` in `dtype`, laid out as cuDNN likes them."""
+def own_copy(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
+    """The module with weights of its own on `device` in `dtype`, on CUDA laid out for cuDNN."""
     module = copy.deepcopy(module).to(device=device, dtype=dtype)
-    for parameter in module.parameters():
+    for parameter in module.parameters() if device.type == "cuda" else ():
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
         elif parameter.ndim == 5:
@@ -41,54 +56,79 @@ def eager_part(module: nn.Module, dtype: torch.dtype) -> Part:
     return run
 
 
-def compiled_part(module: nn.Module, dtype: torch.dtype) -> Part:
-    """torch.compile; falls back to the eager module when the compiler gives up."""
-    compiled = eager_part(torch.compile(module, dynamic=False), dtype)
-    return _with_fallback(compiled, eager_part(module, dtype), "torch.compile")
+def compiled_part(module: nn.Module, dtype: torch.dtype, graphs: RecordedGraphs) -> Part:
+    """torch.compile; falls back to recorded graphs when the compiler gives up."""
+    compiled: list[Part] = []
+
+    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
+        if not compiled:
+            compiled.append(eager_part(torch.compile(module, dynamic=False), dtype))
+        return compiled[0](*inputs)
+
+    return _with_fallback(run, graphed_part(module, dtype, graphs), "torch.compile")
 
 
-def graphed_part(module: nn.Module, dtype: torch.dtype, *, use_graphs: bool = True) -> Part:
+def graphed_part(module: nn.Module, dtype: torch.dtype, graphs: RecordedGraphs) -> Part:
     """Replays recorded CUDA graphs, one per batch size; falls back to the eager module."""
     eager = eager_part(module, dtype)
-    return _with_fallback(_GraphCache(eager), eager, "CUDA graphs") if use_graphs else eager
+    return _with_fallback(lambda *inputs: graphs.run(eager, inputs), eager, "CUDA graphs")
 
 
-class _GraphCache:
-    """Records a part once per batch size and replays it."""
+class RecordedGraphs:
+    """The CUDA graphs of one decoder, one per part and batch size.
 
-    def __init__(self, part: Part) -> None:
-        self._part = part
-        self._graphs: dict[int, _Graph] = {}
+    They run one after the other and their outputs are copied at once, so that all of them may
+    use the same memory: that of the largest, not the sum.
+    """
 
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        batch = len(inputs[0])
-        if batch not in self._graphs:
-            self._graphs[batch] = _Graph(self._part, inputs)
-        return self._graphs[batch].replay(inputs)
+    def __init__(self) -> None:
+        self._graphs: dict[tuple[Part, int], _Graph] = {}
+        self._stream: torch.cuda.Stream | None = None
+        self._pool: object = None
+
+    def run(self, part: Part, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The part's outputs; the first run of a batch size records it."""
+        key = part, len(inputs[0])
+        if key not in self._graphs:
+            self._stream = self._stream or torch.cuda.Stream()
+            # A recording that fails may leave its pool in disorder: the next one takes another.
+            pool, self._pool = self._pool or torch.cuda.graph_pool_handle(), None
+            self._graphs[key] = _Graph(part, inputs, self._stream, pool)
+            self._pool = pool
+        return self._graphs[key].replay(inputs)
+
+    def release(self) -> None:
+        """Forget all graphs and with them their memory."""
+        self._graphs.clear()
+        self._pool = None
 
 
 class _Graph:
     """One recorded run with its own input and output memory."""
 
-    def __init__(self, part: Part, inputs: tuple[Tensor, ...]) -> None:
+    def __init__(
+        self, part: Part, inputs: tuple[Tensor, ...], stream: torch.cuda.Stream, pool: object
+    ) -> None:
         self._inputs = tuple(x.clone() for x in inputs)
         # Libraries choose their algorithms and allocate workspace in the first runs; neither may
-        # happen while recording, and a side stream keeps them out of the default one.
-        stream = torch.cuda.Stream()
-        stream.wait_stream(torch.cuda.current_stream())
+        # happen while recording, and a side stream keeps them out of the current one.
+        current = torch.cuda.current_stream()
+        stream.wait_stream(current)
         with torch.cuda.stream(stream):
             for _ in range(WARM_UP_RUNS):
                 part(*self._inputs)
-        torch.cuda.current_stream().wait_stream(stream)
+        current.wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # A recording that fails leaves its own stream in place; the outer block puts ours back.
+        recording = torch.cuda.graph(self._graph, pool=pool, stream=stream)
+        with torch.cuda.stream(current), recording:
             self._outputs = part(*self._inputs)
 
     def replay(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         for mine, theirs in zip(self._inputs, inputs, strict=True):
             mine.copy_(theirs)
         self._graph.replay()
-        # The next replay overwrites the recorded outputs.
+        # The next replay of any graph overwrites the recorded outputs.
         return tuple(output.clone() for output in self._outputs)
 
 
@@ -97,21 +137,23 @@ def _with_fallback(part: Part, fallback: Part, name: str) -> Part:
     parts = [part]
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        try:
-            return parts[0](*inputs)
-        except torch.OutOfMemoryError:
-            raise
-        except RuntimeError as error:
-            if parts[0] is fallback:
-                raise
-            log.warning("%s does not work here, continuing without: %s", name, error)
+        if parts[0] is not fallback:
+            try:
+                return parts[0](*inputs)
+            except COMPILER_ERRORS as error:
+                if is_out_of_memory(error):
+                    raise
+                log.warning("%s does not work here, continuing without: %s", name, error)
+            # Outside of the handler: its error keeps the failed run's tensors alive.
             parts[0] = fallback
-            return fallback(*inputs)
+        return fallback(*inputs)
 
     return run
 
 
 def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    if tensor.device.type != "cuda":
+        return tensor.to(dtype)
     if tensor.ndim == 4:
         return tensor.to(dtype, memory_format=torch.channels_last)
     return tensor.to(dtype, memory_format=torch.channels_last_3d)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from torch import Tensor
 
 from .generator import SpadeGenerator
@@ -32,6 +33,10 @@ class Decoder(Protocol):
         """G: (B, 256, 64, 64) -> (B, 3, 512, 512) RGB 0..1, float32."""
         ...
 
+    def release_memory(self) -> None:
+        """Give back what can be made again, when memory is short."""
+        ...
+
 
 class PlainDecoder:
     """The networks as the paper draws them, float32: the yardstick, and the last resort."""
@@ -50,6 +55,15 @@ class PlainDecoder:
 
     def generate(self, features: Tensor) -> Tensor:
         return self.generator(features)
+
+    def release_memory(self) -> None:
+        """Nothing here is kept for later."""
+
+    def to(self, device: torch.device) -> PlainDecoder:
+        """Move the weights."""
+        self.warping.to(device)
+        self.generator.to(device)
+        return self
 
 
 def decode_frames(decoder: Decoder, prepared: Any, kp_source: Tensor, kp_driving: Tensor) -> Frames:

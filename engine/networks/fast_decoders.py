@@ -9,7 +9,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from .cuda_parts import compiled_part, graphed_part, half_precision_copy
+from .cuda_parts import (
+    RecordedGraphs,
+    compiled_part,
+    eager_part,
+    graphed_part,
+    own_copy,
+)
 from .devices import Placement, Precision
 from .fast_generator import FastGenerator
 from .fast_warping import (
@@ -28,6 +34,7 @@ log = logging.getLogger(__name__)
 # Takes and returns float32 tensors on the decoder's device, whatever happens inside.
 Part = Callable[..., tuple[Tensor, ...]]
 ACCELERATIONS = ("auto", "none", "openvino", "graphs", "compile")
+COMPILING = ", compiled for this card (a minute)"
 PART_NAMES = ("the motion network", "the warping network", "the generator")
 HOURGLASS_INPUTS = ((1, 110, *GRID_SIZE),)
 FEATURES_INPUTS = ((1, 512, 64, 64), (1, 1, 64, 64))
@@ -56,8 +63,10 @@ class FastDecoder:
         features: Part,
         generator: Part,
         device: torch.device,
+        graphs: RecordedGraphs | None = None,
     ) -> None:
         self._stack = stack
+        self._graphs = graphs
         self._hourglass = hourglass
         self._features = features
         self._generator = generator
@@ -77,6 +86,10 @@ class FastDecoder:
 
     def generate(self, features: Tensor) -> Tensor:
         return self._generator(features)[0]
+
+    def release_memory(self) -> None:
+        if self._graphs is not None:
+            self._graphs.release()
 
 
 def pays(placement: Placement, acceleration: str) -> bool:
@@ -115,18 +128,24 @@ def fast_decoder(
         FastGenerator(generator),
     )
     inputs = (HOURGLASS_INPUTS, FEATURES_INPUTS, GENERATOR_INPUTS)
+    graphs = RecordedGraphs()
     parts: list[Part] = []
     for number, (module, shapes) in enumerate(zip(modules, inputs, strict=True)):
         if progress is not None:
-            progress(PART_NAMES[number], number / len(modules))
+            name = PART_NAMES[number] + (COMPILING if acceleration == "compile" else "")
+            progress(name, number / len(modules))
         own = part_placement(module, placement)
         if acceleration == "openvino":
             parts.append(_openvino_or_torch_part(module, shapes, own))
         else:
-            parts.append(_torch_part(module, own, acceleration))
+            parts.append(_torch_part(module, own, acceleration, graphs))
+        if device.type == "cuda":
+            # Compile and record now, where there is progress to see, and not at the first frame.
+            with torch.inference_mode():
+                parts[-1](*(torch.zeros(shape, device=device) for shape in shapes))
     stack = MotionStack(warping.dense_motion_network).to(device)
     hourglass, features, generate = parts
-    return FastDecoder(stack, hourglass, features, generate, device)
+    return FastDecoder(stack, hourglass, features, generate, device, graphs)
 
 
 def part_placement(module: nn.Module, placement: Placement) -> Placement:
@@ -149,17 +168,21 @@ def _openvino_or_torch_part(
         return openvino_part(module, shapes, placement.precision, traced_size)
     except (ImportError, RuntimeError) as error:
         log.warning("OpenVINO does not work here, continuing with torch alone: %s", error)
-        return _torch_part(module, placement, "none")
+        return _autocast_part(module, placement)
 
 
-def _torch_part(module: nn.Module, placement: Placement, acceleration: str) -> Part:
+def _torch_part(
+    module: nn.Module, placement: Placement, acceleration: str, graphs: RecordedGraphs
+) -> Part:
     device, dtype = placement.device, placement.precision.dtype
-    if device.type != "cuda":
-        return _autocast_part(module.to(device), placement)
-    half = half_precision_copy(module, device, dtype)
-    if acceleration == "compile":
-        return compiled_part(half, dtype)
-    return graphed_part(half, dtype, use_graphs=acceleration == "graphs")
+    if device.type == "cpu":
+        return _autocast_part(module, placement)
+    own = own_copy(module, device, dtype)
+    if device.type == "cuda" and acceleration == "compile":
+        return compiled_part(own, dtype, graphs)
+    if device.type == "cuda" and acceleration == "graphs":
+        return graphed_part(own, dtype, graphs)
+    return eager_part(own, dtype)
 
 
 def _autocast_part(module: nn.Module, placement: Placement) -> Part:

@@ -21,15 +21,18 @@ from ..liveportrait.model_set import Decoded
 from ..renderer import EngineError
 from .checkpoints import BUILDERS, find_checkpoints, load_network
 from .decoders import Decoder, Frames, PlainDecoder, decode_frames
-from .devices import Placement, choose_placement
+from .devices import Placement, choose_placement, use_device
 from .fast_decoders import fast_decoder, pays
 from .generator import SpadeGenerator
+from .memory import is_out_of_memory, release_memory
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
 
 log = logging.getLogger(__name__)
 
 LARGEST_BATCH = {"cuda": 8, "mps": 2, "cpu": 1}
+# From so many overflowed batches in a row on, half precision is not tried any more.
+MOST_OVERFLOWS = 3
 # Share of the loading time that reading the files takes; the rest prepares the networks.
 FILES_PART = 0.4
 ProgressCallback = Callable[[str, float], None]
@@ -67,8 +70,12 @@ class NetworkSet:
         """`networks` as BUILDERS names them, float32, on the CPU; see load for the rest."""
         self.name = name
         self.placement = placement
-        self.notices: list[str] = []
-        self.batch_size = LARGEST_BATCH.get(placement.device.type, 1)
+        self.notices: list[str] = [placement.notice] if placement.notice else []
+        # A compiler would need its minute for every size of batch.
+        is_compiled = acceleration == "compile"
+        self.batch_size = 1 if is_compiled else LARGEST_BATCH.get(placement.device.type, 1)
+        self._overflows = 0
+        use_device(placement)
         warping, generator = networks["warping_module"], networks["spade_generator"]
         perceptrons = networks["stitching_retargeting_module"]
         if not (
@@ -83,7 +90,11 @@ class NetworkSet:
         if use_fast_path and pays(placement, acceleration):
             # Weights are folded in float64, which not every device has: before the move.
             self._decoder = fast_decoder(warping, generator, placement, acceleration, progress)
-        self._networks = {key: x.to(placement.device) for key, x in networks.items()}
+        else:
+            self._plain.to(placement.device)
+        # The plain W and G are the last resort and wait on the CPU: 400 MB less on the card.
+        others = {k: x for k, x in networks.items() if x not in (warping, generator)}
+        self._networks = {key: x.to(placement.device) for key, x in others.items()}
 
     @classmethod
     def load(
@@ -183,19 +194,33 @@ class NetworkSet:
         """One batch, or None if memory ran out and the caller must come with a smaller one."""
         try:
             frames = self._run(self._decoder, features, source, driving)
-            if not _is_finite(frames):
-                self._notice(
-                    f"A frame overflowed in {self.placement.precision.value} and was computed"
-                    " again in fp32."
-                )
-                frames = self._run(self._plain, features, source, driving)
-        except (torch.OutOfMemoryError, MemoryError) as error:
+            if _is_finite(frames):
+                self._overflows = 0
+                return frames
+            return self._repeat(features, source, driving)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
             if len(driving) == 1:
                 raise _out_of_memory(self.placement) from error
-            self.batch_size = len(driving) // 2
-            self._notice(f"Memory is short: {self.batch_size} frames at a time.")
-            _release_memory(self.placement)
-            return None
+        # Outside of the handler: its error keeps the failed run's tensors alive.
+        self.batch_size = len(driving) // 2
+        self._notice(f"Memory is short: {self.batch_size} frames at a time.")
+        self._decoder.release_memory()
+        release_memory(self.placement.device)
+        return None
+
+    def _repeat(self, features: SourceFeatures, source: Tensor, driving: Tensor) -> Frames:
+        """An overflowed batch again in float32; after a few in a row there is nothing else."""
+        name = self.placement.precision.value
+        self._notice(f"A frame overflowed in {name} and was computed again in fp32.")
+        self._plain.to(self.placement.device)
+        frames = self._run(self._plain, features, source, driving)
+        self._overflows += 1
+        if self._overflows == MOST_OVERFLOWS:
+            self._notice(f"This device cannot run the networks in {name}: continuing in fp32.")
+            self._decoder.release_memory()
+            self._decoder = self._plain
         return frames
 
     @staticmethod
@@ -237,7 +262,9 @@ def _memory_errors(placement: Placement) -> Iterator[None]:
     """Turn torch's out-of-memory errors into the engine's."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError) as error:
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
         raise _out_of_memory(placement) from error
 
 
@@ -248,16 +275,11 @@ def _out_of_memory(placement: Placement) -> EngineError:
     return EngineError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
 
 
-def _release_memory(placement: Placement) -> None:
-    if placement.device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif placement.device.type == "mps":
-        torch.mps.empty_cache()
-
-
 def _is_finite(frames: Frames) -> bool:
-    # A NaN or infinity in W's features reaches every pixel through G's instance norms.
-    return bool(torch.isfinite(frames.image).all())
+    # A NaN in W's features reaches every pixel through G's instance norms, but one in its
+    # deformation only looks up nothing: sampling there gives 0.
+    values = (frames.image, frames.warped.deformation)
+    return all(bool(torch.isfinite(value).all()) for value in values)
 
 
 def _numpy(tensor: Tensor) -> np.ndarray:

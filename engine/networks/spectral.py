@@ -115,11 +115,11 @@ def _to_tiles(size: int) -> Tensor:
     tiles = size // TILE
     matrix = torch.zeros(LENGTH, tiles, 2, 2, size, dtype=torch.float64)
     for tile in range(tiles):
-        positions = torch.arange(LENGTH) + tile * TILE - REACH
-        inside = (positions >= 0) & (positions < size)
+        first = tile * TILE - REACH
+        columns = slice(max(first, 0), min(first + LENGTH, size))
+        inside = slice(columns.start - first, columns.stop - first)
         angles = _angles(_count(LENGTH), _count(LENGTH)[inside], LENGTH)
         cosine, sine = angles.cos(), angles.sin()
-        columns = positions[inside]
         matrix[:, tile, 0, 0, columns] = cosine
         matrix[:, tile, 0, 1, columns] = sine
         matrix[:, tile, 1, 0, columns] = -sine

@@ -46,9 +46,6 @@ def sample_volume(volume: Tensor, grid: Tensor) -> Tensor:
     align_corners is off although coordinate_grid includes the end points: so were the networks
     trained, even the identity grid blurs a little.
     """
-    if volume.device.type == "mps":
-        # Apple's backend has no 5-D sampling; the detour is short beside the convolutions.
-        return sample_volume(volume.cpu(), grid.cpu()).to(volume.device)
     return fn.grid_sample(volume, grid, padding_mode="zeros", align_corners=False)
 
 

@@ -11,11 +11,16 @@ COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
 class FakeHub:
-    """Serves `folder` as `repository`; cut_after closes the connection after that many bytes."""
+    """Serves `folder` as `repository`.
+
+    cut_after     close the connection after that many bytes
+    is_tampering  send other bytes than those that the answer's tag is the digest of
+    """
 
     def __init__(self, folder: Path, repository: str) -> None:
         self.folder, self.repository = folder, repository
         self.cut_after: int | None = None
+        self.is_tampering = False
         self.ranges: list[str] = []
         hub = self
 
@@ -68,7 +73,7 @@ class FakeHub:
         request.end_headers()
         if is_head:
             return
-        body = content[start:]
+        body = bytes(len(content) - start) if self.is_tampering else content[start:]
         if self.cut_after is not None and len(body) > self.cut_after:
             request.wfile.write(body[: self.cut_after])
             request.wfile.flush()
