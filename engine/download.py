@@ -1,9 +1,10 @@
 """Download weight files from a Hugging Face hub: `python -m engine.download MANIFEST`.
 
 Runs in the LivePortrait environment, beside the engine. The manifest is a JSON file with endpoint,
-repository, revision, folder and files [{path, size_bytes, is_size_exact, sha256}]. Finished files
-are kept, a cut file goes on where it stopped, and a file that is not the published one is
-removed. Progress and failures are JSON lines on stdout, see host/task.py.
+repository, revision, folder and files [{path, size_bytes, least_bytes, most_bytes, sha256}].
+Finished files are kept, a cut file goes on where it stopped, and a file that is not the published
+one is removed; where the manifest has no sha256, the hub's own digest is taken. Progress and
+failures are JSON lines on stdout, see host/task.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ READ_BYTES = 4 * 1024 * 1024
 POLL_S = 0.3
 # Kept free beyond the files themselves, bytes.
 SPARE_BYTES = 200_000_000
-SIZE_TOLERANCE = 0.02
 
 
 class DownloadError(Exception):
@@ -41,15 +41,16 @@ def download_all(manifest: dict[str, Any]) -> None:
     """Fetch and check every file of a manifest. Raises DownloadError."""
     folder = Path(manifest["folder"])
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = [f for f in manifest["files"] if problem_of(f, folder / f["path"])]
+    wanted = [f for f in manifest["files"] if problem_of(f, folder / f["path"], f["sha256"])]
     total = sum(f["size_bytes"] for f in wanted) or 1
     _check_space(folder, total - _partial_bytes(folder))
     done = 0
     for file in wanted:
-        with _ProgressPoll(folder, file, done, total):
-            _fetch(manifest, file["path"], folder)
         path = folder / file["path"]
-        problem = problem_of(file, path)
+        # The hub's library would trust its note of an earlier download more than the file.
+        path.unlink(missing_ok=True)
+        with _ProgressPoll(folder, file, done, total):
+            problem = problem_of(file, path, _fetch(manifest, file, folder))
         if problem:
             path.unlink(missing_ok=True)
             raise DownloadError(
@@ -61,32 +62,36 @@ def download_all(manifest: dict[str, Any]) -> None:
     emit(fraction=1.0, text=f"{len(wanted)} files")
 
 
-def problem_of(file: dict[str, Any], path: Path) -> str:
-    """Why `path` is not the published file of a manifest row; "" when it is."""
+def problem_of(file: dict[str, Any], path: Path, sha256: str) -> str:
+    """Why `path` is not the published file of a manifest row; "" when it is, as far as is known.
+
+    sha256  hexadecimal digest of the published file, "" when it is not known
+    """
     if not path.is_file():
         return "is missing"
     size = path.stat().st_size
-    slack = 0 if file["is_size_exact"] else int(file["size_bytes"] * SIZE_TOLERANCE)
-    if abs(size - file["size_bytes"]) > slack:
+    if not file["least_bytes"] <= size <= file["most_bytes"]:
         return f"has {size:,} bytes instead of {file['size_bytes']:,}"
-    if file["sha256"] and _sha256_of(path) != file["sha256"]:
+    if sha256 and _sha256_of(path) != sha256:
         return "has another SHA-256 than the published file"
     return ""
 
 
-def _fetch(manifest: dict[str, Any], path: str, folder: Path) -> None:
+def _fetch(manifest: dict[str, Any], file: dict[str, Any], folder: Path) -> str:
+    """Download one file; returns the SHA-256 that it must have, "" when nobody names one."""
     import httpx2
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 
+    path: str = file["path"]
+    where = {"revision": manifest["revision"], "endpoint": manifest["endpoint"]}
     try:
-        hf_hub_download(
-            manifest["repository"],
-            path,
-            revision=manifest["revision"],
-            endpoint=manifest["endpoint"],
-            local_dir=folder,
-        )
+        hf_hub_download(manifest["repository"], path, **where, local_dir=folder)
+        if file["sha256"]:
+            return file["sha256"]
+        etag = get_hf_file_metadata(hf_hub_url(manifest["repository"], path, **where)).etag or ""
+        # The tag of a large file is its SHA-256; small ones have git's digest instead.
+        return etag if len(etag) == 2 * hashlib.sha256().digest_size else ""
     except LocalEntryNotFoundError as error:
         raise _unreachable(manifest) from error
     except HfHubHTTPError as error:

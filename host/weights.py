@@ -1,18 +1,16 @@
 """Which weight files LivePortrait needs, where they are published, and whether a folder has them.
 
-Hashes and sizes are those of the published files; an empty hash means that none is known, and the
-file is then checked by its size and, when it is loaded, key by key.
+Hashes and sizes are those of the published files. engine/download.py holds every file to them; here
+only the sizes are looked at, which is cheap enough for a panel. An empty hash means that none is
+known from two places: the file is then held to the digest that the hub itself names for it.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from .errors import EngineError
+from typing import Any
 
 HUB_ENDPOINT = "https://huggingface.co"
 HUB_REPOSITORY = "KlingTeam/LivePortrait"
@@ -21,7 +19,6 @@ HUB_REVISION = "82a4fa6735ca58432b6ce39301b4b9ee066dea47"
 
 # A published size that is only known roughly may differ by this share.
 SIZE_TOLERANCE = 0.02
-READ_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -37,6 +34,12 @@ class WeightFile:
     def name(self) -> str:
         """The file name without folders."""
         return self.path.rsplit("/", 1)[-1]
+
+    @property
+    def sizes(self) -> range:
+        """Sizes in bytes that the published file may have."""
+        slack = 0 if self.is_size_exact else int(self.size_bytes * SIZE_TOLERANCE)
+        return range(self.size_bytes - slack, self.size_bytes + slack + 1)
 
 
 @dataclass(frozen=True)
@@ -148,56 +151,10 @@ WEIGHT_SETS: tuple[WeightSet, ...] = (
 WEIGHT_SETS_BY_NAME: Mapping[str, WeightSet] = {each.name: each for each in WEIGHT_SETS}
 
 
-class WeightError(EngineError):
-    """A weight file that is missing or is not the published one."""
-
-    code = "bad_weights"
-
-
-class FileCheck(NamedTuple):
-    """What is wrong with a file of a set; problem "" means nothing."""
-
-    file: WeightFile
-    path: Path
-    problem: str
-
-
-def sha256_of(path: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
-    """Hex digest of a file; on_bytes gets the bytes read so far."""
-    digest = hashlib.sha256()
-    done = 0
-    with path.open("rb") as stream:
-        while block := stream.read(READ_BYTES):
-            digest.update(block)
-            done += len(block)
-            on_bytes(done)
-    return digest.hexdigest()
-
-
-def problem_of(file: WeightFile, path: Path, *, use_hash: bool = True) -> str:
-    """Why `path` is not the published file; "" when it is, as far as is known."""
-    if not path.is_file():
-        return "is missing"
-    size = path.stat().st_size
-    slack = 0 if file.is_size_exact else int(file.size_bytes * SIZE_TOLERANCE)
-    if abs(size - file.size_bytes) > slack:
-        return f"has {size:,} bytes instead of {file.size_bytes:,}"
-    if use_hash and file.sha256 and sha256_of(path) != file.sha256:
-        return "has another SHA-256 than the published file"
-    return ""
-
-
-def check_set(folder: Path, weight_set: WeightSet, *, use_hash: bool = True) -> list[FileCheck]:
-    """Check every file of a set below `folder`, in the repository's own layout."""
-    return [
-        FileCheck(file, folder / file.path, problem_of(file, folder / file.path, use_hash=use_hash))
-        for file in weight_set.files
-    ]
-
-
 def is_installed(folder: Path, weight_set: WeightSet) -> bool:
-    """Whether all files lie there with plausible sizes; cheap enough for a panel."""
-    return all(not c.problem for c in check_set(folder, weight_set, use_hash=False))
+    """Whether all files lie below `folder` in the repository's layout, with plausible sizes."""
+    paths = [(file, folder / file.path) for file in weight_set.files]
+    return all(path.is_file() and path.stat().st_size in file.sizes for file, path in paths)
 
 
 def download_manifest(
@@ -220,7 +177,8 @@ def download_manifest(
             {
                 "path": file.path,
                 "size_bytes": file.size_bytes,
-                "is_size_exact": file.is_size_exact,
+                "least_bytes": file.sizes[0],
+                "most_bytes": file.sizes[-1],
                 "sha256": file.sha256,
             }
             for file in files.values()

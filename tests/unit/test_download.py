@@ -35,7 +35,8 @@ def manifest(hub: FakeHub, folder: Path, **changes: object) -> dict:
     file = {
         "path": WEIGHTS,
         "size_bytes": len(content),
-        "is_size_exact": True,
+        "least_bytes": len(content),
+        "most_bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
     file.update(changes)
@@ -86,6 +87,39 @@ def test_a_lying_checksum_is_refused_and_the_file_removed(hub: FakeHub, tmp_path
     assert events[-1]["error"]["code"] == "bad_checksum"
     assert "spade_generator.pth" in events[-1]["error"]["message"]
     assert not (tmp_path / "weights" / WEIGHTS).exists()
+
+
+def test_without_a_known_checksum_the_hubs_own_counts(hub: FakeHub, tmp_path: Path) -> None:
+    wanted = manifest(hub, tmp_path / "weights", sha256="")
+    assert download(wanted, tmp_path)[0] == 0
+    (tmp_path / "weights" / WEIGHTS).unlink()
+    # The same size, other bytes: something between the hub and us has changed the file.
+    hub.is_tampering = True
+    status, events = download(wanted, tmp_path)
+    assert status == 1
+    assert events[-1]["error"]["code"] == "bad_checksum"
+    assert "another SHA-256" in events[-1]["error"]["message"]
+    assert not (tmp_path / "weights" / WEIGHTS).exists()
+
+
+def test_a_file_of_another_size_is_refused(hub: FakeHub, tmp_path: Path) -> None:
+    rough = manifest(hub, tmp_path / "weights", sha256="", least_bytes=1, most_bytes=10**9)
+    assert download(rough, tmp_path)[0] == 0
+    small = manifest(hub, tmp_path / "weights", size_bytes=7, least_bytes=7, most_bytes=7)
+    status, events = download(small, tmp_path)
+    assert status == 1
+    assert events[-1]["error"]["code"] == "bad_checksum"
+    assert "30,000,000 bytes instead of 7" in events[-1]["error"]["message"]
+
+
+def test_a_damaged_file_on_disk_is_fetched_again(hub: FakeHub, tmp_path: Path) -> None:
+    wanted = manifest(hub, tmp_path / "weights")
+    path = tmp_path / "weights" / WEIGHTS
+    assert download(wanted, tmp_path)[0] == 0
+    content = path.read_bytes()
+    path.write_bytes(bytes(len(content)))
+    assert download(wanted, tmp_path)[0] == 0
+    assert path.read_bytes() == content
 
 
 def test_a_cut_download_goes_on_where_it_stopped(hub: FakeHub, tmp_path: Path) -> None:
