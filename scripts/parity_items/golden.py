@@ -18,7 +18,7 @@ from torch import nn
 
 from engine.networks.checkpoints import BUILDERS, fill_network
 from engine.networks.decoders import Decoder, PlainDecoder
-from engine.networks.devices import choose_placement
+from engine.networks.devices import choose_placement, use_device
 from engine.networks.fast_decoders import fast_decoder
 from engine.networks.generator import SpadeGenerator
 from engine.networks.model_set import NetworkSet
@@ -82,10 +82,7 @@ class Golden:
         self._networks: dict[str, nn.Module] = {}
         self.template_folders: list[Path] = []
         self.memory: dict[str, Any] = {}
-        if self.placement.device.type == "cuda":
-            # TF32 keeps 10 bits, which no tolerance here survives.
-            torch.backends.cudnn.allow_tf32 = False
-            torch.backends.cuda.matmul.allow_tf32 = False
+        use_device(self.placement)
 
     @cached_property
     def shapes(self) -> dict[str, dict[str, tuple[int, ...]]]:

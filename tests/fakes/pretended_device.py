@@ -100,6 +100,9 @@ class _PythonBindings(TorchFunctionMode):
         self._device = device
         self._own = {
             Tensor.__getitem__: _item,
+            Tensor.__setitem__: lambda tensor, index, value: aten.copy_(
+                _item(tensor, index), value
+            ),
             Tensor.contiguous: _contiguous,
             Tensor.copy_: lambda mine, other, **_: aten.copy_(mine, other),
             Tensor.numpy: self._numpy,
@@ -107,7 +110,9 @@ class _PythonBindings(TorchFunctionMode):
         }
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        return self._own.get(func, func)(*args, **(kwargs or {}))
+        args = [_numbered(value) for value in args]
+        kwargs = {name: _numbered(value) for name, value in (kwargs or {}).items()}
+        return self._own.get(func, func)(*args, **kwargs)
 
     def _numpy(self, tensor: Tensor) -> np.ndarray:
         if tensor.device.type != "cpu":
@@ -120,6 +125,13 @@ class _PythonBindings(TorchFunctionMode):
         self._device.wait("bool()")
         answers = self._device.answers
         return answers.pop(0) if len(answers) > 1 else answers[0]
+
+
+def _numbered(value: Any) -> Any:
+    """Devices need a number, or torch asks the driver for the current one."""
+    if isinstance(value, str | torch.device) and str(value) in ("cuda", "mps"):
+        return torch.device(f"{value}:0")
+    return value
 
 
 def tensors_of(values: Any) -> list[Tensor]:
