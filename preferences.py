@@ -30,7 +30,7 @@ PRECISION_ITEMS = (
 ACCELERATION_ITEMS = (
     ("auto", "Automatic", "The fastest that works at once on the device"),
     ("none", "Off", "Plain PyTorch: loads soonest and asks for least, slower frames"),
-    ("compile", "Compile", "Compile for CUDA: faster frames, about a minute for the first one"),
+    ("compile", "Compile", "Compile for CUDA: faster frames, loading takes about a minute longer"),
 )
 TORCH_ITEMS = (
     ("auto", "PyTorch for This Machine", "Looks at the graphics driver"),
