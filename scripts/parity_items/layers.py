@@ -77,7 +77,7 @@ class _Recorder:
 
 
 def _stats(output: Tensor) -> list:
-    values = output.double().flatten()
+    values = output.cpu().double().flatten()
     step = max(1, values.numel() // (SAMPLE_COUNT - 1))
     deviation = values.std().item() if values.numel() > 1 else float("nan")
     samples = values[::step][:SAMPLE_COUNT].tolist()
