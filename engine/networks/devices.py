@@ -104,6 +104,9 @@ def use_device(placement: Placement) -> None:
     # keeps 10 bits. W and G lose nothing: they run in half precision.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+    # Sizes hardly ever change, so trying all algorithms once pays; who asks for float32 wants the
+    # predictable ones.
+    torch.backends.cudnn.benchmark = placement.precision is not Precision.FP32
 
 
 def card_problem(device: str) -> str:

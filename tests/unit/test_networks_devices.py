@@ -190,6 +190,7 @@ def test_float32_keeps_its_digits_on_cuda(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
     owners = (torch.backends.cudnn, torch.backends.cuda.matmul)
     before = [owner.allow_tf32 for owner in owners]
+    monkeypatch.setattr(torch.backends.cudnn, "benchmark", False)
     try:
         for owner in owners:
             owner.allow_tf32 = True
@@ -197,7 +198,10 @@ def test_float32_keeps_its_digits_on_cuda(monkeypatch) -> None:
         assert all(owner.allow_tf32 for owner in owners)
         use_device(Placement(torch.device("cuda:1"), Precision.FP16))
         assert not any(owner.allow_tf32 for owner in owners)
+        assert torch.backends.cudnn.benchmark
+        use_device(Placement(torch.device("cuda:1"), Precision.FP32))
+        assert not torch.backends.cudnn.benchmark
     finally:
         for owner, value in zip(owners, before, strict=True):
             owner.allow_tf32 = value
-    assert chosen == [torch.device("cuda:1")]
+    assert chosen == [torch.device("cuda:1")] * 2
