@@ -1,4 +1,4 @@
-"""Runs a torch module on an NVIDIA card: half precision, channels last, CUDA graphs or a compiler.
+"""Runs a torch module faster on an NVIDIA card: recorded as a CUDA graph, or compiled.
 
 The eager module is the last fallback of both accelerations: a driver or compiler that refuses
 costs speed, never a frame.
@@ -6,15 +6,14 @@ costs speed, never a frame.
 
 from __future__ import annotations
 
-import copy
 import logging
 import subprocess
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
 from .memory import is_out_of_memory
+from .torch_parts import Part, eager_part
 
 log = logging.getLogger(__name__)
 
@@ -31,46 +30,23 @@ COMPILER_ERRORS = (
     TypeError,
     ValueError,
 )
-Part = Callable[..., tuple[Tensor, ...]]
 
 
-def own_copy(module: nn.Module, device: torch.device, dtype: torch.dtype) -> nn.Module:
-    """The module with weights of its own on `device` in `dtype`, on CUDA laid out for cuDNN."""
-    module = copy.deepcopy(module).to(device=device, dtype=dtype)
-    for parameter in module.parameters() if device.type == "cuda" else ():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
-        elif parameter.ndim == 5:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
-    return module
-
-
-def eager_part(module: nn.Module, dtype: torch.dtype) -> Part:
-    """float32 in, float32 out around a module in another precision."""
-
-    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        outputs = module(*(_converted(x, dtype) for x in inputs))
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(output.float() for output in outputs)
-
-    return run
-
-
-def compiled_part(module: nn.Module, dtype: torch.dtype, graphs: RecordedGraphs) -> Part:
+def compiled_part(module: nn.Module, graphs: RecordedGraphs) -> Part:
     """torch.compile; falls back to recorded graphs when the compiler gives up."""
     compiled: list[Part] = []
 
     def run(*inputs: Tensor) -> tuple[Tensor, ...]:
         if not compiled:
-            compiled.append(eager_part(torch.compile(module, dynamic=False), dtype))
+            compiled.append(eager_part(torch.compile(module, dynamic=False)))
         return compiled[0](*inputs)
 
-    return _with_fallback(run, graphed_part(module, dtype, graphs), "torch.compile")
+    return _with_fallback(run, graphed_part(module, graphs), "torch.compile")
 
 
-def graphed_part(module: nn.Module, dtype: torch.dtype, graphs: RecordedGraphs) -> Part:
+def graphed_part(module: nn.Module, graphs: RecordedGraphs) -> Part:
     """Replays recorded CUDA graphs, one per batch size; falls back to the eager module."""
-    eager = eager_part(module, dtype)
+    eager = eager_part(module)
     return _with_fallback(lambda *inputs: graphs.run(eager, inputs), eager, "CUDA graphs")
 
 
@@ -149,11 +125,3 @@ def _with_fallback(part: Part, fallback: Part, name: str) -> Part:
         return fallback(*inputs)
 
     return run
-
-
-def _converted(tensor: Tensor, dtype: torch.dtype) -> Tensor:
-    if tensor.device.type != "cuda":
-        return tensor.to(dtype)
-    if tensor.ndim == 4:
-        return tensor.to(dtype, memory_format=torch.channels_last)
-    return tensor.to(dtype, memory_format=torch.channels_last_3d)

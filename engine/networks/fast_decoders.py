@@ -7,16 +7,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from .cuda_parts import (
-    RecordedGraphs,
-    compiled_part,
-    eager_part,
-    graphed_part,
-    own_copy,
-)
-from .devices import Placement, Precision
+from .cuda_parts import RecordedGraphs, compiled_part, graphed_part
+from .devices import Placement
 from .fast_generator import FastGenerator
 from .fast_warping import (
     GRID_SIZE,
@@ -27,12 +21,11 @@ from .fast_warping import (
 )
 from .generator import SpadeGenerator
 from .openvino_parts import has_openvino, openvino_part
+from .torch_parts import MixedPrecision, Part, eager_part, own_copy
 from .warping import Warped, WarpingModule, coordinate_grid, sample_volume
 
 log = logging.getLogger(__name__)
 
-# Takes and returns float32 tensors on the decoder's device, whatever happens inside.
-Part = Callable[..., tuple[Tensor, ...]]
 ACCELERATIONS = ("auto", "none", "openvino", "graphs", "compile")
 COMPILING = ", compiled for this card (a minute)"
 PART_NAMES = ("the motion network", "the warping network", "the generator")
@@ -92,16 +85,6 @@ class FastDecoder:
             self._graphs.release()
 
 
-def pays(placement: Placement, acceleration: str) -> bool:
-    """Whether the fast decoder is the faster one here.
-
-    Its small convolutions are arranged for OpenVINO; torch alone takes longer over them in float32
-    on a CPU than over the plain modules, although there are fewer.
-    """
-    is_cpu = placement.device.type == "cpu" and placement.precision is Precision.FP32
-    return not is_cpu or (acceleration in ("auto", "openvino") and has_openvino())
-
-
 def fast_decoder(
     warping: WarpingModule,
     generator: SpadeGenerator,
@@ -132,15 +115,16 @@ def fast_decoder(
     parts: list[Part] = []
     for number, (module, shapes) in enumerate(zip(modules, inputs, strict=True)):
         if progress is not None:
-            name = PART_NAMES[number] + (COMPILING if acceleration == "compile" else "")
+            is_compiled = device.type == "cuda" and acceleration == "compile"
+            name = PART_NAMES[number] + (COMPILING if is_compiled else "")
             progress(name, number / len(modules))
-        own = part_placement(module, placement)
         if acceleration == "openvino":
-            parts.append(_openvino_or_torch_part(module, shapes, own))
+            parts.append(_openvino_or_torch_part(module, shapes, placement))
         else:
-            parts.append(_torch_part(module, own, acceleration, graphs))
-        if device.type == "cuda":
-            # Compile and record now, where there is progress to see, and not at the first frame.
+            parts.append(_torch_part(module, placement, acceleration, graphs))
+        if device.type != "cpu":
+            # Compile and record now, where there is progress to see, and not at the first frame;
+            # what a device cannot do shows here, too.
             with torch.inference_mode():
                 parts[-1](*(torch.zeros(shape, device=device) for shape in shapes))
     stack = MotionStack(warping.dense_motion_network).to(device)
@@ -148,19 +132,8 @@ def fast_decoder(
     return FastDecoder(stack, hourglass, features, generate, device, graphs)
 
 
-def part_placement(module: nn.Module, placement: Placement) -> Placement:
-    """The placement of one part: bfloat16's 8 bits are enough for painting, but too few for W.
-
-    W decides where every pixel comes from; a wrong digit there moves edges. float16 has 11 bits
-    and is what the networks were made for.
-    """
-    if placement.precision is Precision.BF16 and not isinstance(module, FastGenerator):
-        return Placement(placement.device, Precision.FP32)
-    return placement
-
-
 def _openvino_or_torch_part(
-    module: nn.Module, shapes: tuple[tuple[int, ...], ...], placement: Placement
+    module: MixedPrecision, shapes: tuple[tuple[int, ...], ...], placement: Placement
 ) -> Part:
     # The hourglass holds Fourier matrices of its size, the others take any.
     traced_size = None if isinstance(module, MotionHourglass) else 8
@@ -168,31 +141,15 @@ def _openvino_or_torch_part(
         return openvino_part(module, shapes, placement.precision, traced_size)
     except (ImportError, RuntimeError) as error:
         log.warning("OpenVINO does not work here, continuing with torch alone: %s", error)
-        return _autocast_part(module, placement)
+        return _torch_part(module, placement, "none", RecordedGraphs())
 
 
 def _torch_part(
-    module: nn.Module, placement: Placement, acceleration: str, graphs: RecordedGraphs
+    module: MixedPrecision, placement: Placement, acceleration: str, graphs: RecordedGraphs
 ) -> Part:
-    device, dtype = placement.device, placement.precision.dtype
-    if device.type == "cpu":
-        return _autocast_part(module, placement)
-    own = own_copy(module, device, dtype)
-    if device.type == "cuda" and acceleration == "compile":
-        return compiled_part(own, dtype, graphs)
-    if device.type == "cuda" and acceleration == "graphs":
-        return graphed_part(own, dtype, graphs)
-    return eager_part(own, dtype)
-
-
-def _autocast_part(module: nn.Module, placement: Placement) -> Part:
-    """Torch's own choice of what may run in half precision: slower, but known everywhere."""
-    is_half = placement.precision is not Precision.FP32
-
-    def run(*inputs: Tensor) -> tuple[Tensor, ...]:
-        with torch.autocast(placement.device.type, placement.precision.dtype, enabled=is_half):
-            outputs = module(*inputs)
-        outputs = outputs if isinstance(outputs, tuple) else (outputs,)
-        return tuple(output.float() for output in outputs)
-
-    return run
+    own = own_copy(module, placement.device, placement.precision.dtype)
+    if placement.device.type == "cuda" and acceleration == "compile":
+        return compiled_part(own, graphs)
+    if placement.device.type == "cuda" and acceleration == "graphs":
+        return graphed_part(own, graphs)
+    return eager_part(own)

@@ -18,6 +18,7 @@ from torch.nn import functional as fn
 
 from .generator import LEAKY_SLOPE, Spade, SpadeGenerator, SpadeResnetBlock
 from .phases import AFTER_UP_4, UP_2, UP_4, PhaseConv2d, interleave
+from .torch_parts import MixedPrecision
 
 
 class Affine(nn.Module):
@@ -59,6 +60,16 @@ def phase_convolution(conv: nn.Conv2d, taps: tuple, stride: int = 1) -> PhaseCon
     return PhaseConv2d(conv.weight, bias_of(conv), taps, stride)
 
 
+def normalised(x: Tensor, like: Tensor) -> Tensor:
+    """Instance norm in x's own precision, rounded to that of `like`."""
+    return fn.instance_norm(x).to(like.dtype)
+
+
+def painted(offset: Tensor, normed: Tensor, scale: Tensor) -> Tensor:
+    """SPADE's sum and the leaky ReLU behind it."""
+    return fn.leaky_relu(torch.addcmul(offset, normed, scale), LEAKY_SLOPE)
+
+
 class MiddleSpade(nn.Module):
     """Spade and the leaky ReLU behind it, at the conditioning map's own size."""
 
@@ -69,9 +80,7 @@ class MiddleSpade(nn.Module):
 
     def forward(self, x: Tensor, seg: Tensor) -> Tensor:
         hidden = self.shared(seg)
-        # This order lets a compiler hang sum and activation onto the last convolution.
-        scaled = fn.instance_norm(x) * self.affine.scale(hidden)
-        return fn.leaky_relu(self.affine.offset(hidden) + scaled, LEAKY_SLOPE)
+        return painted(self.affine.offset(hidden), normalised(x, seg), self.affine.scale(hidden))
 
 
 class MiddleBlock(nn.Module):
@@ -84,7 +93,9 @@ class MiddleBlock(nn.Module):
 
     def forward(self, x: Tensor, seg: Tensor) -> Tensor:
         dx = self.conv_0(self.norm_0(x, seg))
-        return self.conv_1(self.norm_1(dx, seg)) + x
+        # x, the trunk, stays float32 whatever the rest runs in: six sums of rounded numbers would
+        # cost more digits than all convolutions together.
+        return x + self.conv_1(self.norm_1(dx, seg)).to(x.dtype)
 
 
 class UpBlock2(nn.Module):
@@ -101,7 +112,7 @@ class UpBlock2(nn.Module):
         self.conv_s, self.conv_0, self.conv_1 = block.conv_s, block.conv_0, block.conv_1
 
     def forward(self, x: Tensor, seg: Tensor) -> Tensor:
-        x = fn.interpolate(fn.instance_norm(x), scale_factor=2)
+        x = fn.interpolate(normalised(x, seg), scale_factor=2)
         dx = self.conv_0(self._spade(x, seg, "0", self.affine_0))
         dx = self.conv_1(self._spade(fn.instance_norm(dx), seg, "1", self.affine_1))
         hidden = self._hidden(seg, "s")
@@ -113,7 +124,7 @@ class UpBlock2(nn.Module):
 
     def _spade(self, normed: Tensor, seg: Tensor, name: str, affine: Affine) -> Tensor:
         hidden = self._hidden(seg, name)
-        return fn.leaky_relu(affine.offset(hidden) + normed * affine.scale(hidden), LEAKY_SLOPE)
+        return painted(affine.offset(hidden), normed, affine.scale(hidden))
 
 
 class PhaseAffine(nn.Module):
@@ -141,19 +152,19 @@ class UpBlock4(nn.Module):
         self.conv_s, self.conv_0, self.conv_1 = block.conv_s, block.conv_0, block.conv_1
 
     def forward(self, x: Tensor, seg: Tensor) -> Tensor:
-        x = fn.instance_norm(x)
+        x = normalised(x, seg)
         # Each pixel of x covers two rows and two columns of the four phases.
         quarters = [x[:, :, row::2, column::2] for row in (0, 1) for column in (0, 1)]
         parts = [quarters[2 * (row // 2) + column // 2] for row in range(4) for column in range(4)]
         dx = self.conv_0(interleave(self._spade(parts, seg), 4))
         scale, offset = (interleave(maps, 4) for maps in self.affine_1(seg))
-        dx = fn.leaky_relu(offset + fn.instance_norm(dx) * scale, LEAKY_SLOPE)
+        dx = painted(offset, fn.instance_norm(dx), scale)
         return self.conv_1(dx) + self._shortcut(parts, seg)
 
     def _spade(self, parts: list[Tensor], seg: Tensor) -> list[Tensor]:
         scales, offsets = self.affine_0(seg)
         return [
-            fn.leaky_relu(offset + part * scale, LEAKY_SLOPE)
+            painted(offset, part, scale)
             for part, scale, offset in zip(parts, scales, offsets, strict=True)
         ]
 
@@ -166,8 +177,8 @@ class UpBlock4(nn.Module):
         return interleave(mixed, 4)
 
 
-class FastGenerator(nn.Module):
-    """SpadeGenerator's function, (B, 256, 64, 64) -> (B, 3, 512, 512) RGB 0..1.
+class FastGenerator(MixedPrecision):
+    """SpadeGenerator's function, (B, 256, 64, 64) -> (B, 3, 512, 512) RGB 0..1, float32.
 
     Shares the weights of the plain generator where they are unchanged.
     """
@@ -180,9 +191,20 @@ class FastGenerator(nn.Module):
         self.up_1 = UpBlock4(generator.up_1)
         self.conv_img = generator.conv_img
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Round all maps but the trunk of the middle blocks.
+
+        bfloat16 is too coarse for fc as well, where the trunk begins.
+        """
+        for part in (self.middle, self.up_0, self.up_1, self.conv_img):
+            part.to(dtype)
+        if dtype is not torch.bfloat16:
+            self.fc.to(dtype)
+
     def forward(self, feature: Tensor) -> Tensor:
-        x = self.fc(feature)
+        x = self.fc(feature.to(self.fc.weight.dtype)).float()
+        seg = feature.to(self.conv_img[0].weight.dtype)
         for block in self.middle:
-            x = block(x, feature)
-        x = self.up_1(self.up_0(x, feature), feature)
-        return self.conv_img(fn.leaky_relu(x, LEAKY_SLOPE)).sigmoid()
+            x = block(x, seg)
+        x = self.up_1(self.up_0(x, seg), seg)
+        return self.conv_img(fn.leaky_relu(x, LEAKY_SLOPE)).float().sigmoid()

@@ -21,9 +21,12 @@ from torch.nn.utils.fusion import fuse_conv_bn_weights
 from .blocks import DownBlock3d, UpBlock3d
 from .phases import UpConv3d
 from .spectral import SpectralConv3d
+from .torch_parts import MixedPrecision
 from .warping import HEATMAP_VARIANCE, DenseMotionNetwork, WarpingModule
 
 GRID_SIZE = (16, 64, 64)
+# Of five; the other two do little arithmetic and decide much.
+BF16_UP_BLOCKS = 3
 
 
 def folded(conv: nn.Module, norm: nn.Module) -> tuple[Tensor, Tensor]:
@@ -96,7 +99,9 @@ class FastDownBlock(nn.Module):
         self.conv = folded_conv(block.conv, block.norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        return fn.avg_pool3d(fn.relu(self.conv(x)), (1, 2, 2))
+        x = fn.relu(self.conv(x.to(self.conv.weight.dtype)))
+        # torch cannot average bfloat16 volumes on a CPU.
+        return fn.avg_pool3d(x.float(), (1, 2, 2)).to(x.dtype)
 
 
 class FastUpBlock(nn.Module):
@@ -107,7 +112,7 @@ class FastUpBlock(nn.Module):
         self.conv = UpConv3d(*folded(block.conv, block.norm))
 
     def forward(self, x: Tensor) -> Tensor:
-        return fn.relu(self.conv(x))
+        return fn.relu(self.conv(x.to(self.conv.bias.dtype)))
 
 
 class OcclusionHead(nn.Module):
@@ -156,7 +161,7 @@ class MotionStack(nn.Module):
         return torch.cat([still.expand(len(moved), -1, -1, -1, -1), moved], dim=1)
 
 
-class MotionHourglass(nn.Module):
+class MotionHourglass(MixedPrecision):
     """MotionStack's output -> how much each motion counts (B, 22, 16, 64, 64), occlusion.
 
     use_spectral_mask  the mask convolution in Fourier space: a tenth of the arithmetic, but more
@@ -172,17 +177,32 @@ class MotionHourglass(nn.Module):
         self.mask = SpectralConv3d(network.mask) if use_spectral_mask else network.mask
         self.occlusion = OcclusionHead(network.occlusion)
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Round the maps; bfloat16 is too coarse for the masks and for the last, thin up blocks."""
+        is_coarse = dtype is torch.bfloat16
+        rounded = [*self.down, *(self.up[:BF16_UP_BLOCKS] if is_coarse else self.up), self.conv]
+        if not is_coarse:
+            rounded.append(self.occlusion)
+            # Spectra are sums of thousands of numbers: they would overflow.
+            if not isinstance(self.mask, SpectralConv3d):
+                rounded.append(self.mask)
+        for part in rounded:
+            part.to(dtype)
+
     def forward(self, stack: Tensor) -> tuple[Tensor, Tensor]:
         levels = [stack]
         for block in self.down:
             levels.append(block(levels[-1]))
         x = levels.pop()
         for block in self.up:
-            x = torch.cat([block(x), levels.pop()], dim=1)
-        prediction = fn.relu(self.conv(x))
+            x = block(x)
+            x = torch.cat([x, levels.pop().to(x.dtype)], dim=1)
+        prediction = fn.relu(self.conv(x.to(self.conv.weight.dtype)))
         batch, channels, depth, height, width = prediction.shape
         flat = prediction.reshape(batch, channels * depth, height, width)
-        return fn.softmax(self.mask(prediction), dim=1), self.occlusion(flat)
+        mask = self.mask(prediction.to(self.mask.bias.dtype)).float()
+        occlusion = self.occlusion(flat.to(self.occlusion.bias.dtype)).float()
+        return fn.softmax(mask, dim=1), occlusion
 
 
 def deformation_of(mask: Tensor, grid: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Tensor:
@@ -196,7 +216,7 @@ def deformation_of(mask: Tensor, grid: Tensor, kp_source: Tensor, kp_driving: Te
     return grid + offset.reshape(-1, *mask.shape[2:], 3)
 
 
-class FastWarpedFeatures(nn.Module):
+class FastWarpedFeatures(MixedPrecision):
     """The end of W: warped volume (B, 512, 64, 64), occlusion -> features (B, 256, 64, 64)."""
 
     def __init__(self, warping: WarpingModule) -> None:
@@ -204,5 +224,11 @@ class FastWarpedFeatures(nn.Module):
         self.third = folded_conv(warping.third.conv, warping.third.norm)
         self.fourth = warping.fourth
 
+    def lower_precision(self, dtype: torch.dtype) -> None:
+        """Round the maps; bfloat16 is too coarse for the features, which all of G looks at."""
+        if dtype is not torch.bfloat16:
+            self.to(dtype)
+
     def forward(self, warped: Tensor, occlusion: Tensor) -> Tensor:
-        return self.fourth(fn.leaky_relu(self.third(warped), 0.01)) * occlusion
+        hidden = fn.leaky_relu(self.third(warped.to(self.third.weight.dtype)), 0.01)
+        return self.fourth(hidden).float() * occlusion

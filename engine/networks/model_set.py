@@ -22,7 +22,7 @@ from ..renderer import EngineError
 from .checkpoints import BUILDERS, find_checkpoints, load_network
 from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement, use_device
-from .fast_decoders import fast_decoder, pays
+from .fast_decoders import fast_decoder
 from .generator import SpadeGenerator
 from .memory import is_out_of_memory, release_memory
 from .retargeting import StitchingRetargeting
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 LARGEST_BATCH = {"cuda": 8, "mps": 2, "cpu": 1}
 # From so many overflowed batches in a row on, half precision is not tried any more.
 MOST_OVERFLOWS = 3
+REFUSED = "This device refuses the fast networks: continuing with the plain ones in fp32."
 # Share of the loading time that reading the files takes; the rest prepares the networks.
 FILES_PART = 0.4
 ProgressCallback = Callable[[str, float], None]
@@ -87,9 +88,14 @@ class NetworkSet:
         self._perceptrons = perceptrons
         self._plain = PlainDecoder(warping, generator)
         self._decoder: Decoder = self._plain
-        if use_fast_path and pays(placement, acceleration):
+        if use_fast_path:
             # Weights are folded in float64, which not every device has: before the move.
-            self._decoder = fast_decoder(warping, generator, placement, acceleration, progress)
+            try:
+                self._decoder = fast_decoder(warping, generator, placement, acceleration, progress)
+            except RuntimeError as error:
+                if placement.device.type == "cpu" or is_out_of_memory(error):
+                    raise
+                self._use_plain(REFUSED, error)
         else:
             self._plain.to(placement.device)
         # The plain W and G are the last resort and wait on the CPU: 400 MB less on the card.
@@ -114,9 +120,9 @@ class NetworkSet:
         kind           "human" or "animal"
         device         "auto", "cuda", "mps" or "cpu"
         precision      "auto", "fp32", "fp16" or "bf16"
-        use_fast_path  less arithmetic for the same pictures where that pays; off to check it
-        acceleration   one of fast_decoders.ACCELERATIONS; "compile" costs CUDA about a minute at
-                       the first frame
+        use_fast_path  less arithmetic for the same pictures; off to check it
+        acceleration   one of fast_decoders.ACCELERATIONS; with "compile", loading takes CUDA about
+                       a minute longer
         progress       called with (file or part of the networks, 0..1)
 
         Raises EngineError: no_models for files, bad_request for devices, out_of_memory.
@@ -191,7 +197,7 @@ class NetworkSet:
     def _decode_batch(
         self, features: SourceFeatures, source: Tensor, driving: Tensor
     ) -> Frames | None:
-        """One batch, or None if memory ran out and the caller must come with a smaller one."""
+        """One batch, or None if the caller must come again, perhaps with a smaller one."""
         try:
             frames = self._run(self._decoder, features, source, driving)
             if _is_finite(frames):
@@ -200,7 +206,10 @@ class NetworkSet:
             return self._repeat(features, source, driving)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
-                raise
+                if self._decoder is self._plain:
+                    raise
+                self._use_plain(REFUSED, error)
+                return None
             if len(driving) == 1:
                 raise _out_of_memory(self.placement) from error
         # Outside of the handler: its error keeps the failed run's tensors alive.
@@ -218,10 +227,16 @@ class NetworkSet:
         frames = self._run(self._plain, features, source, driving)
         self._overflows += 1
         if self._overflows == MOST_OVERFLOWS:
-            self._notice(f"This device cannot run the networks in {name}: continuing in fp32.")
-            self._decoder.release_memory()
-            self._decoder = self._plain
+            self._use_plain(f"This device cannot run the networks in {name}: continuing in fp32.")
         return frames
+
+    def _use_plain(self, notice: str, error: Exception | None = None) -> None:
+        """From now on the plain networks, which ask least of a device."""
+        if error is not None:
+            log.warning("the fast networks failed: %s", error)
+        self._notice(notice)
+        self._decoder.release_memory()
+        self._decoder = self._plain.to(self.placement.device)
 
     @staticmethod
     def _run(decoder: Decoder, features: SourceFeatures, source: Tensor, driving: Tensor) -> Frames:
@@ -233,7 +248,7 @@ class NetworkSet:
     def _offsets(
         self, network: Callable[[Tensor, Tensor], Tensor], x_source: np.ndarray, other: np.ndarray
     ) -> np.ndarray:
-        with torch.inference_mode():
+        with torch.inference_mode(), _memory_errors(self.placement):
             return _numpy(network(self._tensor(x_source), self._tensor(other)))
 
     def _pictures(self, images: np.ndarray) -> Tensor:

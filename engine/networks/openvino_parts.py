@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import warnings
-from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .devices import Precision
+from .torch_parts import MixedPrecision, Part
 
 
 def has_openvino() -> bool:
@@ -18,15 +19,16 @@ def has_openvino() -> bool:
 
 
 def openvino_part(
-    module: nn.Module,
+    module: MixedPrecision,
     shapes: tuple[tuple[int, ...], ...],
     precision: Precision,
     traced_size: int | None = None,
-) -> Callable[..., tuple[Tensor, ...]]:
+) -> Part:
     """Compile a module for this CPU.
 
     shapes       of the inputs, batch 1; larger batches run one by one
-    precision    FP32 or BF16; FP16 counts as BF16, since CPUs that multiply halves are rare
+    precision    FP32, or BF16 for what may be rounded; FP16 counts as BF16, since CPUs that
+                 multiply halves are rare
     traced_size  height and width to trace with, for modules that take any: a trace runs the
                  module once, and torch needs seconds for the real size
 
@@ -38,14 +40,18 @@ def openvino_part(
         torch.zeros((*shape[:-2], traced_size, traced_size) if traced_size else shape)
         for shape in shapes
     )
+    own = copy.deepcopy(module)
+    if precision is not Precision.FP32:
+        own.lower_precision(torch.bfloat16)
     with torch.inference_mode(), warnings.catch_warnings():
         # Some sizes become constants of the trace, which is what fixed shapes are for.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.trace(module, examples, check_trace=False)
+        traced = torch.jit.trace(own, examples, check_trace=False)
         model = openvino.convert_model(traced, example_input=examples, input=list(shapes))
     settings = {
-        "INFERENCE_PRECISION_HINT": "f32" if precision is Precision.FP32 else "bf16",
+        # Every map in the type that the module gives it.
+        "INFERENCE_PRECISION_HINT": "f32" if precision is Precision.FP32 else "dynamic",
         "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         "PERFORMANCE_HINT": "LATENCY",
     }

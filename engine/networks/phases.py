@@ -22,6 +22,17 @@ class Taps(NamedTuple):
     start: int
     groups: tuple[tuple[int, ...], ...]
 
+    def padding(self, stride: int) -> tuple[int, int]:
+        """(zeros on both sides, outputs to skip) that make a convolution start here.
+
+        Zeros on one side only would cost a copy of the map; a surplus output costs next to
+        nothing.
+        """
+        pad = max(-self.start, self.start + len(self.groups) - stride, 0)
+        while (self.start + pad) % stride:
+            pad += 1
+        return pad, (self.start + pad) // stride
+
 
 # Upsampling by 2: phase 0 sees the previous pixel once and its own twice, phase 1 the reverse.
 UP_2 = (Taps(-1, ((0,), (1, 2))), Taps(0, ((0, 1), (2,))))
@@ -44,10 +55,25 @@ def merged_taps(weight: Tensor, taps: Taps, axis: int) -> Tensor:
 
 
 def interleave(phases: list[Tensor], rate: int) -> Tensor:
-    """rate * rate maps (B, C, H, W), row phases slowest -> (B, C, rate * H, rate * W)."""
-    batch, channels, height, width = phases[0].shape
-    grid = torch.cat(phases, dim=1).reshape(batch, rate, rate, channels, height, width)
-    return grid.permute(0, 3, 4, 1, 5, 2).reshape(batch, channels, rate * height, rate * width)
+    """rate * rate maps (B, C, …, H, W), row phases slowest -> (B, C, …, rate * H, rate * W).
+
+    The result is laid out as the maps are, channels last or not.
+    """
+    first = phases[0]
+    batch, channels, *depth, height, width = first.shape
+    if torch.jit.is_tracing():
+        grid = torch.cat(phases, dim=1).reshape(batch, rate, rate, channels, *depth, height, width)
+        grid = grid.movedim((1, 2), (-3, -1))
+        return grid.reshape(batch, channels, *depth, rate * height, rate * width)
+    # Written in place, each map is copied once; OpenVINO would copy everything each time.
+    fine = (height, rate, width, rate)
+    if first.stride(1) == 1:
+        result = first.new_empty(batch, *depth, *fine, channels).movedim(-1, 1)
+    else:
+        result = first.new_empty(batch, channels, *depth, *fine)
+    for number, phase in enumerate(phases):
+        result[..., number // rate, :, number % rate] = phase
+    return result.reshape(batch, channels, *depth, rate * height, rate * width)
 
 
 class PhaseConv2d(nn.Module):
@@ -73,26 +99,15 @@ class PhaseConv2d(nn.Module):
 
     def forward(self, x: Tensor) -> list[Tensor]:
         height, width = x.shape[2] // self.stride, x.shape[3] // self.stride
-        starts = {max(taps.start, 0) for taps in self.axis_taps}
-        crops = {(row, column): x[:, :, row:, column:] for row in starts for column in starts}
+        places = [taps.padding(self.stride) for taps in self.axis_taps]
         kernels = iter(self.kernels)
         outputs: list[Tensor] = []
-        for rows in self.axis_taps:
-            for columns in self.axis_taps:
-                crop = crops[max(rows.start, 0), max(columns.start, 0)]
-                padding = (
-                    *self._padding(columns, crop.shape[3], width),
-                    *self._padding(rows, crop.shape[2], height),
-                )
-                padded = fn.pad(crop, padding) if any(padding) else crop
-                outputs.append(fn.conv2d(padded, next(kernels), self.bias, stride=self.stride))
+        for pad_rows, top in places:
+            for pad_columns, left in places:
+                padding = (pad_rows, pad_columns)
+                maps = fn.conv2d(x, next(kernels), self.bias, self.stride, padding)
+                outputs.append(maps[:, :, top : top + height, left : left + width])
         return outputs
-
-    def _padding(self, taps: Taps, size: int, count: int) -> tuple[int, int]:
-        """Zeros before and after one axis for `count` outputs; a surplus at the end stays."""
-        before = max(-taps.start, 0)
-        needed = (count - 1) * self.stride + len(taps.groups)
-        return before, max(needed - before - size, 0)
 
 
 class UpConv3d(nn.Module):
@@ -117,7 +132,4 @@ class UpConv3d(nn.Module):
             for rows in pads
             for columns in pads
         ]
-        batch, channels, depth, height, width = phases[0].shape
-        grid = torch.cat(phases, dim=1).reshape(batch, 2, 2, channels, depth, height, width)
-        grid = grid.permute(0, 3, 4, 5, 1, 6, 2)
-        return grid.reshape(batch, channels, depth, 2 * height, 2 * width)
+        return interleave(phases, 2)

@@ -15,18 +15,12 @@ from torch import nn  # noqa: E402
 
 from engine.networks import cuda_parts  # noqa: E402
 from engine.networks.blocks import UpBlock3d  # noqa: E402
-from engine.networks.cuda_parts import (  # noqa: E402
-    RecordedGraphs,
-    compiled_part,
-    eager_part,
-    graphed_part,
-)
+from engine.networks.cuda_parts import RecordedGraphs, compiled_part, graphed_part  # noqa: E402
 from engine.networks.fast_generator import UpBlock4  # noqa: E402
 from engine.networks.fast_warping import FastUpBlock, MotionHourglass  # noqa: E402
 from engine.networks.generator import SpadeGenerator  # noqa: E402
+from engine.networks.torch_parts import eager_part  # noqa: E402
 from engine.networks.warping import DenseMotionNetwork  # noqa: E402
-
-FP32 = torch.float32
 
 
 @pytest.fixture(autouse=True)
@@ -64,7 +58,7 @@ def pair(count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def test_replays_follow_their_inputs(driver: CudaDriver) -> None:
     """A graph that kept anything of the portrait that it was recorded with would show it here."""
     module = Blend()
-    part, eager = graphed_part(module, FP32, RecordedGraphs()), eager_part(module, FP32)
+    part, eager = graphed_part(module, RecordedGraphs()), eager_part(module)
     for _ in range(3):
         inputs = pair(2)
         for ours, wanted in zip(part(*inputs), eager(*inputs), strict=True):
@@ -75,7 +69,7 @@ def test_replays_follow_their_inputs(driver: CudaDriver) -> None:
 
 def test_each_batch_size_is_recorded_once_in_the_same_memory(driver: CudaDriver) -> None:
     module, graphs = Blend(), RecordedGraphs()
-    part, eager = graphed_part(module, FP32, graphs), eager_part(module, FP32)
+    part, eager = graphed_part(module, graphs), eager_part(module)
     for count in (1, 8, 3, 8, 1, 3):
         inputs = pair(count)
         torch.testing.assert_close(part(*inputs), eager(*inputs))
@@ -89,7 +83,7 @@ def test_each_batch_size_is_recorded_once_in_the_same_memory(driver: CudaDriver)
 
 def test_two_parts_do_not_share_a_graph(driver: CudaDriver) -> None:
     graphs, modules = RecordedGraphs(), (Blend(), Blend())
-    parts = [graphed_part(module, FP32, graphs) for module in modules]
+    parts = [graphed_part(module, graphs) for module in modules]
     inputs = pair(1)
     for part, module in zip(parts, modules, strict=True):
         torch.testing.assert_close(part(*inputs), module(*inputs))
@@ -97,7 +91,7 @@ def test_two_parts_do_not_share_a_graph(driver: CudaDriver) -> None:
 
 
 def test_outputs_outlive_the_next_replay(driver: CudaDriver) -> None:
-    part = graphed_part(Blend(), FP32, RecordedGraphs())
+    part = graphed_part(Blend(), RecordedGraphs())
     first = part(*pair(1))
     kept = [output.clone() for output in first]
     part(*pair(1))
@@ -108,7 +102,7 @@ def test_a_refused_recording_is_logged_once_and_torch_goes_on(
     driver: CudaDriver, caplog: pytest.LogCaptureFixture
 ) -> None:
     module, graphs = Blend(), RecordedGraphs()
-    part = graphed_part(module, FP32, graphs)
+    part = graphed_part(module, graphs)
     driver.refusal = RuntimeError("CUDA error: operation not permitted when stream is capturing")
     before = driver.streams[-1]
     inputs = pair(2)
@@ -119,7 +113,7 @@ def test_a_refused_recording_is_logged_once_and_torch_goes_on(
     assert len(warnings) == 1
     assert "CUDA graphs" in warnings[0].getMessage()
     driver.refusal = None
-    graphed_part(module, FP32, graphs)(*inputs)
+    graphed_part(module, graphs)(*inputs)
     assert driver.pools[-1] is not driver.pools[0], "the pool may be in disorder"
 
 
@@ -128,7 +122,7 @@ def test_reading_a_value_while_recording_is_refused(driver: CudaDriver) -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return x * float(x.max())
 
-    part = graphed_part(Reading(), FP32, RecordedGraphs())
+    part = graphed_part(Reading(), RecordedGraphs())
     x = torch.ones(1, 2, 2, 2)
     torch.testing.assert_close(part(x)[0], x)
     assert driver.recorded == 0
@@ -145,7 +139,7 @@ def test_reading_a_value_while_recording_is_refused(driver: CudaDriver) -> None:
 def test_short_memory_while_recording_is_passed_on(driver: CudaDriver, error: Exception) -> None:
     """Torch hides it behind a second error; taken for a refusal, it would cost the graphs."""
     module = Blend()
-    part = graphed_part(module, FP32, RecordedGraphs())
+    part = graphed_part(module, RecordedGraphs())
     driver.refusal = error
     with pytest.raises(RuntimeError) as caught:
         part(*pair(8))
@@ -175,9 +169,9 @@ def test_the_compiler_takes_every_module_whole(
     """Torch's real tracer, without the code generator behind it; a break in the graph raises."""
     tracing = partial(torch.compile, backend="aot_eager", fullgraph=True)
     for module, inputs in small_modules():
-        wanted = eager_part(module, FP32)(*inputs)
+        wanted = eager_part(module)(*inputs)
         monkeypatch.setattr(torch, "compile", tracing)
-        part = compiled_part(module, FP32, RecordedGraphs())
+        part = compiled_part(module, RecordedGraphs())
         torch.testing.assert_close(part(*inputs), wanted, atol=1e-5, rtol=0)
         monkeypatch.undo()
         driver.install(monkeypatch)
@@ -203,7 +197,7 @@ def test_without_a_compiler_graphs_are_recorded(
 
     monkeypatch.setattr(torch, "compile", refusing)
     module = Blend()
-    part = compiled_part(module, FP32, RecordedGraphs())
+    part = compiled_part(module, RecordedGraphs())
     for _ in range(2):
         inputs = pair(1)
         torch.testing.assert_close(part(*inputs), module(*inputs))
@@ -223,6 +217,6 @@ def test_a_broken_code_generator_is_survived(
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend=generator))
     module, inputs = Blend(), pair(1)
-    part = compiled_part(module, FP32, RecordedGraphs())
+    part = compiled_part(module, RecordedGraphs())
     torch.testing.assert_close(part(*inputs), module(*inputs))
     assert driver.recorded == 1

@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="the networks need torch")
 pytest.importorskip("safetensors", reason="safetensors is missing")
 
+from engine.networks import model_set  # noqa: E402
 from engine.networks.checkpoints import BUILDERS  # noqa: E402
 from engine.networks.devices import Placement, Precision  # noqa: E402
 from engine.networks.model_set import NetworkSet  # noqa: E402
@@ -158,10 +159,23 @@ def test_short_memory_halves_the_batch(models: NetworkSet, error: Exception) -> 
     assert decoder.released == 2
 
 
-def test_another_error_is_not_taken_for_short_memory(models: NetworkSet) -> None:
+def test_what_the_fast_networks_cannot_the_plain_ones_can(models: NetworkSet) -> None:
+    """A convolution for which cuDNN finds no algorithm, say, and only in this size of batch."""
     decoder = models._decoder = StubDecoder(room=2)
-    decoder.error = RuntimeError("CUDA error: an illegal memory access was encountered")
-    models.batch_size = 8
+    decoder.error = RuntimeError("GET was unable to find an engine to execute this computation")
+    plain = models._plain = StubDecoder()
+    models.batch_size = 4
+    decoded = models.decode(features_of(models), driving(1), driving(8))
+    np.testing.assert_allclose(decoded.images[:, 0, 0, 0], np.arange(8) / 10, atol=1e-6)
+    assert (decoder.batches, plain.batches) == ([4], [4, 4])
+    assert models.batch_size == 4
+    assert models.notices == [model_set.REFUSED]
+
+
+def test_an_error_of_the_plain_networks_is_passed_on(models: NetworkSet) -> None:
+    models._decoder, models._plain = StubDecoder(room=0), StubDecoder(room=0)
+    for decoder in (models._decoder, models._plain):
+        decoder.error = RuntimeError("CUDA error: an illegal memory access was encountered")
     with pytest.raises(RuntimeError, match="illegal"):
         models.decode(features_of(models), driving(1), driving(8))
 
@@ -178,19 +192,6 @@ def test_no_memory_for_one_frame_is_a_clear_error(models: NetworkSet) -> None:
 def test_pictures_of_another_size_are_refused(models: NetworkSet) -> None:
     with pytest.raises(ValueError, match="256"):
         models.extract_features(np.zeros((1, 128, 128, 3), np.float32))
-
-
-def test_bfloat16_is_for_painting_only() -> None:
-    from engine.networks.fast_decoders import part_placement
-    from engine.networks.fast_generator import FastGenerator
-
-    with torch.device("meta"):
-        generator = FastGenerator(BUILDERS["spade_generator"]())
-    other = torch.nn.Identity()
-    for precision, expected in (("bf16", "fp32"), ("fp16", "fp16"), ("fp32", "fp32")):
-        placement = Placement(torch.device("cpu"), Precision(precision))
-        assert part_placement(generator, placement) is placement
-        assert part_placement(other, placement).precision.value == expected
 
 
 def test_a_broken_openvino_leaves_torch(monkeypatch) -> None:
