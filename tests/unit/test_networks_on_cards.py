@@ -151,6 +151,19 @@ def test_compiling_is_announced_and_happens_while_loading(
     assert set(sizes) == {1}
 
 
+def test_a_card_that_refuses_the_fast_networks_gets_the_plain_ones(
+    card: PretendedDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refusing(*_arguments: Any) -> None:
+        raise RuntimeError("GET was unable to find an engine to execute this computation")
+
+    monkeypatch.setattr(model_set, "fast_decoder", refusing)
+    models = networks_on("cuda:0", "fp16")
+    assert models.notices == [model_set.REFUSED]
+    decoded = models.decode(models.extract_features(PICTURE), points(1), points(3))
+    assert decoded.images.shape == (3, 512, 512, 3)
+
+
 @pytest.mark.parametrize(("name", "kernel"), [("cuda:0", "CUDA"), ("mps:0", "MPS")])
 def test_torch_has_a_kernel_for_every_operator(
     card: PretendedDevice, name: str, kernel: str
