@@ -5,7 +5,8 @@
 Weights are synthetic (scripts/scheme_weights.py): time and memory do not depend on them, and the
 accuracy columns hold for numbers of healthy size. Prints ms and CPU seconds per frame of W and G,
 torch's count of arithmetic, peak memory of a process that loads and runs one variant, and the
-difference from the plain networks; writes build/bench-neural.json.
+difference from the plain networks on two pictures, a smooth one and noise, the worse of which
+counts; writes build/bench-neural.json.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from engine.liveportrait.geometry import KeypointMotion
 from engine.networks.checkpoints import fill_network
 from engine.networks.decoders import Decoder, PlainDecoder, decode_frames
-from engine.networks.devices import Placement, choose_placement, use_device
+from engine.networks.devices import choose_placement, use_device
 from engine.networks.fast_decoders import fast_decoder
 from engine.networks.openvino_parts import has_openvino
 
@@ -53,11 +54,17 @@ PUBLISHED_MS = {
 REPRESENTATIVES = ("fast-fp16-graphs", "fast-bf16", "fast-fp32")
 
 
+Networks = dict[str, nn.Module]
+# Smooth like a photograph, or noise, which excites the networks more than any face does.
+PICTURES = ("smooth", "noise")
+PLAIN = "plain-fp32"
+
+
 @dataclass
 class Scene:
     """Networks, one source and one driving pose, all on the device."""
 
-    networks: dict[str, nn.Module]
+    networks: Networks
     image: Tensor
     volume: Tensor
     kp_source: Tensor
@@ -71,25 +78,33 @@ class Result:
     seconds: list[float] = field(default_factory=list)
     cpu_seconds: list[float] = field(default_factory=list)
     gflop: float = 0.0
-    psnr: float = float("inf")
+    psnr: dict[str, float] = field(default_factory=dict)
     max_abs: float = 0.0
     memory_mb: float = 0.0
 
 
-def build_scene(device: torch.device) -> Scene:
-    """Networks with drawn weights; the driving pose turns the head and opens the mouth a bit."""
-    shapes = read_shapes(SHAPES)
-    networks = {
+def build_networks() -> Networks:
+    """All networks with drawn weights, on the CPU."""
+    return {
         name: fill_network(
             name,
             {k: torch.from_numpy(a) for k, a in scheme_weights(SEED, name, keys).items()},
             name,
         )
-        for name, keys in shapes.items()
+        for name, keys in read_shapes(SHAPES).items()
     }
-    # Smooth like a photograph: noise excites the networks far more than any face does.
-    blobs = torch.from_numpy(draw(SEED, "input", "image", (1, 3, 12, 12)).astype(np.float32))
-    image = fn.interpolate(0.25 * blobs + 0.5, size=(256, 256), mode="bicubic").clamp(0, 1)
+
+
+def draw_picture(kind: str) -> Tensor:
+    """One of PICTURES, (1, 3, 256, 256) RGB 0..1."""
+    size = 12 if kind == "smooth" else 256
+    drawn = torch.from_numpy(draw(SEED, "input", "image", (1, 3, size, size)).astype(np.float32))
+    return fn.interpolate(0.25 * drawn + 0.5, size=(256, 256), mode="bicubic").clamp(0, 1)
+
+
+def build_scene(networks: Networks, device: torch.device, picture: str = "smooth") -> Scene:
+    """The driving pose turns the head and opens the mouth a bit; networks still on the CPU."""
+    image = draw_picture(picture)
     with torch.inference_mode():
         volume = networks["appearance_feature_extractor"](image)
         heads = networks["motion_extractor"](image)
@@ -124,7 +139,7 @@ def variants(device: str) -> dict[str, Callable[[Scene], Decoder]]:
         warping = scene.networks["warping_module"].to(place)
         return PlainDecoder(warping, scene.networks["spade_generator"].to(place))
 
-    table: dict[str, Callable[[Scene], Decoder]] = {"plain-fp32": plain}
+    table: dict[str, Callable[[Scene], Decoder]] = {PLAIN: plain}
     if device == "cuda":
         table["fast-fp32"] = fast("fp32", "none")
         for name in ("none", "graphs", "compile"):
@@ -150,29 +165,49 @@ def run_frame(decoder: Decoder, prepared: object, scene: Scene) -> Tensor:
 
 def measure(device: str, repeats: int) -> dict[str, Result]:
     """Build every variant, then run them in turns."""
-    scene = build_scene(torch.device(device))
-    decoders: dict[str, tuple[Decoder, object]] = {}
-    results: dict[str, Result] = {}
-    reference: Tensor | None = None
-    # Fast decoders fold weights on the CPU, so the plain one moves them to the device last.
+    networks = build_networks()
+    scenes = {kind: build_scene(networks, torch.device(device), kind) for kind in PICTURES}
+    scene = scenes[PICTURES[0]]
     table = variants(device)
-    for name in [*list(table)[1:], "plain-fp32"]:
-        decoder = table[name](scene)
-        with torch.inference_mode():
-            decoders[name] = decoder, decoder.prepare(scene.volume)
+    # Fast decoders fold weights on the CPU, so the plain one moves them to the device last.
+    decoders = {name: table[name](scene) for name in reversed(table)}
+    results = {name: Result() for name in table}
+    for kind in reversed(PICTURES):
+        compare(decoders, scenes[kind], kind, results)
+    # What the last comparison prepared belongs to the first picture, which is timed.
+    prepared = {name: prepare(decoder, scene) for name, decoder in decoders.items()}
+    # All fast variants do the same arithmetic; graphs, compilers and OpenVINO hide it.
+    eager = "torch-fp32" if "torch-fp32" in table else "fast-fp32"
+    gflop = {name: count_gflop(decoders[name], prepared[name], scene) for name in (PLAIN, eager)}
     for name in table:
-        image = run_frame(*decoders[name], scene)
-        reference = image if reference is None else reference
-        results[name] = Result(gflop=count_gflop(name, decoders[name], scene, results))
-        results[name].psnr, results[name].max_abs = difference(image, reference)
+        results[name].gflop = gflop[PLAIN if name == PLAIN else eager]
     for _ in range(repeats):
         for name in table:
             wall, cpu = time.perf_counter(), time.process_time()
-            run_frame(*decoders[name], scene)
+            run_frame(decoders[name], prepared[name], scene)
             results[name].seconds.append(time.perf_counter() - wall)
             results[name].cpu_seconds.append(time.process_time() - cpu)
-    print_modules(scene, decoders, device, repeats)
+    built = {name: (decoders[name], prepared[name]) for name in table}
+    print_modules(scene, built, device, repeats)
     return results
+
+
+def prepare(decoder: Decoder, scene: Scene) -> object:
+    with torch.inference_mode():
+        return decoder.prepare(scene.volume)
+
+
+def compare(
+    decoders: dict[str, Decoder], scene: Scene, picture: str, results: dict[str, Result]
+) -> None:
+    """The difference of every variant from the plain networks on one picture."""
+    plain = decoders[PLAIN]
+    reference = run_frame(plain, prepare(plain, scene), scene)
+    for name, decoder in decoders.items():
+        image = run_frame(decoder, prepare(decoder, scene), scene)
+        psnr, max_abs = difference(image, reference)
+        results[name].psnr[picture] = psnr
+        results[name].max_abs = max(results[name].max_abs, max_abs)
 
 
 def difference(image: Tensor, reference: Tensor) -> tuple[float, float]:
@@ -183,25 +218,10 @@ def difference(image: Tensor, reference: Tensor) -> tuple[float, float]:
     return (float("inf") if mse == 0 else -10 * float(np.log10(mse))), float(delta.max())
 
 
-def count_gflop(
-    name: str, built: tuple[Decoder, object], scene: Scene, known: dict[str, Result]
-) -> float:
-    """torch's count of one frame, 2 per multiply-add; OpenVINO's parts are counted in torch."""
-    if name.startswith("fast") and "fast-fp32" in known:
-        # Recorded graphs, compiled code and other programs do not show their operators.
-        return known["fast-fp32"].gflop
-    if name.startswith("fast") and "plain-fp32" in known and scene.volume.device.type == "cpu":
-        networks = scene.networks
-        placement = Placement(scene.volume.device, choose_placement("cpu", "fp32").precision)
-        twin = fast_decoder(
-            networks["warping_module"], networks["spade_generator"], placement, "none"
-        )
-        with torch.inference_mode():
-            built = twin, twin.prepare(scene.volume)
-    if name == "torch-fp32":
-        return known["fast-fp32"].gflop
+def count_gflop(decoder: Decoder, prepared: object, scene: Scene) -> float:
+    """torch's count of one frame, 2 per multiply-add."""
     with FlopCounterMode(display=False) as counter:
-        run_frame(*built, scene)
+        run_frame(decoder, prepared, scene)
     return counter.get_total_flops() / 1e9
 
 
@@ -252,7 +272,7 @@ def peak_memory_mb(name: str, device: str, threads: int) -> float:
 
 def print_own_memory(name: str, device: str) -> None:
     """The child's half of peak_memory_mb."""
-    scene = build_scene(torch.device(device))
+    scene = build_scene(build_networks(), torch.device(device))
     decoder = variants(device)[name](scene)
     with torch.inference_mode():
         prepared = decoder.prepare(scene.volume)
@@ -277,8 +297,9 @@ def own_peak_mb() -> float:
 
 
 def print_table(results: dict[str, Result]) -> None:
-    plain = results["plain-fp32"]
-    head = ("ms/frame", "CPU s", "ratio", "CPU ratio", "GFLOP", "MB", "PSNR", "max abs")
+    plain = results[PLAIN]
+    head = ("ms/frame", "CPU s", "ratio", "CPU ratio", "GFLOP", "MB", "max abs")
+    head += tuple(f"dB {kind}" for kind in PICTURES)
     print(f"\n{'W and G':<18}" + "".join(f"{title:>11}" for title in head))
     for name, result in results.items():
         columns = (
@@ -288,8 +309,8 @@ def print_table(results: dict[str, Result]) -> None:
             f"{cpu_ratio(plain, result):.2f}",
             f"{result.gflop:.0f}",
             f"{result.memory_mb:.0f}",
-            f"{result.psnr:.1f}",
             f"{result.max_abs:.1e}",
+            *(f"{result.psnr[kind]:.1f}" for kind in PICTURES),
         )
         print(f"{name:<18}" + "".join(f"{column:>11}" for column in columns))
 
@@ -305,7 +326,7 @@ def cpu_ratio(plain: Result, result: Result) -> float:
 
 
 def write_json(results: dict[str, Result]) -> None:
-    plain = results["plain-fp32"]
+    plain = results[PLAIN]
     RESULT.parent.mkdir(parents=True, exist_ok=True)
     table = {
         name: {
@@ -316,7 +337,8 @@ def write_json(results: dict[str, Result]) -> None:
             "gflop": round(result.gflop, 1),
             "memory_mb": round(result.memory_mb),
             # JSON has no infinity; 200 dB is beyond float32.
-            "psnr": round(min(result.psnr, 200.0), 2),
+            "psnr": round(min(200.0, *result.psnr.values()), 2),
+            "psnr_by_picture": {k: round(min(200.0, v), 2) for k, v in result.psnr.items()},
             "max_abs": result.max_abs,
         }
         for name, result in results.items()
