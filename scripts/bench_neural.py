@@ -366,6 +366,8 @@ def main() -> int:
     placement = choose_placement(options.device, "fp32")
     device = placement.device.type
     use_device(placement)
+    # As NetworkSet has it in half precision, and fair to the plain networks.
+    torch.backends.cudnn.benchmark = True
     if options.memory_of:
         print_own_memory(options.memory_of, device)
         return 0

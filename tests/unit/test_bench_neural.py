@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -51,7 +52,10 @@ def test_every_variant_of_a_card_is_measured(
     # What a graph or a compiler hides from the counter, a part without operators hides as well.
     monkeypatch.setattr(fast_decoders, "graphed_part", hidden)
     monkeypatch.setattr(fast_decoders, "compiled_part", hidden)
-    monkeypatch.setattr(bench, "build_scene", lambda place: scene(bench, CARDS[place.type]))
+    monkeypatch.setattr(bench, "build_networks", untouched_networks)
+    monkeypatch.setattr(
+        bench, "build_scene", lambda networks, place, _kind: scene(bench, networks, place)
+    )
     with pretended_device():
         results = bench.measure(device, 2)
     fast = {name for name in results if name.startswith("fast")}
@@ -84,7 +88,7 @@ def hidden(module: Any, *_arguments: Any) -> Callable[..., Any]:
     return run
 
 
-def scene(bench: Any, name: str) -> Any:
+def untouched_networks() -> dict[str, Any]:
     from engine.networks.checkpoints import BUILDERS
 
     networks = {}
@@ -92,15 +96,20 @@ def scene(bench: Any, name: str) -> Any:
         with torch.device("meta"):
             network = build()
         networks[key] = network.to_empty(device="cpu").eval().requires_grad_(False)
-    tensors = [(1, 3, 256, 256), (1, 32, 16, 64, 64), (1, 21, 3), (1, 21, 3)]
-    return bench.Scene(networks, *(torch.zeros(shape, device=name) for shape in tensors))
+    return networks
+
+
+def scene(bench: Any, networks: dict[str, Any], place: Any) -> Any:
+    shapes = [(1, 3, 256, 256), (1, 32, 16, 64, 64), (1, 21, 3), (1, 21, 3)]
+    return bench.Scene(networks, *(torch.zeros(x, device=CARDS[place.type]) for x in shapes))
 
 
 def test_memory_of_a_card_is_asked_of_the_card(
     bench: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     decoder = SimpleNamespace(prepare=lambda _volume: None)
-    monkeypatch.setattr(bench, "build_scene", lambda _device: SimpleNamespace(volume=None))
+    monkeypatch.setattr(bench, "build_networks", dict)
+    monkeypatch.setattr(bench, "build_scene", lambda *_arguments: SimpleNamespace(volume=None))
     monkeypatch.setattr(bench, "variants", lambda _device: {"one": lambda _scene: decoder})
     monkeypatch.setattr(bench, "run_frame", lambda *_arguments: None)
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 5 * 2**20)
@@ -111,11 +120,13 @@ def test_memory_of_a_card_is_asked_of_the_card(
 def test_the_file_of_figures(bench: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(bench, "RESULT", tmp_path / "build/bench-neural.json")
     monkeypatch.setattr(bench, "ROOT", tmp_path)
-    plain = bench.Result([2.0, 1.0], [4.0, 4.0], 1234.0)
-    fast = bench.Result([0.5, 0.6], [1.0, 3.0], 876.04, 48.123, 0.25)
+    plain = bench.Result([2.0, 1.0], [4.0, 4.0], 1234.0, dict.fromkeys(bench.PICTURES, math.inf))
+    psnr = dict(zip(bench.PICTURES, (49.0, 48.123), strict=True))
+    fast = bench.Result([0.5, 0.6], [1.0, 3.0], 876.04, psnr, 0.25)
     bench.write_json({"plain-fp32": plain, "fast": fast})
     figures = json.loads((tmp_path / "build/bench-neural.json").read_text(encoding="utf-8"))
     assert figures["plain-fp32"]["psnr"] == 200.0
+    assert figures["fast"]["psnr"] == 48.12, "the worse of the two pictures counts"
     assert figures["fast"]["ratio"] == 2.0
     assert figures["fast"]["cpu_ratio"] == 2.0
     assert (figures["fast"]["gflop"], figures["fast"]["max_abs"]) == (876.0, 0.25)
