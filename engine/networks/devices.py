@@ -25,7 +25,7 @@ CARDS_WITHOUT_HALF = ("GTX 16",)
 
 
 class Precision(Enum):
-    """Number format: FP16 is for W and G, BF16 for G alone; everything else is float32."""
+    """Number format of W and G; each module keeps what must not be rounded in float32."""
 
     FP32 = "fp32"
     FP16 = "fp16"
