@@ -9,7 +9,8 @@ retargeting.py   S and R  stitching, eye and lip retargeting
 checkpoints.py   reads the published weight files, strictly
 devices.py       which device, which precision
 phases.py, fast_generator.py, fast_warping.py, spectral.py   the same mathematics with less work
-openvino_parts.py, cuda_parts.py                             run the fast modules on one device
+torch_parts.py, openvino_parts.py, cuda_parts.py             run the fast modules on one device
+memory.py        what to do when it runs out
 model_set.py     everything above as one object that speaks numpy
 
 The modules before the gap are the plain reading of the paper and the yardstick for the rest.

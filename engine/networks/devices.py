@@ -85,9 +85,10 @@ def choose_placement(device: str = "auto", precision: str = "auto") -> Placement
         device, notice = _best_device(available)
         kind = device
     elif kind not in available or (kind == "cuda" and not _has_cuda_index(device)):
-        raise EngineError(
-            "bad_request", f"Device '{device}' is not available.", _missing_device_hint(kind)
-        )
+        text = f"Device '{device}' is not available."
+        if kind == "cuda" and driver_problem():
+            text = driver_problem()
+        raise EngineError("bad_request", text, _missing_device_hint(kind))
     elif kind == "cuda" and (problem := card_problem(device)):
         raise EngineError("bad_request", problem, _missing_device_hint(kind))
     return Placement(torch.device(device), _choose_precision(device, precision), notice)
