@@ -11,13 +11,17 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import math
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from parity_items import Golden, GoldenError, Row
+from parity_items import UNUSABLE, Golden, GoldenError, Row, reason
+
+from engine.renderer import EngineError
 
 ITEMS = (
     "weights",
@@ -52,11 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Parity with '{options.golden}', seed '{golden.seed}', on {golden.label}")
         print(f"{'item':<58} {'max error':>11} {'tolerance':>11}  pass", flush=True)
         for name in (options.only,) if options.only else ITEMS:
-            module = importlib.import_module(f"parity_items.{name}")
-            for row in module.rows(golden):
+            for row in rows_of(golden, name):
                 rows.append(row)
                 print(row, flush=True)
-    except GoldenError as error:
+        if not options.only:
+            rows += unknown_files(options.golden)
+    except (GoldenError, EngineError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     failed = sum(not row.passed for row in rows)
@@ -66,6 +71,25 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     print(f"{len(rows) - failed} passed, {failed} failed")
     return 1 if failed else 0
+
+
+def rows_of(golden: Golden, name: str) -> Iterator[Row]:
+    """One group's rows; arrays that cannot be used end it with a failed row, not the whole run."""
+    try:
+        yield from importlib.import_module(f"parity_items.{name}").rows(golden)
+    except GoldenError:
+        raise
+    except UNUSABLE as error:
+        yield Row(name, math.inf, 0.0, f"rest not compared: {reason(error)}")
+
+
+def unknown_files(folder: Path) -> list[Row]:
+    """A failed row for every file of arrays that no group reads."""
+    names = sorted(path.stem for path in folder.glob("*.npz") if path.stem not in ITEMS)
+    rows = [Row(f"{name}.npz", math.inf, 0.0, "no rule for this file") for name in names]
+    for row in rows:
+        print(row, flush=True)
+    return rows
 
 
 if __name__ == "__main__":

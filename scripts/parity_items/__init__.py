@@ -4,6 +4,6 @@ Every module has `rows(golden) -> Iterator[Row]`, goes through the keys that its
 other seeds and cases work), and yields nothing if the folder lacks the file.
 """
 
-from .golden import Golden, GoldenError, Row, compare
+from .golden import UNUSABLE, Golden, GoldenError, Row, compare, reason
 
-__all__ = ["Golden", "GoldenError", "Row", "compare"]
+__all__ = ["UNUSABLE", "Golden", "GoldenError", "Row", "compare", "reason"]

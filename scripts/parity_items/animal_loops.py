@@ -10,7 +10,7 @@ import numpy as np
 from engine.liveportrait.driving import drive_animal
 
 from . import comparing
-from .comparing import find_template, guarded
+from .comparing import find_template, guarded, unlisted
 from .driving_rows import image_motion
 from .golden import Golden, Row, compare
 
@@ -19,7 +19,9 @@ FILE = "animal_loops.npz"
 
 def rows(golden: Golden) -> Iterator[Row]:
     """One row per recorded run; templates as they are, without ratio lists."""
-    for entry in golden.table("animal_loops.json") or []:
+    table = golden.table("animal_loops.json") or []
+    yield from unlisted(golden.arrays(FILE), "animal_loops", [str(entry["id"]) for entry in table])
+    for entry in table:
         item = f"animal_loops/{entry['id']} {entry['template']}"
         yield guarded(item, comparing.LOOPS, lambda e=entry, i=item: _run(golden, e, i))
 

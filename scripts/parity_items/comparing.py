@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.liveportrait.template import MotionTemplate, TemplateError, read_template
 
-from .golden import Golden, GoldenError, Row, compare
+from .golden import UNUSABLE, Golden, GoldenError, Row, compare, reason
 
 KEYPOINTS = 1e-5
 MATRIX = 1e-4
@@ -106,9 +106,17 @@ def find_template(golden: Golden, name: str) -> MotionTemplate:
     raise GoldenError(f"template '{name}.pkl' is missing; name its folder with --templates")
 
 
+def unlisted(recorded: Outputs, file: str, ids: list[str]) -> Iterator[Row]:
+    """A failed row for every recorded run whose options the file's table does not tell."""
+    known = {f"x_d/{identity}" for identity in ids}
+    for key in recorded:
+        if key.startswith("x_d/") and key not in known:
+            yield Row(f"{file}/{key}", np.inf, LOOPS, f"{file}.json does not list it")
+
+
 def guarded(item: str, tolerance: float, compute: Callable[[], Row]) -> Row:
-    """The row, or a failed one where something that it needs is missing."""
+    """The row, or a failed one where something that it needs is missing or misshapen."""
     try:
         return compute()
-    except GoldenError as error:
-        return Row(item, np.inf, tolerance, str(error))
+    except UNUSABLE as error:
+        return Row(item, np.inf, tolerance, reason(error))

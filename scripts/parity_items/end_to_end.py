@@ -15,7 +15,7 @@ from engine.liveportrait.ratios import OpeningRatios
 
 from .comparing import IMAGE, compare_image
 from .driving_rows import template_of
-from .golden import Golden, GoldenError, Row
+from .golden import UNUSABLE, Golden, Row, reason
 
 FILE = "end_to_end.npz"
 TEMPLATE = "d1"
@@ -29,8 +29,8 @@ def rows(golden: Golden) -> Iterator[Row]:
         return
     try:
         ours, note = _run(golden), ""
-    except GoldenError as error:
-        ours, note = {}, str(error)
+    except UNUSABLE as error:
+        ours, note = {}, reason(error)
     for key, expected in recorded.items():
         if key in INPUTS:
             continue

@@ -20,7 +20,7 @@ from engine.liveportrait.quirks import OFFICIAL
 from .comparing import compare_all, compare_image
 from .cropper import cropper_outputs
 from .face_models import detector_outputs, landmark106_outputs
-from .golden import Golden, GoldenError, Row, compare
+from .golden import UNUSABLE, Golden, Row, compare, reason
 from .networks import summary
 
 FILE = "functions.npz"
@@ -59,10 +59,8 @@ def _computed(golden: Golden, recorded: Arrays, function: str) -> tuple[Outputs,
         return {}, "no rule for this array"
     try:
         return COMPUTE[function](golden, recorded), "no rule for this array"
-    except GoldenError as error:
-        return {}, str(error)
-    except KeyError as error:
-        return {}, f"the folder lacks {error}"
+    except UNUSABLE as error:
+        return {}, reason(error)
 
 
 def _special(row: Row, recorded: Arrays, ours: Outputs) -> Row:

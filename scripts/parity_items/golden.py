@@ -11,6 +11,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from scheme_weights import draw, read_shapes, scheme_tensors
@@ -23,10 +24,26 @@ from engine.networks.fast_decoders import fast_decoder
 from engine.networks.generator import SpadeGenerator
 from engine.networks.model_set import NetworkSet
 from engine.networks.warping import WarpingModule
+from engine.renderer import EngineError
 
 
 class GoldenError(Exception):
     """The folder cannot be used for a comparison."""
+
+
+# What arrays that are missing or misshapen lead to, wherever they are used.
+UNUSABLE = (
+    KeyError, IndexError, TypeError, ValueError, RuntimeError, GoldenError, EngineError, cv2.error,
+)  # fmt: skip
+
+
+def reason(error: BaseException) -> str:
+    """Why a row cannot be computed, in one line."""
+    if isinstance(error, (GoldenError, EngineError)):
+        return str(error)
+    if isinstance(error, KeyError):
+        return f"the folder lacks {error}"
+    return f"unusable arrays: {str(error).splitlines()[0]}"
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from engine.liveportrait.driving import drive
 from engine.liveportrait.quirks import OFFICIAL
 
 from . import comparing
-from .comparing import guarded
+from .comparing import guarded, unlisted
 from .driving_rows import LOOPS, options_of, source_of, template_of
 from .golden import Golden, Row, compare
 
@@ -21,13 +21,23 @@ def rows(golden: Golden) -> Iterator[Row]:
     recorded = golden.arrays(LOOPS)
     for key, expected in recorded.items():
         if key.startswith("x_s/"):
-            ours = source_of(golden, key.removeprefix("x_s/")).motion.points
-            yield compare(f"loops/{key}", ours, expected, comparing.LOOPS)
-    for entry in golden.table("loops.json") or []:
+            yield guarded(
+                f"loops/{key}",
+                comparing.LOOPS,
+                lambda k=key, e=expected: _source_points(golden, k, e),
+            )
+    table = golden.table("loops.json") or []
+    yield from unlisted(recorded, "loops", [f"{entry['id']:04d}" for entry in table])
+    for entry in table:
         item = _item(entry)
         is_smoothed = entry["kind"].startswith("source_video")
         tolerance = comparing.SMOOTHED_LOOPS if is_smoothed else comparing.LOOPS
         yield guarded(item, tolerance, lambda e=entry, i=item, t=tolerance: _run(golden, e, i, t))
+
+
+def _source_points(golden: Golden, key: str, expected: np.ndarray) -> Row:
+    ours = source_of(golden, key.removeprefix("x_s/")).motion.points
+    return compare(f"loops/{key}", ours, expected, comparing.LOOPS)
 
 
 def _item(entry: dict[str, Any]) -> str:

@@ -37,6 +37,9 @@ def rows(golden: Golden) -> Iterator[Row]:
     own = np.round([ratios.eyes.mean(), ratios.lips[0, 0]], 2)
     expected = np.array([table["source_eye_ratio"], table["source_lip_ratio"]])
     yield compare("sliders/source ratios", own, expected, comparing.KEYPOINTS)
+    if len(recorded["x_d"]) != len(table["rows"]):
+        note = f"{len(recorded['x_d'])} arrays for {len(table['rows'])} rows of sliders.json"
+        yield Row("sliders/x_d", np.inf, comparing.LOOPS, note)
     for entry in table["rows"]:
         motion = slider_motion(_pose({**table["defaults"], **entry["values"]}))
         ours = retargeted_points(

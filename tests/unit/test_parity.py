@@ -55,6 +55,56 @@ def test_one_wrong_number_is_found(tmp_path: Path) -> None:
     assert row.split()[0] == "video_retargeting/silence/x_d"
 
 
+def changed_arrays(path: Path, **changes: np.ndarray | None) -> None:
+    """Replace arrays of a file, or remove them where None is given."""
+    with np.load(path) as archive:
+        arrays = {**dict(archive), **changes}
+    np.savez(path, **{key: array for key, array in arrays.items() if array is not None})
+
+
+def test_missing_and_misshapen_inputs_fail_their_rows_only(tmp_path: Path) -> None:
+    folder = tmp_path / "golden"
+    shutil.copytree(GOLDEN, folder)
+    changed_arrays(folder / "functions.npz", **{"retarget_eye/in_ratio": np.zeros((1, 3))})
+    changed_arrays(folder / "sliders.npz", lmk203=None)
+    (folder / "networks.npz").unlink()
+    np.savez(folder / "surprise.npz", x=np.zeros(3))
+    result = parity(folder)
+    assert result.returncode == 1, result.stderr
+    passed, failed = result.stdout.splitlines()[-1].split(", ")
+    assert int(passed.split()[0]) > 100
+    missed = [line for line in result.stdout.splitlines() if "  NO" in line]
+    assert len(missed) == int(failed.split()[0])
+    text = "\n".join(missed)
+    assert "retarget_eye/out_delta" in text
+    assert "the folder lacks 'lmk203'" in text
+    assert "surprise.npz" in text
+
+
+def test_runs_without_options_are_no_silent_pass(tmp_path: Path) -> None:
+    folder = tmp_path / "golden"
+    shutil.copytree(GOLDEN, folder)
+    changed_arrays(folder / "loops.npz", **{"x_d/9999": np.zeros((2, 21, 3), np.float32)})
+    result = parity(folder, "--only", "loops")
+    assert result.returncode == 1
+    assert "loops.json does not list it" in result.stdout
+
+
+def test_a_damaged_file_and_a_missing_card_are_clear_errors(tmp_path: Path) -> None:
+    folder = tmp_path / "golden"
+    shutil.copytree(GOLDEN, folder)
+    file = folder / "video_retargeting.npz"
+    file.write_bytes(file.read_bytes()[:-3000])
+    result = parity(folder, "--only", "video_retargeting")
+    assert (result.returncode, result.stdout.count("Traceback")) == (2, 0)
+    assert "video_retargeting.npz' is damaged" in result.stderr
+    import torch
+
+    if not torch.cuda.is_available():
+        result = parity(GOLDEN, "--device", "cuda")
+        assert (result.returncode, result.stderr) == (2, "error: Device 'cuda' is not available.\n")
+
+
 def test_a_folder_without_numbers_is_an_error(tmp_path: Path) -> None:
     result = parity(tmp_path)
     assert result.returncode == 2
