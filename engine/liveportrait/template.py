@@ -86,7 +86,8 @@ def read_template(path: Path) -> MotionTemplate:
     motion = data.get("motion")
     if not isinstance(motion, list) or not motion:
         raise TemplateError(f"'{name}' holds no motion: it is no LivePortrait template.")
-    if len(motion) > MAX_FRAMES or data.get("n_frames", len(motion)) != len(motion):
+    stated = data.get("n_frames", len(motion))
+    if len(motion) > MAX_FRAMES or np.ndim(stated) or stated != len(motion):
         raise TemplateError(f"'{name}' is damaged: {len(motion)} frames do not fit its header.")
     first = motion[0] if isinstance(motion[0], dict) else {}
     return MotionTemplate(
@@ -149,7 +150,8 @@ def _ratios(name: str, data: dict[str, Any], count: int) -> OpeningRatios | None
 
 
 def _frame_rate(name: str, value: Any) -> float:
-    rate = float(value) if isinstance(value, (int, float, np.ndarray)) else float("nan")
+    is_number = isinstance(value, (int, float, np.ndarray)) and np.size(value) == 1
+    rate = float(np.ravel(value)[0]) if is_number else float("nan")
     if not 0.0 < rate <= 1000.0:
         raise TemplateError(f"'{name}' is damaged: its frame rate is {value!r}.")
     return rate
