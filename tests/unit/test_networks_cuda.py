@@ -14,13 +14,12 @@ from fakes.cuda_driver import CudaDriver  # noqa: E402
 from torch import nn  # noqa: E402
 
 from engine.networks import cuda_parts  # noqa: E402
-from engine.networks.blocks import UpBlock3d  # noqa: E402
 from engine.networks.cuda_parts import RecordedGraphs, compiled_part, graphed_part  # noqa: E402
-from engine.networks.fast_generator import UpBlock4  # noqa: E402
-from engine.networks.fast_warping import FastUpBlock, MotionHourglass  # noqa: E402
+from engine.networks.fast_generator import FastGenerator  # noqa: E402
+from engine.networks.fast_warping import FastWarpedFeatures, MotionHourglass  # noqa: E402
 from engine.networks.generator import SpadeGenerator  # noqa: E402
 from engine.networks.torch_parts import eager_part  # noqa: E402
-from engine.networks.warping import DenseMotionNetwork  # noqa: E402
+from engine.networks.warping import WarpingModule  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -151,16 +150,16 @@ def test_short_memory_while_recording_is_passed_on(driver: CudaDriver, error: Ex
 
 
 def small_modules() -> list[tuple[nn.Module, tuple[torch.Tensor, ...]]]:
-    """The fast modules on maps that take milliseconds."""
-    generator = SpadeGenerator().eval()
-    up = UpBlock4(generator.up_1), (torch.randn(1, 256, 8, 8), torch.randn(1, 256, 4, 4))
-    block = FastUpBlock(UpBlock3d(4, 4).eval()), (torch.randn(1, 4, 2, 4, 4),)
-    network = DenseMotionNetwork().eval()
-    hourglass = (
-        MotionHourglass(network, use_spectral_mask=False),
-        (torch.randn(1, 110, 16, 32, 32),),
-    )
-    return [up, block, hourglass]
+    """The three parts that are compiled, on maps that take little time."""
+    warping = WarpingModule().eval()
+    return [
+        (
+            MotionHourglass(warping.dense_motion_network, use_spectral_mask=False),
+            (torch.randn(1, 110, 16, 32, 32),),
+        ),
+        (FastWarpedFeatures(warping), (torch.randn(1, 512, 8, 8), torch.rand(1, 1, 8, 8))),
+        (FastGenerator(SpadeGenerator().eval()), (torch.randn(1, 256, 4, 4),)),
+    ]
 
 
 def test_the_compiler_takes_every_module_whole(
