@@ -48,6 +48,7 @@ SETUP_PATHS = (
     "engine/requirements",
     "host/environment.py",
     "host/task.py",
+    "host/torch_build.py",
     "host/weights.py",
     "operators/setup.py",
     "panels/setup.py",
