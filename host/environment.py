@@ -177,9 +177,7 @@ def environment_steps(plan: EnvironmentPlan) -> list[Step]:
     requirements = plan.root / "engine" / "requirements"
     python = str(plan.python)
     variables = _variables(plan)
-    uv = plan.python.parent / ("uv.exe" if sys.platform == "win32" else "uv")
-    install = (str(uv), "pip", "install", "--python", python, "--require-hashes",
-               *_offline_options(plan))  # fmt: skip
+    uv, install = _uv(plan), _install_command(plan)
     steps = [
         Step(
             "Make the environment",
@@ -219,10 +217,30 @@ def environment_steps(plan: EnvironmentPlan) -> list[Step]:
         *_torch_steps(plan, install, variables),
     ]  # fmt: skip
     if plan.use_insightface:
-        # Without its dependencies: it asks for a second OpenCV that would overwrite ours.
-        command = (*install, "--no-deps", "-r", str(requirements / "insightface.txt"))
-        steps.append(Step("Install InsightFace", command, 5, variables, None, _explain_packages))
+        steps.append(insightface_step(plan))
     return steps
+
+
+def insightface_step(plan: EnvironmentPlan) -> Step:
+    """The command that adds InsightFace's package to an environment with uv in it."""
+    requirements = plan.root / "engine" / "requirements" / "insightface.txt"
+    return Step(
+        "Install InsightFace",
+        # Without its dependencies: it asks for a second OpenCV that would overwrite ours.
+        (*_install_command(plan), "--no-deps", "-r", str(requirements)),
+        weight=5,
+        environment=_variables(plan),
+        explain=_explain_packages,
+    )
+
+
+def _uv(plan: EnvironmentPlan) -> Path:
+    return plan.python.parent / ("uv.exe" if sys.platform == "win32" else "uv")
+
+
+def _install_command(plan: EnvironmentPlan) -> tuple[str, ...]:
+    options = ("--python", str(plan.python), "--require-hashes", *_offline_options(plan))
+    return (str(_uv(plan)), "pip", "install", *options)
 
 
 def _torch_steps(

@@ -178,7 +178,11 @@ def start_download(names: tuple[str, ...]) -> Task:
         "PYTHONUTF8": "1",
     }
     command = (str(interpreter), "-m", "engine.download", str(path))
-    return _start([Step("Download weights", command, environment=variables)], lambda: None)
+    steps = [Step("Download weights", command, weight=40, environment=variables)]
+    if "insightface" in names:
+        # Its licence may be accepted after the environment was made without its package.
+        steps.insert(0, environment.insightface_step(plan()))
+    return _start(steps, lambda: None)
 
 
 def start_check() -> Task:

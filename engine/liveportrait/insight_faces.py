@@ -106,6 +106,7 @@ def _package() -> tuple[Any, Any, Any]:
         raise EngineError(
             "no_models",
             f"The package 'insightface' cannot be imported: {error}.",
-            "Run Set Up LivePortrait with InsightFace chosen, or choose the built-in landmarks.",
+            "Install step 1 of Set Up LivePortrait again, or take back the acceptance of"
+            " InsightFace's licence in the preferences: then the built-in landmarks are used.",
         ) from error
     return RetinaFace, Landmark, Face

@@ -141,7 +141,16 @@ def test_insightface_is_only_downloaded_when_its_licence_is_accepted(
     assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "0"
     assert not any("insightface" in step.title.lower() for step in steps_of(setup, module))
     preferences.is_insightface_accepted = True
+    asked = setup.folder() / "asked.txt"
+    uv = setup.folder() / "venv" / "bin" / "uv"
+    uv.write_text(f'#!/bin/sh\necho "$@" >>"{asked}"\n')
+    uv.chmod(0o755)
+    assert bpy.ops.keyportrait.setup_weights(sets={"human"}) == {"FINISHED"}
+    assert not asked.exists()
     assert bpy.ops.keyportrait.setup_weights(sets={"human", "insightface"}) == {"FINISHED"}
+    # The environment was made before, without the package that reads these models.
+    assert "insightface.txt" in asked.read_text()
+    asked.unlink()
     manifest = (setup.folder() / "download.json").read_text()
     assert "det_10g.onnx" in manifest
     assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "1"
