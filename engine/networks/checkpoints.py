@@ -23,12 +23,13 @@ from .motion import MotionExtractor
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
 
+STITCHING = "stitching_retargeting_module"
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "appearance_feature_extractor": AppearanceFeatureExtractor,
     "motion_extractor": MotionExtractor,
     "warping_module": WarpingModule,
     "spade_generator": SpadeGenerator,
-    "stitching_retargeting_module": StitchingRetargeting,
+    STITCHING: StitchingRetargeting,
 }
 # Tensors only, so safer than a pickle: taken first where a folder has both.
 SUFFIXES = (".safetensors", ".pth")
@@ -58,15 +59,18 @@ def find_checkpoints(folder: Path, kind: str = "human") -> CheckpointFiles:
     folder  LivePortrait's checkout or pretrained_weights/, FasterLivePortrait's checkpoints/,
             ComfyUI's models/liveportrait/ (flat), or any folder with the published file names
     kind    "human" or "animal"; animals have four files of their own, in a folder with "animal"
-            in its name, and borrow the human stitching file
+            in its name, and borrow the human stitching file, or the copy beside them
 
     Raises CheckpointError that names what is missing.
     """
     found = _files_by_name(folder)
     paths: dict[str, Path] = {}
     for name in BUILDERS:
-        wants_animal = kind == "animal" and name != "stitching_retargeting_module"
-        candidates = [p for p in found.get(name, []) if _is_animal(p, folder) == wants_animal]
+        wants_animal = kind == "animal" and name != STITCHING
+        anywhere = found.get(name, [])
+        candidates = [p for p in anywhere if _is_animal(p, folder) == wants_animal]
+        if kind == "animal" and name == STITCHING:
+            candidates = candidates or anywhere
         if candidates:
             paths[name] = min(candidates, key=_preference)
     missing = [name for name in BUILDERS if name not in paths]
@@ -205,7 +209,7 @@ def _files_by_name(folder: Path) -> dict[str, list[Path]]:
         raise CheckpointError(f"Folder '{folder}' does not exist.", "Choose another folder.")
     found: dict[str, list[Path]] = {}
     level = [folder]
-    for _ in range(SEARCH_DEPTH):
+    for _ in range(SEARCH_DEPTH + 1):
         below: list[Path] = []
         for parent in level:
             for path in sorted(parent.iterdir()):

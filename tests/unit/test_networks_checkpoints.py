@@ -208,6 +208,22 @@ def test_official_layout_keeps_people_and_animals_apart(tmp_path: Path) -> None:
         assert animal[STITCHING] == human[STITCHING]
 
 
+def test_a_folder_with_animals_alone_has_its_own_stitching_file(tmp_path: Path) -> None:
+    root = tmp_path / "liveportrait_animals"
+    touch(root, *(f"base_models_v1.1/{name}.pth" for name in FOUR))
+    touch(root, f"retargeting_models/{STITCHING}.pth")
+    for chosen in (root, tmp_path):
+        assert find_checkpoints(chosen, "animal").paths[STITCHING].parent.parent == root
+        with pytest.raises(CheckpointError, match="human model set"):
+            find_checkpoints(chosen)
+
+
+def test_files_four_folders_below_are_found(tmp_path: Path) -> None:
+    # What the hub's own cache looks like from the repository's folder.
+    official_layout(tmp_path / "snapshots" / "0123abc")
+    assert find_checkpoints(tmp_path).paths[STITCHING].is_file()
+
+
 def test_flat_folders_prefer_safetensors(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{name}.safetensors" for name in BUILDERS))
     touch(tmp_path, *(f"{name}.pth" for name in BUILDERS))
