@@ -179,7 +179,8 @@ class NetworkSet:
         """W and G: x_source (1, 21, 3), x_driving (N, 21, 3) -> N frames.
 
         Runs in batches that fit the device. A frame that half precision turns into NaN or
-        infinity is computed again in float32. Raises EngineError out_of_memory.
+        infinity is computed again in float32. Raises EngineError: out_of_memory; no_models where
+        float32 gives no number either.
         """
         source, driving = self._tensor(x_source), self._tensor(x_driving)
         images: list[np.ndarray] = []
@@ -203,6 +204,8 @@ class NetworkSet:
             if _is_finite(frames):
                 self._overflows = 0
                 return frames
+            if self._decoder is self._plain:
+                raise _no_picture(self.placement)
             return self._repeat(features, source, driving)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
@@ -222,9 +225,11 @@ class NetworkSet:
     def _repeat(self, features: SourceFeatures, source: Tensor, driving: Tensor) -> Frames:
         """An overflowed batch again in float32; after a few in a row there is nothing else."""
         name = self.placement.precision.value
-        self._notice(f"A frame overflowed in {name} and was computed again in fp32.")
         self._plain.to(self.placement.device)
         frames = self._run(self._plain, features, source, driving)
+        if not _is_finite(frames):
+            raise _no_picture(self.placement)
+        self._notice(f"A frame overflowed in {name} and was computed again in fp32.")
         self._overflows += 1
         if self._overflows == MOST_OVERFLOWS:
             self._use_plain(f"This device cannot run the networks in {name}: continuing in fp32.")
@@ -288,6 +293,11 @@ def _out_of_memory(placement: Placement) -> EngineError:
     if placement.device.type == "cpu":
         hint = "Close other programs; the networks need about 3.5 GB."
     return EngineError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
+
+
+def _no_picture(placement: Placement) -> EngineError:
+    text = f"The networks gave no valid picture on {placement.label}, not even in float32."
+    return EngineError("no_models", text, "Download the weights again, or choose CPU.")
 
 
 def _is_finite(frames: Frames) -> bool:

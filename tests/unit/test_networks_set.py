@@ -106,6 +106,18 @@ def test_frames_that_overflow_for_good_leave_half_precision(models: NetworkSet) 
     assert "continuing in fp32" in models.notices[1]
 
 
+@pytest.mark.parametrize("has_fast_networks", [True, False])
+def test_a_frame_that_float32_cannot_save_is_an_error_not_a_black_picture(
+    models: NetworkSet, has_fast_networks: bool
+) -> None:
+    models._plain = StubDecoder(spoiled=float("nan"))
+    models._decoder = StubDecoder(spoiled=float("nan")) if has_fast_networks else models._plain
+    with pytest.raises(EngineError, match="no valid picture") as caught:
+        models.decode(features_of(models), driving(1), driving(1))
+    assert "weights" in caught.value.hint
+    assert not models.notices
+
+
 def test_a_single_overflow_is_no_reason_to_give_up(models: NetworkSet) -> None:
     half = models._decoder = StubDecoder()
     models._plain = StubDecoder()
