@@ -6,6 +6,7 @@ modal operator reads `Task.progress` and `Task.state`, and in background mode `T
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -177,7 +178,13 @@ class Task:
         if self._is_cancelled.is_set():
             _interrupt(process)
         title = f"{step.title}: {' '.join(command)}"
-        tail, failure = self._read_output(process, title)
+        with process:
+            try:
+                tail, failure = self._read_output(process, title)
+            except OSError:
+                # The log is on a full disk: without a reader the command would hang.
+                _interrupt(process)
+                raise
         status = process.wait()
         with self._lock:
             self._process = None
@@ -205,7 +212,7 @@ class Task:
                 elif "result" in event:
                     self.result.update(event["result"])
                 else:
-                    self._own_fraction = float(event.get("fraction", 0.0))
+                    self._own_fraction = event["fraction"]
                     self._own_text = str(event.get("text", ""))
         return "\n".join(tail), failure
 
@@ -214,10 +221,12 @@ def _parse_event(line: str) -> dict[str, Any] | None:
     if not line.startswith("{"):
         return None
     try:
-        event: object = json.loads(line)
-    except ValueError:
+        event: Any = json.loads(line)
+    except (ValueError, RecursionError):
         return None
-    return event if isinstance(event, dict) else None  # type: ignore[return-value]
+    # Installers and downloaders print JSON of their own, which must not end the task's thread.
+    is_known = isinstance(event.get("error"), dict) or isinstance(event.get("result"), dict)
+    return event if is_known or isinstance(event.get("fraction"), float | int) else None
 
 
 def _failure_from(fields: Mapping[str, Any]) -> SetupError:
@@ -244,4 +253,5 @@ def _interrupt(process: subprocess.Popen[str]) -> None:
     except ProcessLookupError:
         return
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

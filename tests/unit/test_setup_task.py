@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -144,3 +145,26 @@ def test_cancel_ends_a_command_and_its_children(tmp_path: Path) -> None:
     from conftest import is_alive
 
     wait_until(lambda: not is_alive(int(pid_file.read_text())), "the end of the child")
+
+
+def test_json_of_another_program_is_an_ordinary_line(tmp_path: Path) -> None:
+    lines = ('{"error": "none"}', '{"result": 3}', '{"fraction": "half"}', '{"name": "torch"}')
+    task = run(tmp_path, Step("One", python("\n".join(f"print({line!r})" for line in lines))))
+    assert task.state is TaskState.DONE
+    assert task.result == {}
+    log = (tmp_path / "log" / "setup.log").read_text(encoding="utf-8")
+    assert all(line in log for line in lines)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_log_on_a_full_disk_ends_the_task_and_its_command(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = f"import os\nopen({str(pid_file)!r}, 'w').write(str(os.getpid()))\n"
+    code += "while True:\n    print('x' * 4096)"
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / "setup.log").symlink_to("/dev/full")
+    task = run(tmp_path, Step("One", python(code)))
+    assert task.state is TaskState.FAILED
+    assert "No space left" in str(task.error)
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid_file.read_text()), 0)
