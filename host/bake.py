@@ -62,7 +62,6 @@ class _Flight:
     path: Path
     is_in_cache: bool
     tasks: list[FrameTask] = field(default_factory=list[FrameTask])
-    started: float = field(default_factory=time.monotonic)
 
 
 class SequenceBake:
@@ -99,6 +98,7 @@ class SequenceBake:
         self._opening: Ticket | None = None
         self._generation = engine.generation
         self._lost_at = -1
+        self._answered_at = time.monotonic()
         self._retried: set[int] = set()
         self._is_cancelled = False
         check_folder(output.folder)
@@ -261,16 +261,21 @@ class SequenceBake:
         for key, flight in list(self._flights.items()):
             if flight.ticket.is_done:
                 is_moved = True
+                self._answered_at = time.monotonic()
                 del self._flights[key]
                 if flight.ticket.error is not None:
                     self._take_failure(flight, flight.ticket.error)
                     break
                 self._take_picture(flight)
-            elif time.monotonic() - flight.started > FRAME_TIMEOUT_S:
+            elif self._waited_s(flight.ticket) > FRAME_TIMEOUT_S:
                 self._engine.cancel(flight.ticket)
                 text = f"Frame {flight.tasks[0].frame} took longer than {FRAME_TIMEOUT_S:g} s."
                 raise BakeError(text, self._log_hint())
         return is_moved
+
+    def _waited_s(self, ticket: Ticket) -> float:
+        """Seconds without an answer or progress: the frames before this one take their time."""
+        return min(ticket.idle_s, time.monotonic() - self._answered_at)
 
     def _take_picture(self, flight: _Flight) -> None:
         if flight.is_in_cache:
