@@ -216,11 +216,6 @@ class Engine:
         """End a ticket as `cancelled` and tell the engine to drop the work."""
         self._cancel(ticket, None)
 
-    def cancel_key(self, key: Hashable) -> None:
-        """Cancel every unfinished ticket with this key."""
-        for ticket in self._book.tickets(key):
-            self._cancel(ticket, None)
-
     def _cancel(self, ticket: Ticket, error: EngineError | None) -> None:
         with self._changed:
             is_sent = self._book.cancel(ticket, error)

@@ -158,14 +158,6 @@ class RequestBook:
                 return False
             return True
 
-    def tickets(self, key: Hashable) -> list[Ticket]:
-        """Unfinished tickets with this key, in order."""
-        with self._lock:
-            found = [t for t in self._in_flight.values() if t.key == key and not t.is_done]
-            if key in self._waiting:
-                found.append(self._waiting[key][0])
-            return found
-
     def claim(self, ticket: Ticket) -> None:
         """Keep a ticket out of drain: someone waits for it."""
         with self._lock:

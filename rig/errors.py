@@ -29,7 +29,3 @@ class FaceError(AddonError):
 
 class PortraitError(AddonError):
     """A portrait whose plane, image, material or controllers are missing or cannot be changed."""
-
-
-class RenderFailedError(AddonError):
-    """A frame could not be made while rendering."""

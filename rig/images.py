@@ -202,11 +202,6 @@ class Canvas:
         self._rectangle = (0, 0, width, height)
         self.restore()
 
-    @property
-    def is_still(self) -> bool:
-        """True while nothing differs from the picture."""
-        return not self._rectangle[2] or not self._rectangle[3]
-
     def restore(self) -> None:
         """Go back to the still picture."""
         rows, columns = _slices(self._rectangle)

@@ -16,7 +16,7 @@ from typing import Any
 import bpy
 
 from ..host import environment, weights
-from ..host.task import Progress, Step, Task, TaskState
+from ..host.task import Step, Task, TaskState
 from ..preferences import preferences, user_folder
 from .errors import AddonError
 
@@ -108,11 +108,6 @@ def is_running() -> bool:
 def is_cancelled() -> bool:
     """True when the last task was cancelled."""
     return _task is not None and _task.state is TaskState.CANCELLED
-
-
-def progress() -> Progress:
-    """Of the running task."""
-    return _task.progress if _task is not None else Progress(0.0, "")
 
 
 def log_path() -> Path:

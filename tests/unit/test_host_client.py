@@ -218,7 +218,8 @@ def test_cancel_ends_waiting_and_running_requests(start_engine: Any, tmp_path: P
         for _ in range(2)
     ]
     other = engine.submit("render", render_fields(handle), key="other")
-    engine.cancel_key("live")
+    for ticket in tickets:
+        engine.cancel(ticket)
     assert [ticket.error.code for ticket in tickets] == ["cancelled"] * 2
     assert not other.is_done
     engine.cancel(other)
