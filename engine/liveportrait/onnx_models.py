@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionPr
 def open_session(path: Path, *, input_count: int = 1, output_count: int = 1) -> Any:
     """An onnxruntime session on the best device there is.
 
-    input_count, output_count  what the model must have at least
+    input_count   inputs that the model must have
+    output_count  outputs that it must have at least
     Raises EngineError "no_models" that names the file.
     """
+    # Read when the library loads: it would report its use from some systems.
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import sys
 import warnings
 
 import torch
@@ -34,6 +35,9 @@ def openvino_part(
 
     The result takes and returns float32 tensors.
     """
+    # Without this package the converter stays silent. With it, it reports every conversion to its
+    # makers over the network and writes an identifier into the user's home, without asking.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     examples = tuple(

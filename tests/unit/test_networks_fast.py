@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -199,6 +200,26 @@ def test_openvino_computes_every_map_in_the_type_the_module_gives_it(generator) 
     errors = [(x - wanted).square().mean() for x in (coarse, by_torch)]
     assert errors[0] < 1.5 * errors[1]
     assert (coarse - wanted).abs().max() > 1e-5
+
+
+@pytest.mark.skipif(not has_openvino(), reason="openvino is missing")
+def test_openvino_tells_nobody_and_leaves_nothing_in_the_home(tmp_path: Path) -> None:
+    code = """
+import sys
+seen = []
+sys.addaudithook(lambda event, _: seen.append(event) if event == "socket.connect" else None)
+from torch import nn
+from engine.networks.devices import Precision
+from engine.networks.openvino_parts import openvino_part
+openvino_part(nn.Conv2d(3, 4, 3), ((1, 3, 8, 8),), Precision.FP32)
+assert sys.modules.get("openvino_telemetry") is None
+assert not seen, seen
+"""
+    home = {name: str(tmp_path) for name in ("HOME", "USERPROFILE")}
+    environment = {**os.environ, **home, "PYTHONPATH": str(ROOT)}
+    environment = {k: v for k, v in environment.items() if k not in ("CI", "TF_BUILD")}
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=environment, check=True)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(not has_openvino(), reason="openvino is missing")
