@@ -92,6 +92,9 @@ def engine_variables() -> dict[str, str]:
         "KEYPORTRAIT_PRECISION": prefs.precision,
         "KEYPORTRAIT_ACCELERATION": prefs.acceleration,
         "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
+        # What compiled networks leave behind is removed with the rest.
+        "TORCHINDUCTOR_CACHE_DIR": str(folder() / "cache" / "inductor"),
+        "TRITON_CACHE_DIR": str(folder() / "cache" / "triton"),
     }
 
 

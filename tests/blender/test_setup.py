@@ -188,6 +188,14 @@ def test_uninstalling_takes_everything_but_what_is_not_ours(preferences: Any, mo
     assert setup.python() is None
 
 
+def test_what_compiling_leaves_behind_lies_in_the_folder_that_goes(
+    preferences: Any, module: Any
+) -> None:
+    setup = module("rig.setup")
+    for name in ("TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
+        assert Path(setup.engine_variables()[name]).is_relative_to(setup.folder() / "cache")
+
+
 def test_the_panel_names_the_build_of_pytorch_and_what_it_lacks(
     preferences: Any, module: Any
 ) -> None:
