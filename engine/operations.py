@@ -163,11 +163,11 @@ def read_image(message: Message) -> SourceImage:
 
     array = message.arrays["image"]
     if array.dtype not in ("uint8", "float32") or len(array.shape) != 3 or array.shape[2] != 4:
-        text = f"{picture_name(message)} came as {array.dtype} {array.shape}".capitalize()
+        text = f"{picture_name(message, 'The')} came as {array.dtype} {array.shape}"
         raise EngineError("bad_image", f"{text}; (height, width, 4) uint8 or float32 is needed.")
     if 0 in array.shape:
-        text = f"{picture_name(message)} has no pixels."
-        raise EngineError("bad_image", text[0].upper() + text[1:], "Reload it or choose another.")
+        text = f"{picture_name(message, 'The')} has no pixels."
+        raise EngineError("bad_image", text, "Reload it or choose another.")
     pixels = np.frombuffer(array.data, array.dtype).reshape(array.shape)
     pixels.flags.writeable = False
     encoding = message.fields["encoding"]
@@ -176,10 +176,10 @@ def read_image(message: Message) -> SourceImage:
     return SourceImage(pixels, encoding)
 
 
-def picture_name(message: Message) -> str:
+def picture_name(message: Message, article: str = "the") -> str:
     """The picture's name in quotes where the request has the optional field `name`."""
     name = message.fields.get("name")
-    return f"'{name}'" if name else "the picture"
+    return f"'{name}'" if name else f"{article} picture"
 
 
 def read_faces(message: Message) -> list[Face]:
