@@ -27,7 +27,7 @@ MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
 _PIECE_BYTES = 256 * 1024**2
 
-# Items of one array element on the wire, bytes.
+# Size of one array element on the wire, bytes.
 DTYPES = {"uint8": 1, "uint16": 2, "int32": 4, "float16": 2, "float32": 4, "float64": 8}
 
 
@@ -79,8 +79,8 @@ _ROWS = (
         "frame",
         ("handle", "motions", "options"),
         (),
-        "One Motion.to_json() per face. options: {save: {path, format}} writes the whole picture "
-        "to a file instead of sending pixels; {upcoming: [motions, …]} names the frames asked for "
+        "One Motion.to_json() per face. options: {save: {path, format, color_depth}} writes the "
+        "picture to a file instead of sending pixels; {upcoming: [motions, …]} names the frames asked for "
         "next, for renderers that make several at once (`opened`: renderer.batch_size).",
     ),
     MessageType(

@@ -81,7 +81,7 @@ class FacePortrait(Protocol):
 class Renderer(Protocol):
     """Fits faces of pictures."""
 
-    name: str  # "analytic" or "liveportrait"
+    name: str  # of its family: "analytic" or "liveportrait"
 
     def open(self, image: SourceImage, face: Face) -> FacePortrait:
         """Fit one face. Raises EngineError (bad_face, no_face, no_models…)."""

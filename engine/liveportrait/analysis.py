@@ -47,6 +47,7 @@ class MeshAnalysis:
         self._options = options
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
+        """See FaceAnalysis.analyse."""
         try:
             mesh = fit_landmarks(image, face)
         except EngineError as error:
@@ -66,6 +67,7 @@ class InsightAnalysis:
         self._faces, self._locate, self._options = faces, locate, options
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
+        """See FaceAnalysis.analyse."""
         found = self._faces.detect(image)
         overlaps = [_overlap(candidate.box, face.box) for candidate in found]
         best = int(np.argmax(overlaps)) if overlaps else -1
@@ -80,6 +82,7 @@ class BoxAnalysis:
     """By the face's box and roll alone: animals, and whatever the artist draws a box around."""
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
+        """See FaceAnalysis.analyse; the picture is not looked at."""
         del image
         x0, y0, x1, y1 = face.box
         side = max(x1 - x0, y1 - y0)

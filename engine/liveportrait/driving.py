@@ -85,6 +85,7 @@ class DrivingOptions:
 
     @property
     def moves_pose(self) -> bool:
+        """Whether the head turns and moves."""
         return self.region in ("all", "pose")
 
 

@@ -58,6 +58,7 @@ class PasteArea:
 
     @cached_property
     def own(self) -> np.ndarray:
+        """(height, width) float32, 1 on the face itself."""
         return self.warped(_face_mask())
 
     @cached_property
