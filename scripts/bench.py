@@ -126,7 +126,9 @@ def main() -> int:
     path = ROOT / "build" / "bench.json"
     path.parent.mkdir(exist_ok=True)
     entries = {row.name: {"value": row.value, "unit": row.unit, "aim": row.aim} for row in rows}
-    path.write_text(json.dumps({"cores": os.cpu_count(), "figures": entries}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"cores": os.cpu_count(), "figures": entries}, indent=1) + "\n", encoding="utf-8"
+    )
     print(f"written to {path}")
     return 0
 

@@ -126,7 +126,7 @@ def engine_memory_mb(pixels: np.ndarray) -> float:
                 motion = motion_from_controls(MOVES["all"]((index + 1) / FRAMES))
                 request = {"handle": opened.fields["handle"], "motions": [motion.to_json()]}
                 engine.wait(engine.submit("render", {**request, "options": {}}), 60.0)
-            status = Path(f"/proc/{engine.pid}/status").read_text()
+            status = Path(f"/proc/{engine.pid}/status").read_text(encoding="utf-8")
         finally:
             engine.stop()
     return int(status.split("VmHWM:")[1].split()[0]) / 1024

@@ -288,7 +288,9 @@ def own_peak_mb() -> float:
     status = Path("/proc/self/status")
     if status.is_file():
         # Unlike getrusage, this does not inherit the peak of the process that started us.
-        line = next(x for x in status.read_text().splitlines() if x.startswith("VmHWM"))
+        line = next(
+            x for x in status.read_text(encoding="utf-8").splitlines() if x.startswith("VmHWM")
+        )
         return int(line.split()[1]) / 2**10
     import resource
 

@@ -49,11 +49,19 @@ def show_progress(line: str, started: float) -> None:
 
 def run_blender(arguments: list[str], log: Path, started: float) -> None:
     """Run the scene script in bpy, show its progress, keep everything else in the log."""
-    with tempfile.TemporaryDirectory(prefix="keyportrait-demo-") as resources, log.open("w") as out:
+    with (
+        tempfile.TemporaryDirectory(prefix="keyportrait-demo-") as resources,
+        log.open("w", encoding="utf-8") as out,
+    ):
         environment = {**os.environ, "BLENDER_USER_RESOURCES": resources, "PYTHONUNBUFFERED": "1"}
         command = [str(BLENDER), str(ROOT / "scripts" / "demo_scene.py"), *arguments]
         process = subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
         )
         assert process.stdout is not None
         for line in process.stdout:
@@ -63,7 +71,7 @@ def run_blender(arguments: list[str], log: Path, started: float) -> None:
                 out.write(line)
         status = process.wait()
     if status:
-        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         raise SystemExit(f"The demo failed (status {status}); last lines of {log}:\n{tail}")
 
 

@@ -72,14 +72,14 @@ def run_in_debian(version: str, debian: Path, arguments: list[str]) -> int:
         raise SystemExit(
             f"No Debian folder at {debian}; run 'sh scripts/debian_folder.sh {debian}'."
         )
-    place = debian / "work" / f"bpy-{version}"
+    place = debian / "srv" / f"bpy-{version}"
     shutil.rmtree(place / "tests", ignore_errors=True)
     shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(find_zip(), place)
     shutil.copy(UV, place)
     requirements = ROOT / "scripts" / "requirements" / f"bpy-{version}.txt"
     shutil.copy(requirements, place / "requirements.txt")
-    inside = f"/work/bpy-{version}"
+    inside = f"/srv/bpy-{version}"
     pytest = pytest_command(f"{inside}/venv/bin/python", Path(inside) / "tests", arguments)
     script = (
         f"cd {inside} && ./uv venv -q --clear --python /usr/bin/python3 venv"

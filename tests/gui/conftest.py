@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = Path(__file__).parent / "inside"
 OUTPUT = ROOT / "build" / "gui"
-PLACE = "work/keyportrait-gui"
+PLACE = "srv/keyportrait-gui"
 TIME_LIMIT_S = 600
 
 

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 INSIDE = Path(__file__).parent / "headless"
-PLACE = "work/keyportrait-headless"
+PLACE = "srv/keyportrait-headless"
 TIME_LIMIT_S = 600
 
 
