@@ -159,6 +159,9 @@ def start_download(names: tuple[str, ...]) -> Task:
     ):
         text = "InsightFace's models are for non-commercial research only."
         raise AddonError(text, "Accept their licence first, or do without them.")
+    if "insightface" in names:
+        # One is of no use without the other: see engine/liveportrait/installed.py.
+        names = tuple(dict.fromkeys((*names, "landmark")))
     manifest = weights.download_manifest(
         names,
         endpoint=prefs.hub_endpoint.rstrip("/") or weights.HUB_ENDPOINT,

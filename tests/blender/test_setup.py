@@ -153,6 +153,7 @@ def test_insightface_is_only_downloaded_when_its_licence_is_accepted(
     asked.unlink()
     manifest = (setup.folder() / "download.json").read_text()
     assert "det_10g.onnx" in manifest
+    assert "landmark.onnx" in manifest
     assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "1"
     assert any("insightface" in step.title.lower() for step in steps_of(setup, module))
     preferences.is_insightface_accepted = False
