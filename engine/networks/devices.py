@@ -78,7 +78,9 @@ def choose_placement(device: str = "auto", precision: str = "auto") -> Placement
     """
     kind = device.partition(":")[0]
     if kind not in DEVICES:
-        raise EngineError("bad_request", f"Unknown device '{device}'.", f"Use one of {DEVICES}.")
+        raise EngineError(
+            "bad_request", f"Unknown device '{device}'.", f"Use one of {', '.join(DEVICES)}."
+        )
     available = available_devices()
     notice = ""
     if kind == "auto":
