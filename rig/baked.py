@@ -56,12 +56,7 @@ def show_baked(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     check_editable(plane)
     baked = plane.keyportrait_baked
     live = plane.keyportrait.portrait.output
-    nodes = list(image_nodes(plane, live, baked.image))
-    if not nodes:
-        raise PortraitError(
-            f"No material of '{plane.name}' shows its live image.",
-            "Choose the live image in an Image Texture node; the files are kept.",
-        )
+    nodes = _nodes(plane, live, baked.image)
     image = _load(plane, files)
     baked.image = image
     baked.frame_start, baked.frame_count = files.frame_start, files.frame_count
@@ -72,24 +67,40 @@ def show_baked(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
 
 
 def show_again(plane: bpy.types.Object) -> None:
-    """Put the last bake back on the plane. Raises PortraitError when there is none."""
+    """Put the last bake back on the plane. Raises PortraitError when nothing can show it."""
     baked = plane.keyportrait_baked
     if baked.image is None:
         raise PortraitError(f"'{plane.name}' has not been baked.", "Bake it first.")
-    for node in image_nodes(plane, plane.keyportrait.portrait.output):
+    live = plane.keyportrait.portrait.output
+    for node in _nodes(plane, live, baked.image):
         _show(node, baked.image, baked)
     plane.keyportrait.portrait.use_baked = True
 
 
 def show_live(plane: bpy.types.Object) -> None:
-    """Put the live image back on the plane; the bake's files and image stay."""
+    """Put the live image back on the plane; the bake's files and image stay.
+
+    Raises PortraitError when the live image is gone.
+    """
     baked = plane.keyportrait_baked
     live = plane.keyportrait.portrait.output
     if live is None:
-        raise PortraitError(f"'{plane.name}' has no live image.", "Add the portrait again.")
+        raise PortraitError(f"'{plane.name}' has no live image.", "Press Refresh.")
     for node in image_nodes(plane, baked.image):
         node.image = live
     plane.keyportrait.portrait.use_baked = False
+
+
+def _nodes(plane: bpy.types.Object, *images: bpy.types.Image | None) -> list[bpy.types.Node]:
+    """image_nodes, at least one. Raises PortraitError."""
+    nodes = list(image_nodes(plane, *images))
+    if not nodes:
+        # Without this a plane would count as baked, and its live image would stand still.
+        raise PortraitError(
+            f"No material of '{plane.name}' shows its live image.",
+            "Choose the live image in an Image Texture node; the files are kept.",
+        )
+    return nodes
 
 
 def _load(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:

@@ -56,6 +56,16 @@ def test_the_bake_becomes_the_texture_and_goes_back(performance: Any) -> None:
     assert node.image == plane.keyportrait_baked.image
 
 
+def test_a_bake_that_nothing_can_show_is_refused(performance: Any) -> None:
+    plane, _ = performance
+    bake()
+    bpy.ops.keyportrait.show_live()
+    image_node(plane).image = None
+    with pytest.raises(RuntimeError, match="No material of"):
+        bpy.ops.keyportrait.show_baked()
+    assert not plane.keyportrait.portrait.use_baked
+
+
 def test_a_copied_portrait_gets_a_bake_of_its_own(performance: Any) -> None:
     plane, face = performance
     bake()
