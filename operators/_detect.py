@@ -23,7 +23,7 @@ TICK_S = 0.05
 class FindsFaces(ReportsErrors):
     """Mixin: `picture` names the image, faces are found in it, `finish` uses them.
 
-    In the interface this runs as a modal operator with progress, ESC cancels. In the background,
+    In the interface this runs as a modal operator with progress, Esc cancels. In the background,
     or with use_wait, it waits with a time-out.
     """
 
@@ -93,7 +93,7 @@ class FindsFaces(ReportsErrors):
             fraction, text = self._ticket.progress
             context.window_manager.progress_update(fraction)
             what = text or f"Looking for faces in '{self._image_name}'"
-            context.workspace.status_text_set(f"{what}  |  ESC: cancel")
+            context.workspace.status_text_set(f"{what}  |  Esc: cancel")
             return {"RUNNING_MODAL"}
         self._end_modal(context)
         return self._guard(self._or_clean, self._use, context)

@@ -63,6 +63,7 @@ baking again goes on where it stopped"""
             ("ALL", "All", "Every portrait in the scene"),
         ),
         default="SCENE",
+        description="Which portraits are baked",
     )
 
     _bake: bake.BakeRun | None = None

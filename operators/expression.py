@@ -20,11 +20,6 @@ RESET_ITEMS = (
 )
 
 
-def chosen_faces(context: bpy.types.Context) -> list[bpy.types.Object]:
-    """The active and the selected face controllers that can be changed."""
-    return [item for item in portraits.selected_controllers(context) if item.is_editable]
-
-
 def key_frame(context: bpy.types.Context, use_key: bool) -> float | None:
     """The frame to key at, None when nothing is to be keyed."""
     is_auto = context.scene.tool_settings.use_keyframe_insert_auto
@@ -43,7 +38,7 @@ class ChangesFaces(ReportsErrors):
         raise NotImplementedError
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        faces = chosen_faces(context)
+        faces = portraits.editable_controllers(context)
         held: set[str] = set()
         for controller in faces:
             held.update(self._change(context, controller) or ())
@@ -63,9 +58,15 @@ class KEYPORTRAIT_OT_apply_preset(ChangesFaces, bpy.types.Operator):
     bl_label = "Apply Preset"
     bl_options = {"REGISTER", "UNDO"}
 
-    preset: StringProperty(name="Preset")
+    preset: StringProperty(name="Preset", description="Name of the preset")
     factor: FloatProperty(
-        name="Strength", default=1.0, min=0.0, max=2.0, soft_max=1.0, subtype="FACTOR"
+        name="Strength",
+        default=1.0,
+        min=0.0,
+        max=2.0,
+        soft_max=1.0,
+        subtype="FACTOR",
+        description="0 is the picture's rest, 1 the preset, more is exaggerated",
     )
     use_key: BoolProperty(name="Key", description="Set keyframes on the current frame")
 
@@ -90,7 +91,12 @@ class KEYPORTRAIT_OT_save_preset(ReportsErrors, bpy.types.Operator):
     bl_label = "Save Preset"
     bl_options = {"REGISTER"}
 
-    name: StringProperty(name="Name", default="My Expression", maxlen=63)
+    name: StringProperty(
+        name="Name",
+        default="My Expression",
+        maxlen=63,
+        description="A preset of yours with this name is replaced",
+    )
     use_head: BoolProperty(name="With Head", description="Also keep how the head is turned")
 
     @classmethod
@@ -120,7 +126,7 @@ class KEYPORTRAIT_OT_delete_preset(ReportsErrors, bpy.types.Operator):
     bl_label = "Delete Preset"
     bl_options = {"REGISTER"}
 
-    preset: StringProperty(name="Preset")
+    preset: StringProperty(name="Preset", description="Name of the preset")
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_confirm(self, event)
@@ -128,7 +134,7 @@ class KEYPORTRAIT_OT_delete_preset(ReportsErrors, bpy.types.Operator):
     def _run(self, context: bpy.types.Context) -> set[str]:
         found = preset_library.find(self.preset)
         if found is None:
-            raise AddonError(f"There is no preset '{self.preset}'.")
+            raise AddonError(f"There is no preset '{self.preset}'.", "Press Reload Presets.")
         try:
             preset_library.delete(found)
         except presets.PresetError as error:
@@ -170,7 +176,9 @@ class KEYPORTRAIT_OT_reset_face(ChangesFaces, bpy.types.Operator):
     bl_label = "Reset"
     bl_options = {"REGISTER", "UNDO"}
 
-    group: EnumProperty(name="Reset", items=RESET_ITEMS, default="ALL")
+    group: EnumProperty(
+        name="Reset", items=RESET_ITEMS, default="ALL", description="What is put back"
+    )
     use_key: BoolProperty(name="Key", description="Set keyframes on the current frame")
 
     def _change(self, context: bpy.types.Context, controller: bpy.types.Object) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import FloatVectorProperty
+from bpy.props import FloatVectorProperty, IntProperty
 
 from ..compat import registration_of
 from ..rig import controllers, creation, live, portraits
+from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
 
 
@@ -75,7 +76,7 @@ class KEYPORTRAIT_OT_reset_handle(ReportsErrors, bpy.types.Operator):
         return poll_face(cls, context)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        for controller in portraits.selected_controllers(context):
+        for controller in portraits.editable_controllers(context):
             controllers.reset_handle(controller)
         return {"FINISHED"}
 
@@ -87,7 +88,7 @@ class KEYPORTRAIT_OT_select_face(ReportsErrors, bpy.types.Operator):
     bl_label = "Select Face"
     bl_options = {"REGISTER", "UNDO"}
 
-    index: bpy.props.IntProperty(description="Number of the face on its portrait, from 0", min=0)
+    index: IntProperty(name="Face", description="Number of the face on its portrait, from 0", min=0)
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -96,7 +97,8 @@ class KEYPORTRAIT_OT_select_face(ReportsErrors, bpy.types.Operator):
     def _run(self, context: bpy.types.Context) -> set[str]:
         item = portraits.portrait(portraits.active_plane(context))
         if self.index >= len(item.controllers):
-            return {"CANCELLED"}
+            text = f"'{item.plane.name}' has no face number {self.index}."
+            raise AddonError(text, "Faces are counted from 0.")
         creation.select_only(context, item.controllers[self.index])
         return {"FINISHED"}
 

@@ -41,8 +41,8 @@ def follow(operator: bpy.types.Operator, task: Task, done: str) -> set[str]:
 
 
 class KEYPORTRAIT_OT_setup_environment(ReportsErrors, bpy.types.Operator):
-    """Make a Python environment of its own for LivePortrait, with PyTorch. Blender's Python stays
-    as it is"""
+    """Make a Python environment of its own for LivePortrait, with PyTorch. \
+Blender's Python stays as it is"""
 
     bl_idname = "keyportrait.setup_environment"
     bl_label = "Install Environment"
@@ -53,7 +53,7 @@ class KEYPORTRAIT_OT_setup_environment(ReportsErrors, bpy.types.Operator):
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         engine_process.stop()
-        return follow(self, setup.start_environment(), "The LivePortrait environment is installed.")
+        return follow(self, setup.start_environment(), "The LivePortrait environment is installed")
 
 
 class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
@@ -62,7 +62,13 @@ class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
     bl_idname = "keyportrait.setup_weights"
     bl_label = "Download Weights"
 
-    sets: EnumProperty(name="Models", items=SET_ITEMS, options={"ENUM_FLAG"}, default={"human"})
+    sets: EnumProperty(
+        name="Models",
+        items=SET_ITEMS,
+        options={"ENUM_FLAG"},
+        default={"human"},
+        description="Sets of weights to download",
+    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -83,17 +89,19 @@ class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
         if not self.sets:
             raise AddonError("No models were chosen.", "Choose at least People.")
         preferences().weights_folder = ""
-        return follow(self, setup.start_download(tuple(sorted(self.sets))), "Weights downloaded.")
+        return follow(
+            self, setup.start_download(tuple(sorted(self.sets))), "The weights are downloaded"
+        )
 
 
 class KEYPORTRAIT_OT_setup_choose_weights(ReportsErrors, bpy.types.Operator):
-    """Use weights that are already on this machine: LivePortrait's pretrained_weights,
-    FasterLivePortrait's checkpoints or ComfyUI's models/liveportrait"""
+    """Use weights that are already on this machine: LivePortrait's pretrained_weights, \
+FasterLivePortrait's checkpoints or ComfyUI's models/liveportrait"""
 
     bl_idname = "keyportrait.setup_choose_weights"
     bl_label = "Choose a Folder"
 
-    directory: StringProperty(subtype="DIR_PATH")
+    directory: StringProperty(subtype="DIR_PATH", description="Folder of the weights")
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
@@ -103,7 +111,7 @@ class KEYPORTRAIT_OT_setup_choose_weights(ReportsErrors, bpy.types.Operator):
     def _run(self, context: bpy.types.Context) -> set[str]:
         setup.use_weights(self.directory)
         setup.renew_engine()
-        self.report({"INFO"}, f"LivePortrait's weights are taken from '{self.directory}'.")
+        self.report({"INFO"}, f"LivePortrait's weights are taken from '{self.directory}'")
         return {"FINISHED"}
 
 
@@ -121,7 +129,7 @@ class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
         return poll_idle(cls)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        return follow(self, setup.start_check(), "LivePortrait works.")
+        return follow(self, setup.start_check(), "LivePortrait works")
 
 
 class KEYPORTRAIT_OT_setup_cancel(ReportsErrors, bpy.types.Operator):
@@ -144,8 +152,8 @@ class KEYPORTRAIT_OT_setup_cancel(ReportsErrors, bpy.types.Operator):
 
 
 class KEYPORTRAIT_OT_setup_remove(ReportsErrors, bpy.types.Operator):
-    """Delete the LivePortrait environment and its downloaded weights. A weights folder of your
-    own is left alone"""
+    """Delete the LivePortrait environment and its downloaded weights. \
+A weights folder of your own is left alone"""
 
     bl_idname = "keyportrait.setup_remove"
     bl_label = "Uninstall LivePortrait"
@@ -164,7 +172,7 @@ class KEYPORTRAIT_OT_setup_remove(ReportsErrors, bpy.types.Operator):
         engine_process.stop()
         setup.remove()
         setup.renew_engine()
-        self.report({"INFO"}, f"LivePortrait was removed from '{setup.folder()}'.")
+        self.report({"INFO"}, f"LivePortrait was removed from '{setup.folder()}'")
         return {"FINISHED"}
 
 

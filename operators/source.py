@@ -29,7 +29,9 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         description="Name of an image in this file, instead of a file",
         options={"SKIP_SAVE"},
     )
-    material: EnumProperty(name="Material", items=MATERIAL_ITEMS)
+    material: EnumProperty(
+        name="Material", items=MATERIAL_ITEMS, description="How the plane shows the picture"
+    )
     renderer: EnumProperty(
         name="Renderer",
         items=RENDERER_ITEMS,

@@ -43,6 +43,7 @@ class KEYPORTRAIT_PG_bake(bpy.types.PropertyGroup):
             ("ALL", "All", "Every portrait in the scene"),
         ),
         default="SELECTED",
+        description="Which portraits are baked",
     )
     use_scene_range: BoolProperty(
         name="Scene Range", default=True, description="Bake from the scene's start to its end"
@@ -56,9 +57,15 @@ class KEYPORTRAIT_PG_bake(bpy.types.PropertyGroup):
         soft_max=12,
         description="Make every n-th frame and hold it in between; 2 is animation on twos",
     )
-    format: EnumProperty(name="Format", items=FORMAT_ITEMS, default="PNG")
-    png_depth: EnumProperty(name="Depth", items=PNG_DEPTH_ITEMS, default="8")
-    exr_depth: EnumProperty(name="Depth", items=EXR_DEPTH_ITEMS, default="16")
+    format: EnumProperty(
+        name="Format", items=FORMAT_ITEMS, default="PNG", description="Files that are written"
+    )
+    png_depth: EnumProperty(
+        name="Depth", items=PNG_DEPTH_ITEMS, default="8", description="Bits per channel of PNG"
+    )
+    exr_depth: EnumProperty(
+        name="Depth", items=EXR_DEPTH_ITEMS, default="16", description="Bits per channel of OpenEXR"
+    )
     folder: StringProperty(
         name="Folder",
         default=DEFAULT_FOLDER,

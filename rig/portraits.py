@@ -121,6 +121,11 @@ def selected_controllers(context: bpy.types.Context) -> list[bpy.types.Object]:
     return found
 
 
+def editable_controllers(context: bpy.types.Context) -> list[bpy.types.Object]:
+    """selected_controllers but for those that are linked from another file."""
+    return [item for item in selected_controllers(context) if item.is_editable]
+
+
 def new_uid() -> str:
     """An identity for a portrait."""
     return uuid.uuid4().hex

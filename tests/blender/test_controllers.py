@@ -108,6 +108,11 @@ def test_moving_and_scaling_the_empty(face, motion, module) -> None:
     assert motion(controller) == module("engine.motion").Motion()
 
 
+def test_a_face_that_does_not_exist_is_not_selected(face) -> None:
+    with pytest.raises(RuntimeError, match="has no face number 5"):
+        bpy.ops.keyportrait.select_face(index=5)
+
+
 def test_the_plane_may_be_anywhere(face, motion, module) -> None:
     plane, controller = face
     parent = bpy.data.objects.new("parent", None)

@@ -106,3 +106,25 @@ def test_an_update_in_the_middle_of_work(add_portrait, module) -> None:
     bpy.context.view_layer.update()
     assert plane.keyportrait.portrait.faces[0].controller == controller
     add_portrait()
+
+
+# Blender's own: shown by the file browser, not by us.
+UNSEEN = {"rna_type", "filepath", "filter_glob", "filter_folder"}
+
+
+def test_everything_that_can_be_hovered_over_has_a_tooltip_of_one_line() -> None:
+    silent = []
+    for name in dir(bpy.ops.keyportrait):
+        kind = getattr(bpy.ops.keyportrait, name).get_rna_type()
+        texts = {"": kind.description}
+        texts |= {
+            p.identifier: p.description for p in kind.properties if p.identifier not in UNSEEN
+        }
+        silent += [f"{name}.{key}" for key, text in texts.items() if not text or "\n" in text]
+    scene = bpy.context.scene.keyportrait_bake.bl_rna.properties
+    silent += [
+        p.identifier
+        for p in scene
+        if p.identifier not in {"rna_type", "name"} and not p.description
+    ]
+    assert not silent
