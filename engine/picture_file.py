@@ -13,6 +13,7 @@ import numpy as np
 
 from . import openexr
 from .renderer import EngineError, Rectangle, SourceImage
+from .srgb import linear_from_srgb, srgb_from_linear
 
 # format → colour depths as Blender names them, default first.
 FORMATS = {"PNG": ("8", "16"), "OPEN_EXR": ("16", "32")}
@@ -98,18 +99,6 @@ class PictureFile:
             values = np.dstack((linear_from_srgb(values[..., :3]), values[..., 3:]))
         values = np.dstack((values[..., :3] * values[..., 3:], values[..., 3:]))
         return np.clip(values, -HALF_MAX, HALF_MAX) if self._depth == "16" else values
-
-
-def srgb_from_linear(values: np.ndarray) -> np.ndarray:
-    """sRGB's transfer curve (IEC 61966-2-1) on floats; negative values stay linear."""
-    curve = 1.055 * np.power(np.maximum(values, 0.0031308), 1 / 2.4) - 0.055
-    return np.where(values <= 0.0031308, values * 12.92, curve).astype(np.float32)
-
-
-def linear_from_srgb(values: np.ndarray) -> np.ndarray:
-    """The inverse of srgb_from_linear."""
-    curve = np.power((np.maximum(values, 0.04045) + 0.055) / 1.055, 2.4)
-    return np.where(values <= 0.04045, values / 12.92, curve).astype(np.float32)
 
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:

@@ -11,16 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..renderer import SourceImage
+from ..srgb import linear_from_srgb
 
 _SHADE_POWER_LINEAR = 2.2
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
-
-
-def srgb_to_linear(display: np.ndarray) -> np.ndarray:
-    """sRGB's transfer function, display 0..1 → linear."""
-    low = display / 12.92
-    high = ((np.maximum(display, 0.04045) + 0.055) / 1.055) ** 2.4
-    return np.where(display <= 0.04045, low, high).astype(np.float32)
 
 
 def to_unit(pixels: np.ndarray) -> np.ndarray:
@@ -48,7 +42,7 @@ class Tone:
         """Tone of a picture from the same skin, (3,) in source values and as displayed 0..1."""
         if image.encoding != "linear":
             return cls(is_linear=False)
-        shown = float(srgb_to_linear(skin_display) @ _LUMINANCE)
+        shown = float(linear_from_srgb(skin_display) @ _LUMINANCE)
         stored = float(skin_source @ _LUMINANCE)
         exposure = stored / shown if shown > 1e-3 and stored > 0.0 else 1.0
         # Only pictures brighter than the display can show need it.
@@ -58,7 +52,7 @@ class Tone:
         """(…, 3) display values 0..1 → source values."""
         if not self.is_linear:
             return display.astype(np.float32, copy=False)
-        return srgb_to_linear(display) * np.float32(self.exposure)
+        return linear_from_srgb(display) * np.float32(self.exposure)
 
     def shade(self, factor):
         """A darkening designed for display values, as a factor on source values."""

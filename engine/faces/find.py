@@ -8,6 +8,7 @@ import numpy as np
 
 from ..motion import Face
 from ..renderer import EngineError, SourceImage
+from ..srgb import srgb_from_linear
 from .canonical import (
     LEFT_EYE,
     MESH_COUNT,
@@ -80,9 +81,7 @@ def _strip_8bit(strip: np.ndarray, encoding: str) -> np.ndarray:
         finite = np.clip(np.nan_to_num(strip, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
         colour, alpha = finite[..., :3], finite[..., 3:]
         if encoding == "linear":
-            low = colour * 12.92
-            high = 1.055 * np.power(colour, 1 / 2.4) - 0.055
-            colour = np.where(colour <= 0.0031308, low, high)
+            colour = srgb_from_linear(colour)
         colour = colour * 255.0
     mixed = colour * alpha + _GREY * (1.0 - alpha)
     return np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)

@@ -7,19 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-
-def to_display(linear: np.ndarray) -> np.ndarray:
-    """Linear light 0..1 → sRGB values 0..1, float32."""
-    linear = linear.astype(np.float32)
-    curve = 1.055 * np.power(np.maximum(linear, 0.0), 1 / 2.4, dtype=np.float32) - 0.055
-    return np.where(linear <= 0.0031308, 12.92 * linear, curve).astype(np.float32)
-
-
-def to_linear(display: np.ndarray) -> np.ndarray:
-    """sRGB values 0..1 → linear light 0..1, float32."""
-    display = display.astype(np.float32)
-    curve = np.power(np.maximum((display + 0.055) / 1.055, 0.0), 2.4, dtype=np.float32)
-    return np.where(display <= 0.04045, display / 12.92, curve).astype(np.float32)
+from ..srgb import srgb_from_linear
 
 
 @dataclass(frozen=True)
@@ -47,7 +35,7 @@ def split_layers(crop: np.ndarray, encoding: str) -> CropLayers:
         colour, alpha = np.clip(finite[..., :3], 0, 1), np.clip(finite[..., 3], 0, 1)
         remainder = finite[..., :3] - colour
     if encoding == "linear":
-        colour = to_display(colour)
+        colour = srgb_from_linear(colour)
     is_opaque = bool((alpha >= 1.0).all())
     return CropLayers(
         display=colour if is_opaque else _filled(colour, alpha),

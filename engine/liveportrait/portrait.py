@@ -10,9 +10,10 @@ import numpy as np
 
 from ..motion import Face, Motion
 from ..renderer import NOTHING, Rectangle, SourceImage
+from ..srgb import linear_from_srgb
 from .analysis import AnalysedFace
 from .carrying import carried, flow_of
-from .colour import CropLayers, split_layers, to_linear
+from .colour import CropLayers, split_layers
 from .crop import CROP_SIZE, crop_layers, network_input
 from .geometry import KeypointMotion
 from .model_set import ModelSet
@@ -129,7 +130,7 @@ class Portrait:
 
     def _finished(self, picture: np.ndarray, deformation: np.ndarray, strength: float) -> MovedCrop:
         """The generator's picture in the source's encoding, with alpha and remainder carried."""
-        colour = to_linear(picture) if self._image.encoding == "linear" else picture
+        colour = linear_from_srgb(picture) if self._image.encoding == "linear" else picture
         alpha = self._layers.alpha
         if alpha is not None or self._layers.remainder is not None:
             flow = flow_of(deformation, CROP_SIZE)

@@ -14,12 +14,13 @@ from engine.compose import Composition
 from engine.faces.find import find_faces
 from engine.liveportrait.analysis import AnalysedFace, BoxAnalysis, MeshAnalysis
 from engine.liveportrait.carrying import carried, flow_of
-from engine.liveportrait.colour import split_layers, to_display, to_linear
+from engine.liveportrait.colour import split_layers
 from engine.liveportrait.mesh_landmarks import landmarks_203
 from engine.liveportrait.portrait import Portrait
 from engine.liveportrait.renderer import LivePortraitRenderer
 from engine.motion import Face, Motion
 from engine.renderer import NOTHING, EngineError, SourceImage
+from engine.srgb import linear_from_srgb, srgb_from_linear
 
 BOX_FACE = Face(box=(150.0, 100.0, 250.0, 200.0))
 SHIFT = Motion(translation=(0.1, 0.05, 0.0))
@@ -88,7 +89,7 @@ def test_networks_see_the_crop_in_display_colours() -> None:
 
 def to_linear_image(image: SourceImage) -> np.ndarray:
     pixels = image.pixels.copy()
-    pixels[..., :3] = to_linear(pixels[..., :3])
+    pixels[..., :3] = linear_from_srgb(pixels[..., :3])
     return pixels
 
 
@@ -295,8 +296,8 @@ def test_unmoved_grid_gives_no_flow() -> None:
 
 def test_display_curve_and_back() -> None:
     values = np.linspace(0, 1, 50, dtype=np.float32)
-    assert to_linear(to_display(values)) == pytest.approx(values, abs=1e-6)
-    assert to_display(np.array([0.2140411])) == pytest.approx([0.5], abs=1e-5)
+    assert linear_from_srgb(srgb_from_linear(values)) == pytest.approx(values, abs=1e-6)
+    assert srgb_from_linear(np.array([0.2140411])) == pytest.approx([0.5], abs=1e-5)
 
 
 def test_not_a_number_does_not_reach_the_networks() -> None:

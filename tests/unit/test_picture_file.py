@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from engine import openexr, picture_file
-from engine.picture_file import PictureFile, linear_from_srgb, read_format, srgb_from_linear
+from engine.picture_file import PictureFile, read_format
 from engine.renderer import NOTHING, EngineError, Rectangle, SourceImage
+from engine.srgb import linear_from_srgb, srgb_from_linear
 
 ALL = Rectangle(0, 0, 24, 16)
 
