@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import numpy as np
 import pytest
+from conftest import ROOT
 
 from engine.faces import models
 from engine.faces.detector import Detection, merge
@@ -67,3 +69,9 @@ def test_merge_keeps_one_of_alike_and_both_of_different():
     )
     assert [d.score for d in merged] == [0.7, 0.9]
     assert merged[1].box[0] == pytest.approx((100 * 0.6 + 102 * 0.9) / 1.5)
+
+
+def test_the_engine_and_the_fetch_script_pin_the_same_files():
+    script = (ROOT / "scripts" / "fetch_models.py").read_text(encoding="utf-8")
+    table = script.split("MODELS = {")[1].split("\n}\n")[0]
+    assert set(re.findall(r'"([0-9a-f]{64})"', table)) == set(models.SHA256.values())
