@@ -308,7 +308,8 @@ def _is_chosen_by_uv(plan: EnvironmentPlan) -> bool:
 
 def _checked(plan: EnvironmentPlan, command: tuple[str, ...]) -> tuple[str, ...]:
     """The command, once it is sure that PyTorch is pinned for the environment's Python."""
-    settings = (plan.folder / "venv" / "pyvenv.cfg").read_text(encoding="utf-8")
+    # Its other lines are paths, which need not be UTF-8.
+    settings = (plan.folder / "venv" / "pyvenv.cfg").read_text(encoding="utf-8", errors="replace")
     version = re.search(r"^version\s*=\s*(\d+\.\d+)", settings, re.M)
     torch_build.check_pinned(
         plan.root / "engine" / "requirements" / chosen_build(plan).file_name,

@@ -149,4 +149,5 @@ def _fail_process() -> None:
     if not _is_exit_set:
         _is_exit_set = True
         atexit.register(os._exit, EXIT_STATUS)
-    os.kill(os.getpid(), signal.SIGINT)
+    # On Windows os.kill would end the process at once, with another status.
+    signal.raise_signal(signal.SIGINT)

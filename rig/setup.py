@@ -170,7 +170,11 @@ def start_download(names: tuple[str, ...]) -> Task:
         folder=folder() / "weights",
     )
     path = folder() / MANIFEST_NAME
-    path.write_text(json.dumps(manifest), encoding="utf-8")
+    try:
+        path.write_text(json.dumps(manifest), encoding="utf-8")
+    except OSError as error:
+        text = f"'{path}' could not be written: {error.strerror}."
+        raise AddonError(text, "Free some space, or choose another folder.") from error
     variables = {
         "HF_HOME": str(folder() / "cache" / "hub"),
         "HF_HUB_DISABLE_TELEMETRY": "1",
