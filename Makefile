@@ -87,9 +87,11 @@ test: test-unit test-blender  ## Unit tests, and the installed zip in Blender 4.
 test-unit: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface models  ## Unit tests, without Blender
 	$(UNIT) $(PYTEST) tests/unit $(TEST_ARGS)
 
-test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1
+test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1, the embedded one in part
 	$(RUN) scripts/run_blender_tests.py 4.5.15 -- $(TEST_ARGS)
 	$(RUN) scripts/run_blender_tests.py 5.0.1 -- $(TEST_ARGS)
+	$(MAKE) zip FLAVOUR=embedded
+	$(RUN) scripts/run_blender_tests.py 4.5.15 --flavour embedded -- -k "embedded or registration or source or test_render" $(TEST_ARGS)
 
 test-setup: system zip $(ENVS)/unit/.torch $(ENVS)/bpy-4.5.15/.ready  ## Set Up LivePortrait for real, then the add-on on the networks
 	$(UNIT) scripts/prepare_setup.py

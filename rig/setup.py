@@ -6,6 +6,7 @@ installed into Blender's Python. The steps themselves run in host.task, outside 
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from collections.abc import Callable
@@ -64,11 +65,13 @@ def weights_folder() -> Path:
 
 
 def installed() -> Installed:
-    """Look at the disk; cheap enough for a panel."""
-    own = bool(preferences().weights_folder)
+    """Look at the disk; cheap enough for a panel.
+
+    A folder of the user's is searched once a session, when it is chosen.
+    """
     root = weights_folder()
-    if own:
-        sets = ("human",) if root.is_dir() else ()
+    if preferences().weights_folder:
+        sets = _sets_in(root)
     else:
         sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(root, s))
     marker = environment.read_marker(folder())
@@ -207,14 +210,18 @@ def check_result() -> dict[str, Any] | None:
     return None
 
 
+@functools.lru_cache(maxsize=4)
+def _sets_in(root: Path) -> tuple[str, ...]:
+    return weights.sets_in(root)
+
+
 def use_weights(directory: str) -> None:
     """Take the weights from a folder of the user's. Raises AddonError when it has none."""
     path = Path(bpy.path.abspath(directory))
     if not path.is_dir():
         raise AddonError(f"The folder '{path}' does not exist.", "Choose another one.")
-    if not any(path.rglob("spade_generator.pth")) and not any(
-        path.rglob("spade_generator.safetensors")
-    ):
+    _sets_in.cache_clear()
+    if not _sets_in(path):
         raise AddonError(
             f"The folder '{path}' has no LivePortrait weights (spade_generator.*).",
             "Choose LivePortrait's pretrained_weights or ComfyUI's models/liveportrait.",

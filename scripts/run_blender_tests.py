@@ -1,6 +1,6 @@
 """Run tests/blender on the built zip inside one Blender Python module (bpy).
 
-usage: run_blender_tests.py VERSION [--debian DIR] [-- PYTEST_ARGUMENTS]
+usage: run_blender_tests.py VERSION [--flavour embedded] [--debian DIR] [-- PYTEST_ARGUMENTS]
 
 One process per bpy, with a throw-away BLENDER_USER_RESOURCES, killed with its children at the time
 limit. bpy 5.2 needs Python 3.13; where the machine has none, the tests run in the Debian folder.
@@ -25,12 +25,13 @@ TIME_LIMIT_S = 1500
 PLATFORMS = {"Linux": "linux_x64", "Windows": "windows_x64", "Darwin": "macos_arm64"}
 
 
-def find_zip() -> Path:
-    """The zip of this machine's platform, as built by `make zip`."""
+def find_zip(flavour: str = "full") -> Path:
+    """The zip of this machine's platform, as built by `make zip [FLAVOUR=embedded]`."""
     pattern = f"keyportrait-*-{PLATFORMS[platform.system()]}.zip"
-    found = sorted((ROOT / "build" / "dist").glob(pattern))
+    folder = ROOT / "build" / "dist"
+    found = sorted((folder if flavour == "full" else folder / flavour).glob(pattern))
     if len(found) != 1:
-        raise SystemExit(f"build/dist holds {len(found)} files {pattern}; run 'make zip'.")
+        raise SystemExit(f"{folder} holds {len(found)} files {pattern}; run 'make zip'.")
     return found[0]
 
 
@@ -55,13 +56,14 @@ def pytest_command(python: str, tests: Path, arguments: list[str]) -> list[str]:
     return [python, "-m", "pytest", *settings, f"{tests}/blender", *arguments]
 
 
-def run_here(python: Path, arguments: list[str]) -> int:
+def run_here(python: Path, flavour: str, arguments: list[str]) -> int:
     """The tests in an environment of this machine; returns pytest's status."""
     with tempfile.TemporaryDirectory(prefix="keyportrait-blender-") as resources:
         environment = {
             **os.environ,
             "BLENDER_USER_RESOURCES": resources,
-            "KEYPORTRAIT_ZIP": str(find_zip()),
+            "KEYPORTRAIT_ZIP": str(find_zip(flavour)),
+            "KEYPORTRAIT_FLAVOUR": flavour,
         }
         return run_limited(pytest_command(str(python), ROOT / "tests", arguments), environment)
 
@@ -96,14 +98,15 @@ def main() -> int:
     """Command line; returns the exit status."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("version", help="version of bpy, for example 4.5.15")
+    parser.add_argument("--flavour", choices=("full", "embedded"), default="full")
     parser.add_argument("--debian", type=Path, default=ROOT / "build" / "debian")
     split = sys.argv.index("--") if "--" in sys.argv else len(sys.argv)
     options = parser.parse_args(sys.argv[1:split])
     pytest_arguments = sys.argv[split + 1 :]
-    print(f"== tests/blender on bpy {options.version} ==", flush=True)
+    print(f"== tests/blender on bpy {options.version}, {options.flavour} ==", flush=True)
     python = ENVIRONMENTS / f"bpy-{options.version}" / "bin" / "python"
     if python.exists():
-        return run_here(python, pytest_arguments)
+        return run_here(python, options.flavour, pytest_arguments)
     return run_in_debian(options.version, options.debian, pytest_arguments)
 
 

@@ -75,6 +75,16 @@ def test_a_folder_without_weights_is_refused(preferences: Any, tmp_path: Path) -
     assert preferences.weights_folder == ""
 
 
+def test_a_folder_of_animals_alone_is_not_shown_as_people(
+    preferences: Any, tmp_path: Path, module: Any
+) -> None:
+    folder = tmp_path / "liveportrait_animals" / "base_models_v1.1"
+    folder.mkdir(parents=True)
+    (folder / "spade_generator.pth").touch()
+    bpy.ops.keyportrait.setup_choose_weights(directory=str(tmp_path))
+    assert module("rig.setup").installed().sets == ("animal",)
+
+
 def test_later_steps_say_that_the_environment_comes_first(preferences: Any) -> None:
     for operator in (bpy.ops.keyportrait.setup_weights, bpy.ops.keyportrait.setup_check):
         assert not operator.poll()

@@ -29,7 +29,7 @@ from engine.liveportrait.paste_back import (
     warp_to_rectangle,
 )
 from engine.liveportrait.quirks import OFFICIAL
-from engine.renderer import NOTHING, Rectangle
+from engine.renderer import NOTHING, EngineError, Rectangle
 
 RANDOM = np.random.default_rng(7)
 
@@ -97,6 +97,13 @@ def test_a_turned_face_stands_upright_in_its_crop() -> None:
 def test_degenerate_faces_stand_upright() -> None:
     points = np.full((5, 2), 30.0) + np.array([[0, 0], [4, 0], [2, 1], [0, 0], [4, 0]])
     assert face_square(points).angle == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("value", [30.0, np.nan])
+def test_landmarks_without_extent_are_no_face(value: float) -> None:
+    with pytest.raises(EngineError) as caught:
+        face_square(np.full((5, 2), value))
+    assert caught.value.code == "bad_face"
 
 
 def test_horizontal_offset_works_but_for_parity() -> None:
