@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..networks.weight_files import CheckpointFiles, files_below, find_checkpoints
 from ..renderer import EngineError
 
 if TYPE_CHECKING:
@@ -25,10 +26,8 @@ ACCELERATION_VARIABLE = "KEYPORTRAIT_ACCELERATION"  # of networks.fast_decoders,
 INSIGHTFACE_VARIABLE = "KEYPORTRAIT_INSIGHTFACE"  # "1" where its licence was accepted
 
 SET_UP_HINT = "Press Set Up LivePortrait in the Engine panel, or use the Preview renderer."
-GENERATORS = ("spade_generator.safetensors", "spade_generator.pth")
-SEARCH_DEPTH = 4
-WEIGHT_SUFFIXES = {".pth", ".safetensors", ".onnx"}
 FINGERPRINT_BYTES = 1 << 16
+OFFICIAL_NAMES = ("det_10g.onnx", "landmark.onnx")
 
 Report = Callable[[float, str], None]
 
@@ -42,21 +41,24 @@ def probe_people() -> dict[str, str]:
 
     Cheap: torch is not imported. Raises EngineError unless people can be rendered.
     """
-    folder = _probe("human")
-    is_official = _official_files(folder) is not None
-    landmarks = "insightface" if is_official else "mesh"
-    return {"weights": fingerprint(folder), "landmarks": landmarks}
+    folder, checkpoints = _probe("human")
+    official = _official_files(folder)
+    return {
+        "weights": fingerprint([*checkpoints.paths.values(), *(official or ())]),
+        "landmarks": "insightface" if official is not None else "mesh",
+    }
 
 
 def probe_animals() -> dict[str, str]:
     """What decides pictures of animals, as probe_people()."""
-    return {"weights": fingerprint(_probe("animal"))}
+    _, checkpoints = _probe("animal")
+    return {"weights": fingerprint(checkpoints.paths.values())}
 
 
-def fingerprint(folder: Path) -> str:
-    """Short digest of the weight files below a folder, by name, size and both ends' bytes."""
+def fingerprint(files: Iterable[Path]) -> str:
+    """Short digest of weight files, by name, size and both ends' bytes."""
     digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in WEIGHT_SUFFIXES):
+    for path in files:
         size = path.stat().st_size
         with path.open("rb") as file:
             ends = file.read(FINGERPRINT_BYTES)
@@ -77,7 +79,7 @@ def animals(report: Report = _quiet) -> LivePortraitRenderer:
 
 
 def _load(kind: str, report: Report) -> LivePortraitRenderer:
-    folder = _probe(kind)
+    folder, _ = _probe(kind)
     from ..networks.model_set import NetworkSet
     from .renderer import LivePortraitRenderer
 
@@ -110,36 +112,19 @@ def _official_files(folder: Path) -> tuple[Path, Path] | None:
     """InsightFace's detector and the 203-point model, where both are there and accepted."""
     if os.environ.get(INSIGHTFACE_VARIABLE) != "1":
         return None
-    detector, landmarks = _find(folder, ("det_10g.onnx",)), _find(folder, ("landmark.onnx",))
+    found: dict[str, Path] = {}
+    for path in files_below(folder):
+        found.setdefault(path.name, path)
+    detector, landmarks = (found.get(name) for name in OFFICIAL_NAMES)
     return None if detector is None or landmarks is None else (detector, landmarks)
 
 
-def _probe(kind: str) -> Path:
-    """The weights folder. Raises EngineError when torch or a model set is missing."""
+def _probe(kind: str) -> tuple[Path, CheckpointFiles]:
+    """The weights folder and what of it is used. Raises EngineError when anything is missing."""
     if importlib.util.find_spec("torch") is None:
         raise EngineError("not_installed", "LivePortrait is not set up yet.", SET_UP_HINT)
     name = os.environ.get(WEIGHTS_VARIABLE, "")
     if not name or not Path(name).is_dir():
         raise EngineError("no_models", "LivePortrait's weights are not there yet.", SET_UP_HINT)
     folder = Path(name)
-    if _find(folder, GENERATORS, is_animal=kind == "animal") is None:
-        text = f"'{folder}' has no LivePortrait weights for {kind}s."
-        raise EngineError("no_models", text, SET_UP_HINT)
-    return folder
-
-
-def _find(folder: Path, names: tuple[str, ...], *, is_animal: bool = False) -> Path | None:
-    """The first file of that name below a folder, in an animal folder or outside of them."""
-    level = [folder]
-    for _ in range(SEARCH_DEPTH + 1):
-        below: list[Path] = []
-        for parent in level:
-            names_above = (folder.name, *parent.relative_to(folder).parts)
-            has_animals = any("animal" in name.lower() for name in names_above)
-            for path in sorted(parent.iterdir()):
-                if path.is_dir() and not path.name.startswith("."):
-                    below.append(path)
-                elif path.name in names and has_animals == is_animal:
-                    return path
-        level = below
-    return None
+    return folder, find_checkpoints(folder, kind)

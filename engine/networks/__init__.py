@@ -6,7 +6,8 @@ warping.py       W  feature volume + two keypoint sets -> warped 2-D features
 generator.py     G  warped features -> picture
 retargeting.py   S and R  stitching, eye and lip retargeting
 
-checkpoints.py   reads the published weight files, strictly
+weight_files.py  finds the published weight files, without torch
+checkpoints.py   reads them, strictly
 devices.py       which device, which precision
 phases.py, fast_generator.py, fast_warping.py, spectral.py   the same mathematics with less work
 torch_parts.py, openvino_parts.py, cuda_parts.py             run the fast modules on one device

@@ -6,24 +6,24 @@ through torch's weights-only reader, which builds tensors and containers and not
 
 from __future__ import annotations
 
+import json
 import pickle
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ..renderer import EngineError
 from .appearance import AppearanceFeatureExtractor
 from .generator import SpadeGenerator
 from .motion import MotionExtractor
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
+from .weight_files import STITCHING, CheckpointError
 
-STITCHING = "stitching_retargeting_module"
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "appearance_feature_extractor": AppearanceFeatureExtractor,
     "motion_extractor": MotionExtractor,
@@ -31,52 +31,7 @@ BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "spade_generator": SpadeGenerator,
     STITCHING: StitchingRetargeting,
 }
-# Tensors only, so safer than a pickle: taken first where a folder has both.
-SUFFIXES = (".safetensors", ".pth")
-SEARCH_DEPTH = 4
 SPECTRAL_LEAVES = ("weight_orig", "weight_u", "weight_v")
-DOWNLOAD_HINT = "Download the file again with Set Up LivePortrait, or choose another folder."
-
-
-class CheckpointError(EngineError):
-    """A weight file that is missing, damaged or not LivePortrait's."""
-
-    def __init__(self, message: str, hint: str = DOWNLOAD_HINT) -> None:
-        super().__init__("no_models", message, hint)
-
-
-@dataclass(frozen=True)
-class CheckpointFiles:
-    """Where the five files of one model set lie, by the names of BUILDERS."""
-
-    kind: str  # "human" or "animal"
-    paths: Mapping[str, Path]
-
-
-def find_checkpoints(folder: Path, kind: str = "human") -> CheckpointFiles:
-    """Find a model set below `folder`, whatever program laid it out.
-
-    folder  LivePortrait's checkout or pretrained_weights/, FasterLivePortrait's checkpoints/,
-            ComfyUI's models/liveportrait/ (flat), or any folder with the published file names
-    kind    "human" or "animal"; animals have four files of their own, in a folder with "animal"
-            in its name, and borrow the human stitching file, or the copy beside them
-
-    Raises CheckpointError that names what is missing.
-    """
-    found = _files_by_name(folder)
-    paths: dict[str, Path] = {}
-    for name in BUILDERS:
-        wants_animal = kind == "animal" and name != STITCHING
-        anywhere = found.get(name, [])
-        candidates = [p for p in anywhere if _is_animal(p, folder) == wants_animal]
-        if kind == "animal" and name == STITCHING:
-            candidates = candidates or anywhere
-        if candidates:
-            paths[name] = min(candidates, key=_preference)
-    missing = [name for name in BUILDERS if name not in paths]
-    if missing:
-        raise CheckpointError(*_missing_files(folder, kind, missing))
-    return CheckpointFiles(kind, paths)
 
 
 def load_network(name: str, path: Path) -> nn.Module:
@@ -123,10 +78,30 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     ) as error:
         # Torch reports damage as any of these, with pages of advice about unsafe loading.
         size = path.stat().st_size if path.is_file() else 0
+        cut = _cut_tensor(path) if path.suffix == ".safetensors" else ""
         raise CheckpointError(
-            f"Weight file '{path.name}' ({size:,} bytes) is damaged or not a weight file."
+            f"Weight file '{path.name}' ({size:,} bytes) is damaged or not a weight file{cut}."
         ) from error
     return flat_tensors(content, path.name)
+
+
+def _cut_tensor(path: Path) -> str:
+    """Where a safetensors file breaks off, as the end of a sentence; "" where it does not.
+
+    Its table of contents is at the front: 8 bytes of length, then JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            table: dict[str, Any] = json.loads(file.read(min(length, path.stat().st_size)))
+        start, size = 8 + length, path.stat().st_size
+        tensors = {key: entry for key, entry in table.items() if key != "__metadata__"}
+        for key, entry in sorted(tensors.items(), key=lambda item: item[1]["data_offsets"]):
+            if start + entry["data_offsets"][1] > size:
+                return f": it breaks off in '{key}' {_shape(entry['shape'])}"
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return ""
+    return ""
 
 
 def flat_tensors(content: object, file: str) -> dict[str, Tensor]:
@@ -153,8 +128,8 @@ def divide_spectral_norm(tensors: Mapping[str, Tensor], file: str) -> dict[str, 
             matrix = tensor.flatten(1)
             if u.shape != matrix.shape[:1] or v.shape != matrix.shape[1:]:
                 raise CheckpointError(
-                    f"'{file}': '{parent}.weight_u' {_shape(u)} and 'weight_v' {_shape(v)} do not"
-                    f" fit 'weight_orig' {_shape(tensor)}."
+                    f"'{file}': '{parent}.weight_u' {_shape(u.shape)} and 'weight_v' {_shape(v.shape)} do not"
+                    f" fit 'weight_orig' {_shape(tensor.shape)}."
                 )
             sigma = torch.dot(u.double(), matrix.double() @ v.double())
             folded[f"{parent}.weight"] = (tensor.double() / sigma).float()
@@ -187,55 +162,17 @@ def _without_wrapper(key: str) -> str:
 def _compare(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], file: str) -> None:
     for key, tensor in wanted.items():
         if key not in tensors:
-            raise CheckpointError(f"'{file}' lacks '{key}' {_shape(tensor)}.")
+            raise CheckpointError(f"'{file}' lacks '{key}' {_shape(tensor.shape)}.")
         if tensors[key].shape != tensor.shape:
             raise CheckpointError(
-                f"'{file}': '{key}' has shape {_shape(tensors[key])}, expected {_shape(tensor)}."
+                f"'{file}': '{key}' has shape {_shape(tensors[key].shape)}, expected {_shape(tensor.shape)}."
             )
         if tensors[key].is_floating_point() != tensor.is_floating_point():
             raise CheckpointError(f"'{file}': '{key}' is {tensors[key].dtype}.")
     for key, tensor in tensors.items():
         if key not in wanted:
-            raise CheckpointError(f"'{file}' has an unexpected '{key}' {_shape(tensor)}.")
+            raise CheckpointError(f"'{file}' has an unexpected '{key}' {_shape(tensor.shape)}.")
 
 
-def _shape(tensor: Tensor) -> str:
-    return "x".join(str(size) for size in tensor.shape) or "scalar"
-
-
-def _files_by_name(folder: Path) -> dict[str, list[Path]]:
-    """All published file names within SEARCH_DEPTH folders of `folder`."""
-    if not folder.is_dir():
-        raise CheckpointError(f"Folder '{folder}' does not exist.", "Choose another folder.")
-    found: dict[str, list[Path]] = {}
-    level = [folder]
-    for _ in range(SEARCH_DEPTH + 1):
-        below: list[Path] = []
-        for parent in level:
-            for path in sorted(parent.iterdir()):
-                if path.is_dir() and not path.name.startswith("."):
-                    below.append(path)
-                elif path.suffix in SUFFIXES and path.stem in BUILDERS:
-                    found.setdefault(path.stem, []).append(path)
-        level = below
-    return found
-
-
-def _is_animal(path: Path, folder: Path) -> bool:
-    # The chosen folder's own name counts too: the user may pick liveportrait_animals itself.
-    names = (folder.name, *path.relative_to(folder).parts[:-1])
-    return any("animal" in name.lower() for name in names)
-
-
-def _preference(path: Path) -> tuple[bool, int, int]:
-    """Small is better: newest animal weights, then safetensors, then the shortest path."""
-    is_old_version = not any(part.endswith("_v1.1") for part in path.parts)
-    return is_old_version, SUFFIXES.index(path.suffix), len(path.parts)
-
-
-def _missing_files(folder: Path, kind: str, missing: list[str]) -> tuple[str, str]:
-    files = ", ".join(f"{name}.safetensors or .pth" for name in missing)
-    message = f"Folder '{folder}' lacks {files} of the {kind} model set."
-    if any(folder.rglob("warping_spade*.onnx")):
-        return message, "Its ONNX files are not usable here: choose the original weights."
-    return message, "Choose the folder that holds them, or run Set Up LivePortrait."
+def _shape(sizes: Iterable[int]) -> str:
+    return "x".join(str(size) for size in sizes) or "scalar"

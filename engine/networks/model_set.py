@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..liveportrait.model_set import Decoded
 from ..renderer import EngineError
-from .checkpoints import BUILDERS, find_checkpoints, load_network
+from .checkpoints import BUILDERS, load_network
 from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement, use_device
 from .fast_decoders import fast_decoder
@@ -27,6 +27,7 @@ from .generator import SpadeGenerator
 from .memory import is_out_of_memory, release_memory
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
+from .weight_files import find_checkpoints
 
 log = logging.getLogger(__name__)
 
@@ -116,7 +117,7 @@ class NetworkSet:
     ) -> NetworkSet:
         """Load a model set from a folder of weight files.
 
-        folder         see checkpoints.find_checkpoints
+        folder         see weight_files.find_checkpoints
         kind           "human" or "animal"
         device         "auto", "cuda", "mps" or "cpu"
         precision      "auto", "fp32", "fp16" or "bf16"

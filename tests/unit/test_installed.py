@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 
 from engine.liveportrait import installed
+from engine.networks.weight_files import NETWORKS, STITCHING
 from engine.renderer import EngineError
 from engine.renderers import describe_engine
-
-NETWORKS = ("appearance_feature_extractor", "motion_extractor", "spade_generator", "warping_module")
 
 
 @pytest.fixture
@@ -33,7 +32,9 @@ def test_other_weights_have_another_fingerprint(weights: Path) -> None:
 
 def test_what_decides_pictures_is_in_the_capabilities(weights: Path) -> None:
     facts = describe_engine()["renderers"]["liveportrait"]
-    assert facts["weights"] == installed.fingerprint(weights)
+    assert facts["weights"] == installed.fingerprint(
+        weights / f"{name}.safetensors" for name in NETWORKS
+    )
     assert facts["landmarks"] == "mesh"
     assert facts["model_set"] == "human"
 
@@ -52,8 +53,22 @@ def test_people_and_animals_are_told_apart(weights: Path) -> None:
     with pytest.raises(EngineError, match="weights for animals"):
         installed.probe_animals()
     (weights / "liveportrait_animals").mkdir()
-    (weights / "liveportrait_animals" / "spade_generator.pth").write_bytes(b"x")
-    assert installed.probe_animals()["weights"]
+    for name in NETWORKS[:4]:
+        (weights / "liveportrait_animals" / f"{name}.pth").write_bytes(b"x")
+    assert installed.probe_animals()["weights"] != installed.probe_people()["weights"]
+
+
+def test_a_renderer_that_could_not_load_is_not_offered(weights: Path) -> None:
+    (weights / f"{STITCHING}.safetensors").unlink()
+    problem = describe_engine()["problems"]["liveportrait"]
+    assert f"lacks {STITCHING}" in problem["message"]
+    assert problem["hint"]
+
+
+def test_files_beside_the_set_do_not_count(weights: Path) -> None:
+    before = installed.probe_people()["weights"]
+    (weights / "another_model.safetensors").write_bytes(b"x")
+    assert installed.probe_people()["weights"] == before
 
 
 def test_without_torch_it_says_what_to_press(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,14 +13,17 @@ safetensors_torch = pytest.importorskip("safetensors.torch", reason="safetensors
 
 from engine.networks.checkpoints import (  # noqa: E402
     BUILDERS,
-    CheckpointError,
     divide_spectral_norm,
-    find_checkpoints,
     load_network,
     read_tensors,
 )
+from engine.networks.weight_files import (  # noqa: E402
+    NETWORKS,
+    STITCHING,
+    CheckpointError,
+    find_checkpoints,
+)
 
-STITCHING = "stitching_retargeting_module"
 KEYS = Path(__file__).resolve().parents[1] / "data" / "golden" / "state_dict_keys.json"
 
 
@@ -130,6 +133,15 @@ def test_truncated_files_are_called_damaged(tmp_path: Path, suffix: str, kept: i
         read_tensors(path)
 
 
+def test_a_truncated_file_names_key_and_shape_where_its_table_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "made.safetensors"
+    tensors = {"first": torch.zeros(4), "second.weight": torch.zeros(32, 64)}
+    safetensors_torch.save_file(tensors, path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match=r"'made.safetensors' .*'second.weight' 32x64"):
+        read_tensors(path)
+
+
 @pytest.mark.parametrize("content", [b"<html>404 not found</html>", b"version https://git-lfs"])
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_downloaded_error_pages_are_called_damaged(
@@ -232,6 +244,10 @@ def test_flat_folders_prefer_safetensors(tmp_path: Path) -> None:
     assert {path.suffix for path in human.values()} == {".safetensors"}
     assert all(human[name].parent == tmp_path for name in BUILDERS)
     assert all(animal[name].parent == tmp_path / "animal" for name in FOUR)
+
+
+def test_every_network_that_is_looked_for_can_be_built() -> None:
+    assert tuple(BUILDERS) == NETWORKS
 
 
 def test_missing_files_are_named(tmp_path: Path) -> None:
