@@ -56,9 +56,12 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"Parity with '{options.golden}', seed '{golden.seed}', on {golden.label}")
         print(f"{'item':<58} {'max error':>11} {'tolerance':>11}  pass", flush=True)
         for name in (options.only,) if options.only else ITEMS:
+            count = len(rows)
             for row in rows_of(golden, name):
                 rows.append(row)
                 print(row, flush=True)
+            if len(rows) == count:
+                print(f"{name:<58} nothing of it in this folder", flush=True)
         if not options.only:
             rows += unknown_files(options.golden)
     except (GoldenError, EngineError) as error:
