@@ -128,8 +128,8 @@ def divide_spectral_norm(tensors: Mapping[str, Tensor], file: str) -> dict[str, 
             matrix = tensor.flatten(1)
             if u.shape != matrix.shape[:1] or v.shape != matrix.shape[1:]:
                 raise CheckpointError(
-                    f"'{file}': '{parent}.weight_u' {_shape(u.shape)} and 'weight_v' {_shape(v.shape)} do not"
-                    f" fit 'weight_orig' {_shape(tensor.shape)}."
+                    f"'{file}': '{parent}.weight_u' {_shape(u.shape)} and 'weight_v'"
+                    f" {_shape(v.shape)} do not fit 'weight_orig' {_shape(tensor.shape)}."
                 )
             sigma = torch.dot(u.double(), matrix.double() @ v.double())
             folded[f"{parent}.weight"] = (tensor.double() / sigma).float()
@@ -165,7 +165,8 @@ def _compare(tensors: Mapping[str, Tensor], wanted: Mapping[str, Tensor], file: 
             raise CheckpointError(f"'{file}' lacks '{key}' {_shape(tensor.shape)}.")
         if tensors[key].shape != tensor.shape:
             raise CheckpointError(
-                f"'{file}': '{key}' has shape {_shape(tensors[key].shape)}, expected {_shape(tensor.shape)}."
+                f"'{file}': '{key}' has shape {_shape(tensors[key].shape)},"
+                f" expected {_shape(tensor.shape)}."
             )
         if tensors[key].is_floating_point() != tensor.is_floating_point():
             raise CheckpointError(f"'{file}': '{key}' is {tensors[key].dtype}.")
