@@ -7,6 +7,7 @@ progress for the terminal.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 import time
@@ -14,13 +15,14 @@ import traceback
 from pathlib import Path
 
 import bpy
-from demo_gallery import FPS, RESOLUTION, build_gallery
+from demo_gallery import FPS, build_gallery
 from demo_performance import LAST_FRAME, key_performance
 from mathutils import Matrix, Vector
 
 ADD_ON = "bl_ext.user_default.keyportrait"
 PICTURE_HEIGHT_M = 1.0
 QUICK_STEP = 4
+ENCODING_TIMEOUT_S = 120
 
 
 def tell(text: str) -> None:
@@ -89,25 +91,20 @@ def render_frames(folder: Path, frames: list[int]) -> None:
 
 
 def encode_film(folder: Path, path: Path, fps: int) -> None:
-    """Put the rendered frames into an MP4 film with Blender's sequencer."""
-    files = sorted(folder.glob("*.png"))
-    scene = bpy.data.scenes.new("Film")
-    strips = scene.sequence_editor_create().strips
-    strip = strips.new_image("Frames", str(files[0]), channel=1, frame_start=1, fit_method="FIT")
-    for file in files[1:]:
-        strip.elements.append(file.name)
-    strip.frame_final_duration = len(files)
-    scene.frame_start, scene.frame_end = 1, len(files)
-    scene.render.fps = fps
-    scene.render.resolution_x, scene.render.resolution_y = RESOLUTION
-    scene.view_settings.view_transform = "Standard"
-    scene.render.image_settings.file_format = "FFMPEG"
-    scene.render.ffmpeg.format = "MPEG4"
-    scene.render.ffmpeg.codec = "H264"
-    scene.render.ffmpeg.constant_rate_factor = "HIGH"
-    scene.render.filepath = str(path)
-    bpy.ops.render.render(animation=True, scene=scene.name)
-    bpy.data.scenes.remove(scene)
+    """Put the rendered frames into an MP4 film, as the add-on bakes one."""
+    movie = importlib.import_module(f"{ADD_ON}.rig.movie")
+    names = sorted(file.name for file in folder.glob("*.png"))
+    picture = bpy.data.images.load(str(folder / names[0]))
+    encoder = movie.MovieEncoder(
+        movie.MovieJob(str(folder), names, str(path), *picture.size, fps=fps)
+    )
+    try:
+        if not encoder.wait(ENCODING_TIMEOUT_S):
+            raise RuntimeError(f"{path.name} was not encoded in {ENCODING_TIMEOUT_S} s")
+        encoder.finish()
+    finally:
+        encoder.close()
+        bpy.data.images.remove(picture)
 
 
 def main() -> None:
