@@ -10,7 +10,7 @@ import numpy as np
 
 from .motion import Motion
 from .picture_file import PictureFile, read_format
-from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, SourceImage
+from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceImage
 
 
 class Composition:
@@ -65,12 +65,12 @@ class Composition:
         """A function that writes the whole picture, as it is now, to a file.
 
         options  {"path", "format": "PNG" | "OPEN_EXR", "color_depth": "8" | "16" | "32"}
-        Raises EngineError "bad_request"; the function raises EngineError "write_failed". It may
+        Raises ReportedError "bad_request"; the function raises ReportedError "write_failed". It may
         run in another thread while the next picture is rendered.
         """
         path = options.get("path") if isinstance(options, dict) else None
         if not path or not isinstance(path, str):
-            raise EngineError("bad_request", "The option 'save' has no path.")
+            raise ReportedError("bad_request", "The option 'save' has no path.")
         kind = read_format(options)
         if kind not in self._files:
             self._files[kind] = PictureFile(self._image, *kind)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from .motion import Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
-from .renderer import NOTHING, EngineError, FacePortrait, Rectangle, Renderer, SourceImage
+from .renderer import NOTHING, FacePortrait, Rectangle, Renderer, ReportedError, SourceImage
 from .renderers import (
     RENDERERS,
     create,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .compose import Composition
 
-# report(fraction, text) tells the host; it raises EngineError when the request was cancelled.
+# report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
 Report = Callable[[float, str], None]
 Later = Callable[[], Message]
 
@@ -47,13 +47,14 @@ class Operations:
     def hello(cls, message: Message) -> tuple[Operations, dict[str, Any]]:
         """Check the host's protocol and everything that the engine needs.
 
-        Returns the operations and the fields of `ready`. Raises EngineError (version_skew,
+        Returns the operations and the fields of `ready`. Raises ReportedError (version_skew,
         not_installed, no_models).
         """
         theirs = message.fields["protocol"]
         if theirs != PROTOCOL_VERSION:
             text = f"Blender speaks protocol {theirs}, the engine protocol {PROTOCOL_VERSION}."
-            raise EngineError("version_skew", text, "Reinstall the extension and restart Blender.")
+            hint = "Reinstall the extension and restart Blender."
+            raise ReportedError("version_skew", text, hint)
         fields = {
             "protocol": PROTOCOL_VERSION,
             "version": release_version(),
@@ -65,7 +66,7 @@ class Operations:
         """The successful reply to detect, open, render or close, or a function that makes it.
 
         The function may run in another thread while the next request is worked on. Both raise
-        EngineError.
+        ReportedError.
         """
         if message.type == "detect":
             return self._detect(message)
@@ -78,7 +79,7 @@ class Operations:
             self._composition(handle)
             del self._compositions[handle], self._opened_by[handle]
             return Message("closed", message.id, {"handle": handle})
-        raise EngineError("bad_request", f"'{message.type}' cannot be asked now.")
+        raise ReportedError("bad_request", f"'{message.type}' cannot be asked now.")
 
     def _detect(self, message: Message) -> Message:
         renderer = message.fields.get("renderer")
@@ -87,7 +88,7 @@ class Operations:
             what, hint = "face", NO_FACE_HINT
             if renderer == ANIMAL_RENDERER:
                 what, hint = "cat's face", NO_CAT_HINT
-            raise EngineError("no_face", f"No {what} found in {picture_name(message)}.", hint)
+            raise ReportedError("no_face", f"No {what} found in {picture_name(message)}.", hint)
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
 
     def _open(self, message: Message, report: Report) -> Message:
@@ -132,13 +133,13 @@ class Operations:
         composition = self._compositions.get(handle) if isinstance(handle, int) else None
         if composition is None:
             text = f"The engine has no open picture {handle}."
-            raise EngineError("unknown_handle", text, "It is opened again at the next change.")
+            raise ReportedError("unknown_handle", text, "It is opened again at the next change.")
         return composition
 
     def _renderer(self, name: object, report: Report) -> Renderer:
         if not isinstance(name, str) or name not in RENDERERS:
             text = f"There is no renderer '{name}'."
-            raise EngineError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
+            raise ReportedError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
         if name not in self._renderers:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
@@ -158,21 +159,21 @@ def find_faces(image: SourceImage, renderer: object = None) -> list[Face]:
 
 
 def read_image(message: Message) -> SourceImage:
-    """The image of a request, read-only. Raises EngineError "bad_image"."""
+    """The image of a request, read-only. Raises ReportedError "bad_image"."""
     import numpy as np
 
     array = message.arrays["image"]
     if array.dtype not in ("uint8", "float32") or len(array.shape) != 3 or array.shape[2] != 4:
         text = f"{picture_name(message, 'The')} came as {array.dtype} {array.shape}"
-        raise EngineError("bad_image", f"{text}; (height, width, 4) uint8 or float32 is needed.")
+        raise ReportedError("bad_image", f"{text}; (height, width, 4) uint8 or float32 is needed.")
     if 0 in array.shape:
         text = f"{picture_name(message, 'The')} has no pixels."
-        raise EngineError("bad_image", text, "Reload it or choose another.")
+        raise ReportedError("bad_image", text, "Reload it or choose another.")
     pixels = np.frombuffer(array.data, array.dtype).reshape(array.shape)
     pixels.flags.writeable = False
     encoding = message.fields["encoding"]
     if encoding not in ("srgb", "linear"):
-        raise EngineError("bad_request", f"'{encoding}' is not an encoding.")
+        raise ReportedError("bad_request", f"'{encoding}' is not an encoding.")
     return SourceImage(pixels, encoding)
 
 
@@ -183,41 +184,41 @@ def picture_name(message: Message, article: str = "the") -> str:
 
 
 def read_faces(message: Message) -> list[Face]:
-    """The faces to open, at least one. Raises EngineError (bad_request, bad_face)."""
+    """The faces to open, at least one. Raises ReportedError (bad_request, bad_face)."""
     try:
         faces = [Face.from_json(data) for data in message.fields["faces"]]
     except (TypeError, ValueError, AttributeError) as error:
-        raise EngineError("bad_request", f"Unreadable faces: {error}.") from error
+        raise ReportedError("bad_request", f"Unreadable faces: {error}.") from error
     if not faces:
-        raise EngineError("bad_request", "No face was chosen.", "Choose at least one.")
+        raise ReportedError("bad_request", "No face was chosen.", "Choose at least one.")
     for face in faces:
         if isinstance(face.problem, dict) and face.problem:
             text = face.problem.get("message", "This face cannot be moved.")
-            raise EngineError("bad_face", text, face.problem.get("hint", ""))
+            raise ReportedError("bad_face", text, face.problem.get("hint", ""))
     return faces
 
 
 def read_upcoming(options: object, count: int) -> list[list[Motion]]:
-    """Motions of the frames that will be asked for next. Raises EngineError "bad_request"."""
+    """Motions of the frames that will be asked for next. Raises ReportedError "bad_request"."""
     upcoming = options.get("upcoming", ()) if isinstance(options, dict) else ()
     if not isinstance(upcoming, list | tuple):
-        raise EngineError("bad_request", "'upcoming' is no list of frames.")
+        raise ReportedError("bad_request", "'upcoming' is no list of frames.")
     return [read_motions(frame, count) for frame in upcoming]
 
 
 def read_motions(values: object, count: int) -> list[Motion]:
-    """One finite Motion per face. Raises EngineError "bad_request"."""
+    """One finite Motion per face. Raises ReportedError "bad_request"."""
     try:
         motions = [Motion.from_json(data) for data in values]  # type: ignore[attr-defined]
         numbers = [value for motion in motions for value in _numbers(asdict(motion))]
         is_finite = all(math.isfinite(value) for value in numbers)
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise EngineError("bad_request", f"Unreadable motion: {error}.") from error
+        raise ReportedError("bad_request", f"Unreadable motion: {error}.") from error
     if len(motions) != count:
         text = f"The picture has {count} faces, but {len(motions)} motions came."
-        raise EngineError("bad_request", text)
+        raise ReportedError("bad_request", text)
     if not is_finite:
-        raise EngineError("bad_request", "A motion has a value that is not finite.")
+        raise ReportedError("bad_request", "A motion has a value that is not finite.")
     return motions
 
 

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from . import openexr
-from .renderer import EngineError, Rectangle, SourceImage
+from .renderer import Rectangle, ReportedError, SourceImage
 from .srgb import linear_from_srgb, srgb_from_linear
 
 # format → colour depths as Blender names them, default first.
@@ -24,13 +24,13 @@ _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2)
 
 
 def read_format(options: dict[str, Any]) -> tuple[str, str]:
-    """(format, colour depth) of a save option. Raises EngineError "bad_request"."""
+    """(format, colour depth) of a save option. Raises ReportedError "bad_request"."""
     kind = options.get("format", "PNG")
     if not isinstance(kind, str) or kind not in FORMATS:
-        raise EngineError("bad_request", f"Cannot write the format '{kind}'.")
+        raise ReportedError("bad_request", f"Cannot write the format '{kind}'.")
     depth = str(options.get("color_depth", FORMATS[kind][0]))
     if depth not in FORMATS[kind]:
-        raise EngineError("bad_request", f"{kind} has no colour depth of {depth} bits.")
+        raise ReportedError("bad_request", f"{kind} has no colour depth of {depth} bits.")
     return kind, depth
 
 
@@ -59,7 +59,7 @@ class PictureFile:
         """Encode and write what `convert` has made; may be called from any thread.
 
         The folder is made if need be; an older file stays until the new one is complete.
-        Raises EngineError "write_failed".
+        Raises ReportedError "write_failed".
         """
         write_whole(Path(path), self._encode(picture))
 
@@ -104,7 +104,7 @@ class PictureFile:
 def write_whole(path: Path, data: bytes | memoryview) -> None:
     """Write a file by a temporary neighbour and a rename, so that no half file is ever seen.
 
-    Raises EngineError "write_failed" with the path, the reason and what to do.
+    Raises ReportedError "write_failed" with the path, the reason and what to do.
     """
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -115,7 +115,7 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
         reason = error.strerror or str(error)
-        raise EngineError(
+        raise ReportedError(
             "write_failed", f"Cannot write '{path}': {reason}.", _hint(error)
         ) from error
 

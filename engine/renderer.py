@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .motion import Face, Motion
 
 
-class EngineError(Exception):
+class ReportedError(Exception):
     """A failure that the user is told about: code of protocol.ERROR_CODES, message, hint."""
 
     def __init__(self, code: str, message: str, hint: str = "") -> None:
@@ -84,5 +84,5 @@ class Renderer(Protocol):
     name: str  # of its family: "analytic" or "liveportrait"
 
     def open(self, image: SourceImage, face: Face) -> FacePortrait:
-        """Fit one face. Raises EngineError (bad_face, no_face, no_models…)."""
+        """Fit one face. Raises ReportedError (bad_face, no_face, no_models…)."""
         ...

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from .renderer import EngineError, Renderer
+from .renderer import Renderer, ReportedError
 
 MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
 FLAVOUR_TEXT = "This edition of KeyPortrait comes without LivePortrait's networks."
@@ -18,7 +18,7 @@ FLAVOUR_HINT = "Use the Preview renderer, or install the full edition."
 INTERPRETER_HINT = "Reinstall the extension, or choose another Python in its preferences."
 
 
-# report(fraction, text) while a renderer loads; it may raise EngineError to stop that.
+# report(fraction, text) while a renderer loads; it may raise ReportedError to stop that.
 Report = Callable[[float, str], None]
 
 
@@ -47,7 +47,7 @@ RENDERERS: Mapping[str, RendererEntry] = {
 
 
 def create(name: str, report: Report) -> Renderer:
-    """A renderer by its name in RENDERERS. Raises EngineError (not_installed, no_models…)."""
+    """A renderer by its name in RENDERERS. Raises ReportedError (not_installed, no_models…)."""
     entry = RENDERERS[name]
     return _call(entry.module, entry.factory, *((report,) if entry.probe else ()))
 
@@ -85,7 +85,7 @@ def description(name: str, renderer: Renderer) -> dict[str, str]:
 def describe_engine() -> dict[str, Any]:
     """The `capabilities` of the engine, tried rather than promised.
 
-    Raises EngineError when not even faces can be found (not_installed, no_models).
+    Raises ReportedError when not even faces can be found (not_installed, no_models).
     """
     try:
         import cv2
@@ -101,7 +101,7 @@ def describe_engine() -> dict[str, Any]:
     for name in RENDERERS:
         try:
             renderers[name] = probe(name)
-        except EngineError as error:
+        except ReportedError as error:
             problems[name] = {"code": error.code, "message": error.message, "hint": error.hint}
     return {
         "renderers": renderers,
@@ -121,9 +121,9 @@ def release_version() -> str:
         return ""
 
 
-def missing_module(error: ImportError) -> EngineError:
+def missing_module(error: ImportError) -> ReportedError:
     """The error for a module that this interpreter cannot import."""
     if error.name and error.name.startswith(f"{__package__}."):
-        return EngineError("not_installed", FLAVOUR_TEXT, FLAVOUR_HINT)
+        return ReportedError("not_installed", FLAVOUR_TEXT, FLAVOUR_HINT)
     text = f"The engine cannot import '{error.name or 'a module'}' in '{sys.executable}': {error}."
-    return EngineError("not_installed", text, INTERPRETER_HINT)
+    return ReportedError("not_installed", text, INTERPRETER_HINT)

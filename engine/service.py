@@ -21,7 +21,7 @@ from .protocol import (
     read_message,
     write_message,
 )
-from .renderer import EngineError
+from .renderer import ReportedError
 
 # Encoding a large PNG takes longer than rendering it; it runs beside the next render.
 WRITERS = min(3, os.cpu_count() or 1)
@@ -68,7 +68,7 @@ class Service:
                 self._hear(message)
         except (ProtocolError, OSError) as error:
             log.error("unreadable request: %s", error)
-            self._say_failed(0, EngineError("bad_request", f"Unreadable request: {error}."))
+            self._say_failed(0, ReportedError("bad_request", f"Unreadable request: {error}."))
         except MemoryError:
             self._say_failed(0, _no_memory())
         finally:
@@ -83,7 +83,7 @@ class Service:
             self._say(Message("cancelled", message.id, {"request": wanted, "is_found": is_found}))
         elif not MESSAGE_TYPES[message.type].reply:
             self._say_failed(
-                message.id, EngineError("bad_request", f"'{message.type}' is no request.")
+                message.id, ReportedError("bad_request", f"'{message.type}' is no request.")
             )
         else:
             if message.type == "shutdown":
@@ -120,7 +120,7 @@ class Service:
             else:
                 is_final = False
                 self._hand_to_writers(message, reply)
-        except EngineError as error:
+        except ReportedError as error:
             self._say_failed(message.id, error)
         except MemoryError:
             self._say_failed(message.id, _no_memory())
@@ -152,7 +152,7 @@ class Service:
             self._writers.shutdown()
             return Message("bye", message.id)
         if self._operations is None:
-            raise EngineError("bad_request", "The first request must be 'hello'.")
+            raise ReportedError("bad_request", "The first request must be 'hello'.")
 
         def report(fraction: float, text: str) -> None:
             self._check_cancelled(message.id)
@@ -164,11 +164,11 @@ class Service:
         with self._ids_lock:
             is_cancelled = request_id in self._cancelled_ids
         if is_cancelled:
-            raise EngineError("cancelled", "The request was cancelled.")
+            raise ReportedError("cancelled", "The request was cancelled.")
 
     # --- replies ------------------------------------------------------------------------------
 
-    def _say_failed(self, request_id: int, error: EngineError) -> None:
+    def _say_failed(self, request_id: int, error: ReportedError) -> None:
         fields: dict[str, Any] = {
             "code": error.code,
             "message": error.message,
@@ -184,18 +184,18 @@ class Service:
                 os._exit(0)  # nobody listens any more
 
 
-def _no_memory() -> EngineError:
-    return EngineError(
+def _no_memory() -> ReportedError:
+    return ReportedError(
         "out_of_memory",
         "The engine ran out of memory.",
         "Use a smaller picture, or close other portraits and programs.",
     )
 
 
-def _from_bug(error: Exception) -> EngineError:
+def _from_bug(error: Exception) -> ReportedError:
     # OpenCV and torch have their own ways to say it, and neither may be imported here.
     is_memory = getattr(error, "code", None) == OPENCV_NO_MEMORY
     if is_memory or type(error).__name__ == "OutOfMemoryError":
         return _no_memory()
     text = f"The engine has a bug: {type(error).__name__}: {error}"
-    return EngineError("internal", text[:500], "Please report it with the engine's log.")
+    return ReportedError("internal", text[:500], "Please report it with the engine's log.")

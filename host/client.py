@@ -19,10 +19,10 @@ from typing import Any
 
 from ..engine.protocol import Array, Message
 from .errors import EngineError, NotRunningError, StartError, WaitTimeoutError
+from .life import Callbacks, EngineLife, Timing
 from .log import EngineLog
 from .process import Launch
 from .requests import RequestBook
-from .session import Callbacks, Session, Timing
 from .ticket import Policy, Progress, Reply, Ticket
 
 __all__ = [
@@ -60,7 +60,7 @@ class Engine:
         self._log = EngineLog(launch.log_path)
         self._book = RequestBook()
         self._changed = threading.Condition(threading.RLock())
-        self._session: Session | None = None
+        self._life: EngineLife | None = None
         self._state = State.STOPPED
         self._error: EngineError | None = None
         self._capabilities: dict[str, Any] = {}
@@ -98,8 +98,8 @@ class Engine:
     @property
     def pid(self) -> int | None:
         """Process id of the engine, None when none runs."""
-        session = self._session
-        return None if session is None else session.process.pid
+        life = self._life
+        return None if life is None else life.process.pid
 
     @property
     def log_path(self) -> Path:
@@ -122,57 +122,57 @@ class Engine:
             self._capabilities = {}
             callbacks = Callbacks(self._on_ready, self._book.receive, self._on_failed)
             try:
-                session = Session(
+                life = EngineLife(
                     self.launch, self._timing, self._log, callbacks, self._book.new_id
                 )
             except StartError as error:
                 self._set_failed(error)
                 return
-            self._session = session
+            self._life = life
             self._state = State.STARTING
             atexit.register(self._kill)
-            session.start()
+            life.start()
 
     def stop(self, grace_s: float = 1.0) -> None:
         """End the process: ask, kill after `grace_s` seconds, reap. Fails open tickets."""
-        session = self._detach(grace_s)
-        if session is not None:
-            session.join(grace_s + 3.0)
+        life = self._detach(grace_s)
+        if life is not None:
+            life.join(grace_s + 3.0)
 
     def restart(self) -> None:
         """Kill the process, if any, and start a new one. Returns at once."""
         self._detach(0.0)
         self.start()
 
-    def _detach(self, grace_s: float) -> Session | None:
+    def _detach(self, grace_s: float) -> EngineLife | None:
         error = NotRunningError("The engine was stopped.", "Start it and try again.")
         with self._changed:
-            session, self._session = self._session, None
+            life, self._life = self._life, None
             self._state, self._error = State.STOPPED, None
             self._book.fail_all(error)
             self._changed.notify_all()
         atexit.unregister(self._kill)
-        if session is not None:
-            session.end(grace_s)
-        return session
+        if life is not None:
+            life.end(grace_s)
+        return life
 
     def _kill(self) -> None:
         self.stop(0.0)
 
-    def _on_ready(self, session: Session, capabilities: dict[str, Any]) -> None:
+    def _on_ready(self, life: EngineLife, capabilities: dict[str, Any]) -> None:
         with self._changed:
-            if session is not self._session:
+            if life is not self._life:
                 return
             self._capabilities = capabilities
             self._state = State.READY
-            self._book.open(session.send)
+            self._book.open(life.send)
             self._changed.notify_all()
 
-    def _on_failed(self, session: Session, error: EngineError) -> None:
+    def _on_failed(self, life: EngineLife, error: EngineError) -> None:
         with self._changed:
-            if session is not self._session:
+            if life is not self._life:
                 return
-            self._session = None
+            self._life = None
             self._set_failed(error)
 
     def _set_failed(self, error: EngineError) -> None:
@@ -219,10 +219,10 @@ class Engine:
     def _cancel(self, ticket: Ticket, error: EngineError | None) -> None:
         with self._changed:
             is_sent = self._book.cancel(ticket, error)
-            session = self._session
-        if is_sent and session is not None:
+            life = self._life
+        if is_sent and life is not None:
             message = Message("cancel", self._book.new_id(), {"request": ticket.id})
-            session.send(message)
+            life.send(message)
 
     def drain(self) -> list[Reply]:
         """Requests finished since the last call, oldest first; each one once. Never blocks.

@@ -13,7 +13,6 @@ import platform
 import re
 import shutil
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -214,7 +213,7 @@ def environment_steps(plan: EnvironmentPlan) -> list[Step]:
             measure=lambda: folder_bytes(plan.folder) / PACKAGES_BYTES,
             explain=_explain_packages,
         ),
-        *_torch_steps(plan, install, variables),
+        *_torch_steps(plan),
     ]  # fmt: skip
     if plan.use_insightface:
         steps.append(insightface_step(plan))
@@ -243,13 +242,11 @@ def _install_command(plan: EnvironmentPlan) -> tuple[str, ...]:
     return (str(_uv(plan)), "pip", "install", *options)
 
 
-def _torch_steps(
-    plan: EnvironmentPlan, install: tuple[str, ...], variables: Mapping[str, str]
-) -> list[Step]:
+def _torch_steps(plan: EnvironmentPlan) -> list[Step]:
     # PyTorch and its libraries are two installations: with a backend named, uv would look for
     # triton on PyTorch's index too, whose files are not the pinned ones of the package index.
     requirements = plan.root / "engine" / "requirements"
-    alone = (*install, "--no-deps", "--no-build")
+    alone = (*_install_command(plan), "--no-deps", "--no-build")
     growth = _Growth(plan.folder)
 
     def libraries() -> tuple[str, ...]:
@@ -264,6 +261,7 @@ def _torch_steps(
         backend = (f"--torch-backend={build.name}",) if is_apart else ()
         return (*alone, *backend, "-r", str(requirements / build.file_name))
 
+    variables = _variables(plan)
     torch_step = Step(
         "Install PyTorch",
         torch,

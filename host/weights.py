@@ -157,20 +157,6 @@ def is_installed(folder: Path, weight_set: WeightSet) -> bool:
     return all(path.is_file() and path.stat().st_size in file.sizes for file, path in paths)
 
 
-def sets_in(folder: Path) -> tuple[str, ...]:
-    """The sets of networks somewhere below a folder that another program laid out.
-
-    Told by the file of the generator; the engine looks closer, and names what is missing.
-    """
-    found = {
-        path.relative_to(folder.parent).parent
-        for suffix in (".pth", ".safetensors")
-        for path in folder.rglob(f"spade_generator{suffix}")
-    }
-    kinds = {"animal" if "animal" in str(place).lower() else "human" for place in found}
-    return tuple(sorted(kinds, reverse=True))
-
-
 def download_manifest(
     sets: tuple[str, ...], *, endpoint: str, repository: str, revision: str, folder: Path
 ) -> dict[str, Any]:

@@ -59,15 +59,7 @@ class KEYPORTRAIT_OT_apply_preset(ChangesFaces, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     preset: StringProperty(name="Preset", description="Name of the preset")
-    factor: FloatProperty(
-        name="Strength",
-        default=1.0,
-        min=0.0,
-        max=2.0,
-        soft_max=1.0,
-        subtype="FACTOR",
-        description="0 is the picture's rest, 1 the preset, more is exaggerated",
-    )
+    factor: FloatProperty(**preset_library.STRENGTH)
     use_key: BoolProperty(name="Key", description="Set keyframes on the current frame")
 
     @classmethod

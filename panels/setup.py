@@ -50,8 +50,7 @@ def draw_environment(layout: bpy.types.UILayout, state: setup.Installed) -> None
 
 def draw_weights(layout: bpy.types.UILayout, state: setup.Installed) -> None:
     box = layout.box()
-    is_there = bool({"human", "animal"} & set(state.sets))
-    box.label(text="2  Weights", icon="CHECKMARK" if is_there else "RADIOBUT_OFF")
+    box.label(text="2  Weights", icon="CHECKMARK" if state.has_weights else "RADIOBUT_OFF")
     row = box.row(align=True)
     size = setup.weights_bytes("human") / 1e6
     row.operator("keyportrait.setup_weights", text=f"Download ({size:.0f} MB)")

@@ -21,12 +21,11 @@ from ..host.sequence import (
 )
 from .bake_settings import BakeSettings, safe_name
 from .baked import BakedFiles
+from .engine import PRECISION_VARIABLE
 from .errors import AddonError
 from .portraits import Portrait
 from .session import open_request
 
-# The engine reads it when it is started; see setup.py.
-PRECISION_VARIABLE = "KEYPORTRAIT_PRECISION"
 MOVIE_FOLDER = ".keyportrait_frames"
 
 

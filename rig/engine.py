@@ -16,6 +16,8 @@ from ..preferences import has_setup, preferences, user_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 LOG_NAME = "engine.log"
+# The engine reads it when it is started, and it decides how pictures come out.
+PRECISION_VARIABLE = "KEYPORTRAIT_PRECISION"
 # What the engine imports; found beside Blender's own modules or unpacked from the bundled wheels.
 ENGINE_MODULES = ("numpy", "cv2")
 

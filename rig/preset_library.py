@@ -13,6 +13,16 @@ from . import presets
 from .presets import Preset
 
 FOLDER = "presets"
+# How much of a preset is applied, as a property's options: the panel's and the operator's.
+STRENGTH = {
+    "name": "Strength",
+    "default": 1.0,
+    "min": 0.0,
+    "soft_max": 1.0,
+    "max": 2.0,
+    "subtype": "FACTOR",
+    "description": "0 is the picture's rest, 1 the preset, more is exaggerated",
+}
 
 log = logging.getLogger(__name__)
 
@@ -23,15 +33,7 @@ _problems: list[str] = []
 class KEYPORTRAIT_PG_presets(bpy.types.PropertyGroup):
     """`WindowManager.keyportrait_presets`: how the next click applies a preset."""
 
-    factor: FloatProperty(
-        name="Strength",
-        default=1.0,
-        min=0.0,
-        soft_max=1.0,
-        max=2.0,
-        subtype="FACTOR",
-        description="0 is the picture's rest, 1 the preset, more is exaggerated",
-    )
+    factor: FloatProperty(**STRENGTH)
     use_key: BoolProperty(
         name="Key",
         description="Also set keyframes on the current frame. "

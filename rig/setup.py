@@ -6,7 +6,6 @@ installed into Blender's Python. The steps themselves run in host.task, outside 
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from collections.abc import Callable
@@ -19,6 +18,7 @@ import bpy
 from ..host import environment, weights
 from ..host.task import Step, Task, TaskState
 from ..preferences import preferences, user_folder
+from .engine import PRECISION_VARIABLE
 from .errors import AddonError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,20 +36,27 @@ class Installed:
     """What the set-up has done so far.
 
     environment   the environment is complete
-    sets          names of the weight sets that are there
+    sets          names of the weight sets that were downloaded
+    has_own_weights  the user chose a folder instead; the engine knows what it is good for
     torch         the installed build of PyTorch, "" without an environment
     notice        what the user should know of that build, "" usually
     """
 
     environment: bool
     sets: tuple[str, ...]
+    has_own_weights: bool
     torch: str = ""
     notice: str = ""
 
     @property
+    def has_weights(self) -> bool:
+        """There is something to render with."""
+        return self.has_own_weights or not {"human", "animal"}.isdisjoint(self.sets)
+
+    @property
     def is_ready(self) -> bool:
-        """People can be rendered."""
-        return self.environment and "human" in self.sets
+        """Nothing has to be fetched any more."""
+        return self.environment and self.has_weights
 
 
 def folder() -> Path:
@@ -65,19 +72,14 @@ def weights_folder() -> Path:
 
 
 def installed() -> Installed:
-    """Look at the disk; cheap enough for a panel.
-
-    A folder of the user's is searched once a session, when it is chosen.
-    """
-    root = weights_folder()
-    if preferences().weights_folder:
-        sets = _sets_in(root)
-    else:
+    """Look at the disk; cheap enough for a panel."""
+    root, is_own = weights_folder(), bool(preferences().weights_folder)
+    sets: tuple[str, ...] = ()
+    if not is_own:
         sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(root, s))
     marker = environment.read_marker(folder())
-    if marker is None:
-        return Installed(False, sets)
-    return Installed(True, sets, str(marker.get("torch", "")), str(marker.get("notice", "")))
+    torch, notice = (str((marker or {}).get(key, "")) for key in ("torch", "notice"))
+    return Installed(marker is not None, sets, is_own and root.is_dir(), torch, notice)
 
 
 def python() -> Path | None:
@@ -92,7 +94,7 @@ def engine_variables() -> dict[str, str]:
     return {
         "KEYPORTRAIT_WEIGHTS": str(weights_folder()),
         "KEYPORTRAIT_DEVICE": prefs.device,
-        "KEYPORTRAIT_PRECISION": prefs.precision,
+        PRECISION_VARIABLE: prefs.precision,
         "KEYPORTRAIT_ACCELERATION": prefs.acceleration,
         "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
         # What compiled networks leave behind is removed with the rest.
@@ -210,18 +212,14 @@ def check_result() -> dict[str, Any] | None:
     return None
 
 
-@functools.lru_cache(maxsize=4)
-def _sets_in(root: Path) -> tuple[str, ...]:
-    return weights.sets_in(root)
-
-
 def use_weights(directory: str) -> None:
     """Take the weights from a folder of the user's. Raises AddonError when it has none."""
     path = Path(bpy.path.abspath(directory))
     if not path.is_dir():
         raise AddonError(f"The folder '{path}' does not exist.", "Choose another one.")
-    _sets_in.cache_clear()
-    if not _sets_in(path):
+    if not any(path.rglob("spade_generator.pth")) and not any(
+        path.rglob("spade_generator.safetensors")
+    ):
         raise AddonError(
             f"The folder '{path}' has no LivePortrait weights (spade_generator.*).",
             "Choose LivePortrait's pretrained_weights or ComfyUI's models/liveportrait.",

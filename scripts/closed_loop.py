@@ -30,7 +30,7 @@ import numpy as np
 from control_sweep import READERS, Subject, Sweep, open_subject, render, sweep_control
 
 from engine.controls import CONTROLS_BY_NAME
-from engine.renderer import EngineError, Renderer
+from engine.renderer import Renderer, ReportedError
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff"}
 OPENCV_THREADS = 2
@@ -55,7 +55,7 @@ def main() -> int:
         renderer = analytic_renderer()
         paths = pictures_of(arguments.images)
         run(paths, arguments.out, renderer, arguments.controls, not arguments.no_sheets)
-    except (EngineError, OSError) as error:
+    except (ReportedError, OSError) as error:
         print(f"closed loop: {error}", file=sys.stderr)
         return 1
     return 0
@@ -94,7 +94,7 @@ def run(
         print(f"[{index}/{len(paths)}] {path.name}", end=" ", flush=True)
         try:
             subject = open_subject(path, renderer)
-        except EngineError as error:
+        except ReportedError as error:
             refused[path.name] = error.message
             print(f"refused: {error.message}")
             continue

@@ -25,7 +25,7 @@ from engine.faces.find import find_faces, view_8bit  # noqa: E402
 from engine.faces.measures import Measures, measure  # noqa: E402
 from engine.faces.mesh import fit_landmarks  # noqa: E402
 from engine.motion import Face  # noqa: E402
-from engine.renderer import EngineError, FacePortrait, Renderer, SourceImage  # noqa: E402
+from engine.renderer import FacePortrait, Renderer, ReportedError, SourceImage  # noqa: E402
 
 # Requested values where the slider's own range is not the best thing to sweep.
 SWEEPS: dict[str, tuple[float, ...]] = {
@@ -152,7 +152,7 @@ class Subject:
         """Measure a rendered picture; None when the landmark model sees no face any more."""
         try:
             landmarks = fit_landmarks(rgb, self.face)
-        except EngineError:
+        except ReportedError:
             return None
         pose = fit_pose(landmarks)
         measures = measure(landmarks, pose)
@@ -168,7 +168,7 @@ def requested_values(name: str) -> list[float]:
 
 
 def read_picture(path: Path) -> SourceImage:
-    """A picture file as RGBA. Raises EngineError "bad_image"."""
+    """A picture file as RGBA. Raises ReportedError "bad_image"."""
     data = np.fromfile(path, np.uint8)
     pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if pixels is not None and pixels.ndim == 3 and pixels.shape[2] == 4:
@@ -179,19 +179,19 @@ def read_picture(path: Path) -> SourceImage:
     # Read again without alpha: 8 bits, and turned as the EXIF tag says.
     colour = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
     if colour is None:
-        raise EngineError("bad_image", f"'{path.name}' is not a picture that can be read.")
+        raise ReportedError("bad_image", f"'{path.name}' is not a picture that can be read.")
     return SourceImage(cv2.cvtColor(colour, cv2.COLOR_BGR2RGBA), "srgb")
 
 
 def open_subject(path: Path, renderer: Renderer) -> Subject:
-    """Open the largest face of a picture. Raises EngineError for a picture without a good face."""
+    """The largest face of a picture, opened. Raises ReportedError where there is no good one."""
     image = read_picture(path)
     faces = find_faces(image)
     if not faces:
-        raise EngineError("no_face", "No face found.")
+        raise ReportedError("no_face", "No face found.")
     face = next((f for f in faces if not f.problem), faces[0])
     if face.problem:
-        raise EngineError(face.problem["code"], face.problem["message"])
+        raise ReportedError(face.problem["code"], face.problem["message"])
     view = view_8bit(image)
     landmarks = fit_landmarks(view, face)
     crop = face_crop(landmarks)

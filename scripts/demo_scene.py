@@ -117,6 +117,7 @@ def main() -> None:
     options = parser.parse_args()
 
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.context.preferences.filepaths.save_version = 0
     tell(f"Blender {bpy.app.version_string}: installing {options.zip.name}")
     install(options.zip)
     blend = options.output / "keyportrait_demo.blend"

@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from parity_items import UNUSABLE, Golden, GoldenError, Row, reason
 
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 
 ITEMS = (
     "weights",
@@ -64,7 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{name:<58} nothing of it in this folder", flush=True)
         if not options.only:
             rows += unknown_files(options.golden)
-    except (GoldenError, EngineError) as error:
+    except (GoldenError, ReportedError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     failed = sum(not row.passed for row in rows)

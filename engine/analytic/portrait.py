@@ -20,7 +20,7 @@ from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.segmentation import person_mask
 from ..motion import Face, Motion
-from ..renderer import EngineError, Rectangle, SourceImage
+from ..renderer import Rectangle, ReportedError, SourceImage
 from .compose import Scene, draw
 from .decoder import Amounts, decode
 from .deformers import MOUTH_DEFORMERS
@@ -40,9 +40,9 @@ class AnalyticPortrait:
     """Warps one face by hand-made deformers; see FacePortrait for the contract."""
 
     def __init__(self, image: SourceImage, face: Face) -> None:
-        """Fit the face. Raises EngineError "bad_face" or "no_models"."""
+        """Fit the face. Raises ReportedError "bad_face" or "no_models"."""
         if face.problem:
-            raise EngineError(
+            raise ReportedError(
                 "bad_face", face.problem.get("message", ""), face.problem.get("hint", "")
             )
         self.face = face
@@ -147,7 +147,7 @@ def _spare_far_side(amounts: Amounts, yaw: float) -> Amounts:
 def _check_fit(landmarks: np.ndarray) -> None:
     residual = pose_residual(landmarks)
     if not np.isfinite(residual) or residual > _WORST_RESIDUAL:
-        raise EngineError(
+        raise ReportedError(
             "bad_face",
             "The face cannot be fitted: its features do not lie like those of a human face.",
             "Use a front or three-quarter view of a human face.",

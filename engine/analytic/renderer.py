@@ -13,5 +13,5 @@ class AnalyticRenderer:
     name = "analytic"
 
     def open(self, image: SourceImage, face: Face) -> AnalyticPortrait:
-        """Fit one face. Raises EngineError "bad_face" or "no_models"."""
+        """Fit one face. Raises ReportedError "bad_face" or "no_models"."""
         return AnalyticPortrait(image, face)

@@ -49,7 +49,7 @@ class Detection:
 def detect(rgb: np.ndarray) -> list[Detection]:
     """Faces of an (H, W, 3) uint8 sRGB picture, largest first; empty when there are none.
 
-    Raises EngineError "no_models".
+    Raises ReportedError "no_models".
     """
     height, width = rgb.shape[:2]
     shrink = min(1.0, _WORKING_SIDE / max(height, width))

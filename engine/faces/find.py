@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..motion import Face
-from ..renderer import EngineError, SourceImage
+from ..renderer import ReportedError, SourceImage
 from ..srgb import srgb_from_linear
 from .canonical import (
     LEFT_EYE,
@@ -33,33 +33,33 @@ _STRIP_PIXELS = 1 << 21  # float pictures are converted in strips, to bound memo
 
 
 def check_image(image: SourceImage) -> None:
-    """Raise EngineError "bad_image" unless the image is one that the engine can use."""
+    """Raise ReportedError "bad_image" unless the image is one that the engine can use."""
     pixels = image.pixels
     if pixels.ndim != 3 or pixels.shape[2] != 4:
-        raise EngineError("bad_image", f"The image has shape {pixels.shape}, not (H, W, 4) RGBA.")
+        raise ReportedError("bad_image", f"The image has shape {pixels.shape}, not (H, W, 4) RGBA.")
     height, width = pixels.shape[:2]
     if not height or not width:
-        raise EngineError(
+        raise ReportedError(
             "bad_image", "The image has no pixels.", "Reload it, or check that its file exists."
         )
     if max(height, width) >= MAXIMUM_SIDE or height * width > MAXIMUM_PIXELS:
-        raise EngineError(
+        raise ReportedError(
             "bad_image",
             f"The image of {width} × {height} px is too large.",
             f"Scale it down below {MAXIMUM_SIDE} px a side and "
             f"{MAXIMUM_PIXELS // 1_000_000} megapixels.",
         )
     if pixels.dtype not in (np.uint8, np.float32):
-        raise EngineError("bad_image", f"The image holds {pixels.dtype}, not uint8 or float32.")
+        raise ReportedError("bad_image", f"The image holds {pixels.dtype}, not uint8 or float32.")
     if image.encoding not in ("srgb", "linear"):
-        raise EngineError("bad_image", f"Unknown image encoding '{image.encoding}'.")
+        raise ReportedError("bad_image", f"Unknown image encoding '{image.encoding}'.")
 
 
 def view_8bit(image: SourceImage) -> np.ndarray:
     """(H, W, 3) uint8 sRGB view of an image, for the networks and for reading colours.
 
     Values beyond 0..1 are clipped, NaN becomes black, transparent pixels fade to mid grey.
-    Raises EngineError "bad_image".
+    Raises ReportedError "bad_image".
     """
     check_image(image)
     height, width = image.pixels.shape[:2]
@@ -92,7 +92,7 @@ def find_faces(image: SourceImage) -> list[Face]:
 
     At most FACE_LIMIT faces, turned in any direction. A face that no renderer should move carries
     a `problem` instead of raising; animals are only reported where there is no human face.
-    Raises EngineError "bad_image", "no_models".
+    Raises ReportedError "bad_image", "no_models".
     """
     rgb = view_8bit(image)
     detections = detect(rgb)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from ..motion import Face
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from .canonical import EYES, LANDMARK_COUNT, MESH_COUNT, EyeIndices, fit_pose, pose_residual
 from .crop import sample
 from .models import load
@@ -58,7 +58,7 @@ def fit_landmarks(rgb: np.ndarray, face: Face) -> np.ndarray:
     """(478, 3) float32 landmarks of a detected or hand-drawn face.
 
     rgb  (H, W, 3) uint8 sRGB picture
-    Raises EngineError "bad_face" when the mesh network sees no face there, "no_models".
+    Raises ReportedError "bad_face" when the mesh network sees no face there, "no_models".
     """
     return _checked(fit_mesh(rgb, face))
 
@@ -124,7 +124,7 @@ def second_looks(rgb: np.ndarray, mesh: Mesh) -> Mesh:
 
 def _checked(mesh: Mesh) -> np.ndarray:
     if mesh.presence < MINIMUM_PRESENCE:
-        raise EngineError(
+        raise ReportedError(
             "bad_face",
             "The face cannot be read: its features do not show clearly.",
             "Use a picture where both eyes and the mouth are visible.",

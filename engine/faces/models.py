@@ -8,7 +8,7 @@ from pathlib import Path
 
 import cv2
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 
 MODELS_FOLDER = Path(__file__).resolve().parent.parent / "models"
 
@@ -26,15 +26,15 @@ _HINT = "Install the extension again, or run `make models` in a source checkout.
 
 
 def model_path(name: str) -> Path:
-    """Path of a model's file. Raises EngineError "no_models" when it is missing or damaged."""
+    """Path of a model's file. Raises ReportedError "no_models" when it is missing or damaged."""
     path = MODELS_FOLDER / f"{name}.tflite"
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     except OSError as error:
         message = f"The face model '{path.name}' cannot be read: {error.strerror}."
-        raise EngineError("no_models", message, _HINT) from error
+        raise ReportedError("no_models", message, _HINT) from error
     if digest != SHA256[name]:
-        raise EngineError("no_models", f"The face model '{path.name}' is damaged.", _HINT)
+        raise ReportedError("no_models", f"The face model '{path.name}' is damaged.", _HINT)
     return path
 
 
@@ -43,7 +43,7 @@ def load(name: str) -> cv2.dnn.Net:
     """The network of one of SHA256's names, read once per process.
 
     A Net keeps its input between calls, so that one thread at a time may use it.
-    Raises EngineError "no_models".
+    Raises ReportedError "no_models".
     """
     path = model_path(name)
     try:
@@ -51,4 +51,4 @@ def load(name: str) -> cv2.dnn.Net:
         return cv2.dnn.readNetFromTFLite(str(path), cv2.dnn.ENGINE_CLASSIC)
     except cv2.error as error:
         message = f"OpenCV {cv2.__version__} cannot read the face model '{path.name}'."
-        raise EngineError("no_models", message, _HINT) from error
+        raise ReportedError("no_models", message, _HINT) from error

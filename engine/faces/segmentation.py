@@ -14,7 +14,7 @@ def person_mask(rgb: np.ndarray) -> np.ndarray:
     """(H, W) float32, 0 background … 1 person, of an (H, W, 3) uint8 sRGB picture.
 
     Made for pictures of head and shoulders; pass a face crop rather than a wide view.
-    Raises EngineError "no_models".
+    Raises ReportedError "no_models".
     """
     height, width = rgb.shape[:2]
     blob = cv2.dnn.blobFromImage(

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..faces.mesh import fit_landmarks
 from ..motion import Face
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from .crop import SOURCE_CROP, CropOptions, FaceSquare, face_square
 from .insight_faces import InsightFaces
 from .landmarks203 import Landmarks203
@@ -36,7 +36,7 @@ class FaceAnalysis(Protocol):
     """Finds crop and ratios of one chosen face."""
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
-        """image (H, W, 3) uint8 sRGB. Raises EngineError "bad_face"."""
+        """image (H, W, 3) uint8 sRGB. Raises ReportedError "bad_face"."""
         ...
 
 
@@ -50,7 +50,7 @@ class MeshAnalysis:
         """See FaceAnalysis.analyse."""
         try:
             mesh = fit_landmarks(image, face)
-        except EngineError as error:
+        except ReportedError as error:
             if error.code != "bad_face" or face.keypoints:
                 raise
             return BoxAnalysis().analyse(image, face)
@@ -87,7 +87,7 @@ class BoxAnalysis:
         x0, y0, x1, y1 = face.box
         side = max(x1 - x0, y1 - y0)
         if side < 1.0:
-            raise EngineError("bad_face", "The face's box is empty.", "Draw the box again.")
+            raise ReportedError("bad_face", "The face's box is empty.", "Draw the box again.")
         edge = BOX_CROP_SCALE * side
         angle = math.radians(face.roll)
         up = np.array([math.sin(angle), -math.cos(angle)])

@@ -1,8 +1,8 @@
 """Try the LivePortrait renderer once: `python -m engine.liveportrait.check`.
 
-Loads the people's model set as installed.py finds it, opens a synthetic face crop and renders
-frames. Prints its progress as JSON lines, then {"result": {device, model_set, load_s,
-ms_per_frame, notices}} or {"error": {code, message, hint}}.
+Loads the people's model set as installed.py finds it, or the animals' where only that is there,
+opens a synthetic face crop and renders frames. Prints its progress as JSON lines, then {"result":
+{device, model_set, load_s, ms_per_frame, notices}} or {"error": {code, message, hint}}.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from . import installed
 
 CROP_EDGE = 256
@@ -25,9 +25,10 @@ LOADING_PART = 0.7  # of the whole check, for the progress
 
 
 def check() -> dict[str, Any]:
-    """Load, run, measure. Raises EngineError."""
+    """Load, run, measure. Raises ReportedError."""
     start = time.perf_counter()
-    models = installed.people(
+    load = installed.animals if installed.has_only_animals() else installed.people
+    models = load(
         lambda fraction, text: print_event(fraction=LOADING_PART * fraction, text=text)
     ).models
     load_s = time.perf_counter() - start
@@ -55,7 +56,7 @@ def main() -> int:
     """Command line; returns the exit status."""
     try:
         print_event(result=check())
-    except EngineError as error:
+    except ReportedError as error:
         fields = {"code": error.code, "message": error.message, "hint": error.hint}
         print_event(error=fields)
         return 1

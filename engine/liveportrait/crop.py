@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from .layouts import anchor_points
 from .quirks import SENSIBLE, Quirks
 
@@ -93,7 +93,7 @@ def face_square(
 ) -> FaceSquare:
     """The square around (N, 2) landmarks, standing on the line from the eyes to the mouth.
 
-    Raises EngineError "bad_face" for landmarks that coincide or are not finite.
+    Raises ReportedError "bad_face" for landmarks that coincide or are not finite.
     """
     points = np.asarray(landmarks, np.float32)
     anchors = anchor_points(
@@ -110,7 +110,7 @@ def face_square(
     low, high = upright.min(axis=0), upright.max(axis=0)
     edge = (high - low).max() * np.float32(options.scale)
     if not 0 < edge < np.inf:
-        raise EngineError("bad_face", "The face has no size.", "Draw a box around it.")
+        raise ReportedError("bad_face", "The face has no size.", "Draw a box around it.")
     middle = (low + high) / 2
     center = mean + right * middle[0] + down * middle[1]
     vx_ratio = 0.0 if quirks.ignores_crop_x_offset else options.vx_ratio

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from .onnx_models import open_session
 
 DETECTOR_FILE = "det_10g.onnx"
@@ -58,7 +58,7 @@ class InsightFaces:
 
     @classmethod
     def load(cls, folder: Path, threshold: float = DETECTOR_THRESHOLD) -> InsightFaces:
-        """Load both files from a buffalo_l folder. Raises EngineError "no_models"."""
+        """Load both files from a buffalo_l folder. Raises ReportedError "no_models"."""
         detector = open_session(folder / DETECTOR_FILE, output_count=9)
         landmark = open_session(folder / LANDMARK_FILE)
         return cls(folder / LANDMARK_FILE, detector, landmark, threshold)
@@ -103,7 +103,7 @@ def _package() -> tuple[Any, Any, Any]:
         from insightface.model_zoo.landmark import Landmark
         from insightface.model_zoo.retinaface import RetinaFace
     except ImportError as error:
-        raise EngineError(
+        raise ReportedError(
             "no_models",
             f"The package 'insightface' cannot be imported: {error}.",
             "Install step 1 of Set Up LivePortrait again, or take back the acceptance of"

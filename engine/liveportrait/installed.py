@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..networks.weight_files import CheckpointFiles, files_below, find_checkpoints
-from ..renderer import EngineError
+from ..renderer import ReportedError
 
 if TYPE_CHECKING:
     from .analysis import FaceAnalysis
@@ -39,7 +39,7 @@ def _quiet(fraction: float, text: str) -> None:
 def probe_people() -> dict[str, str]:
     """What decides pictures of people: fingerprint of the weights, source of the landmarks.
 
-    Cheap: torch is not imported. Raises EngineError unless people can be rendered.
+    Cheap: torch is not imported. Raises ReportedError unless people can be rendered.
     """
     folder, checkpoints = _probe("human")
     official = _official_files(folder)
@@ -53,6 +53,19 @@ def probe_animals() -> dict[str, str]:
     """What decides pictures of animals, as probe_people()."""
     _, checkpoints = _probe("animal")
     return {"weights": fingerprint(checkpoints.paths.values())}
+
+
+def has_only_animals() -> bool:
+    """Whether animals can be rendered, but people cannot."""
+    return not _can(probe_people) and _can(probe_animals)
+
+
+def _can(probe: Callable[[], object]) -> bool:
+    try:
+        probe()
+    except ReportedError:
+        return False
+    return True
 
 
 def fingerprint(files: Iterable[Path]) -> str:
@@ -69,18 +82,18 @@ def fingerprint(files: Iterable[Path]) -> str:
 
 
 def people(report: Report = _quiet) -> LivePortraitRenderer:
-    """The renderer for people. Raises EngineError (not_installed, no_models, out_of_memory…)."""
+    """The renderer for people. Raises ReportedError (not_installed, no_models, out_of_memory…)."""
     return _load("human", report)
 
 
 def animals(report: Report = _quiet) -> LivePortraitRenderer:
-    """The renderer for animals. Raises EngineError, as people()."""
+    """The renderer for animals. Raises ReportedError, as people()."""
     return _load("animal", report)
 
 
 def _load(kind: str, report: Report) -> LivePortraitRenderer:
     folder, _ = _probe(kind)
-    from ..networks.model_set import NetworkSet
+    from ..networks.network_set import NetworkSet
     from .renderer import LivePortraitRenderer
 
     models = NetworkSet.load(
@@ -120,11 +133,11 @@ def _official_files(folder: Path) -> tuple[Path, Path] | None:
 
 
 def _probe(kind: str) -> tuple[Path, CheckpointFiles]:
-    """The weights folder and what of it is used. Raises EngineError when anything is missing."""
+    """The weights folder and what of it is used. Raises ReportedError when anything is missing."""
     if importlib.util.find_spec("torch") is None:
-        raise EngineError("not_installed", "LivePortrait is not set up yet.", SET_UP_HINT)
+        raise ReportedError("not_installed", "LivePortrait is not set up yet.", SET_UP_HINT)
     name = os.environ.get(WEIGHTS_VARIABLE, "")
     if not name or not Path(name).is_dir():
-        raise EngineError("no_models", "LivePortrait's weights are not there yet.", SET_UP_HINT)
+        raise ReportedError("no_models", "LivePortrait's weights are not there yet.", SET_UP_HINT)
     folder = Path(name)
     return folder, find_checkpoints(folder, kind)

@@ -27,7 +27,7 @@ class Landmarks203:
 
     @classmethod
     def load(cls, path: Path) -> Landmarks203:
-        """Load landmark.onnx. Raises EngineError "no_models"."""
+        """Load landmark.onnx. Raises ReportedError "no_models"."""
         session = open_session(path, output_count=3)
         name = session.get_inputs()[0].name
         return cls(lambda blob: session.run(None, {name: blob}))

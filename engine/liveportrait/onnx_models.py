@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 
 DOWNLOAD_HINT = "Download it again with Set Up LivePortrait, or choose another folder."
 PROVIDERS = ("CUDAExecutionProvider", "CoreMLExecutionProvider", "CPUExecutionProvider")
@@ -17,28 +17,28 @@ def open_session(path: Path, *, input_count: int = 1, output_count: int = 1) -> 
 
     input_count   inputs that the model must have
     output_count  outputs that it must have at least
-    Raises EngineError "no_models" that names the file.
+    Raises ReportedError "no_models" that names the file.
     """
     # Read when the library loads: it would report its use from some systems.
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     try:
         import onnxruntime
     except ImportError as error:
-        raise EngineError(
+        raise ReportedError(
             "no_models", "onnxruntime is not installed.", "Run Set Up LivePortrait again."
         ) from error
     if not path.is_file():
-        raise EngineError("no_models", f"Model file '{path}' does not exist.", DOWNLOAD_HINT)
+        raise ReportedError("no_models", f"Model file '{path}' does not exist.", DOWNLOAD_HINT)
     providers = [name for name in PROVIDERS if name in onnxruntime.get_available_providers()]
     try:
         session = onnxruntime.InferenceSession(str(path), providers=providers)
     except (RuntimeError, ValueError, OSError, *_onnxruntime_errors()) as error:
-        raise EngineError(
+        raise ReportedError(
             "no_models", f"Model file '{path.name}' is damaged or no ONNX model.", DOWNLOAD_HINT
         ) from error
     inputs, outputs = len(session.get_inputs()), len(session.get_outputs())
     if inputs != input_count or outputs < output_count:
-        raise EngineError(
+        raise ReportedError(
             "no_models",
             f"Model file '{path.name}' has {inputs} inputs and {outputs} outputs, expected"
             f" {input_count} and {output_count}: it is another model.",

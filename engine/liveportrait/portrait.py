@@ -67,7 +67,7 @@ class Portrait:
         self.face = _with_ratios(face, analysed)
 
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
-        """See FacePortrait.render. Raises EngineError (out_of_memory)."""
+        """See FacePortrait.render. Raises ReportedError (out_of_memory)."""
         motion = replace(motion, lid_offset=0.0)
         if motion == Motion():
             return NOTHING

@@ -54,7 +54,7 @@ class LivePortraitRenderer:
         return tuple(getattr(self.models, "notices", ()))
 
     def open(self, image: SourceImage, face: Face) -> Portrait:
-        """Fit one face: crop, F and M. Raises EngineError (bad_image, bad_face, out_of_memory)."""
+        """Fit one face: crop, F, M. Raises ReportedError (bad_image, bad_face, out_of_memory)."""
         analysed = self._analysis.analyse(self._view_of(image), face)
         return Portrait(self.models, image, face, analysed, self._options)
 

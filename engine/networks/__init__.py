@@ -12,7 +12,7 @@ devices.py       which device, which precision
 phases.py, fast_generator.py, fast_warping.py, spectral.py   the same mathematics with less work
 torch_parts.py, openvino_parts.py, cuda_parts.py             run the fast modules on one device
 memory.py        what to do when it runs out
-model_set.py     everything above as one object that speaks numpy
+network_set.py   everything above as one object that speaks numpy
 
 The modules before the gap are the plain reading of the paper and the yardstick for the rest.
 Attribute names follow the published state dicts, so that weights load without renaming.

@@ -9,7 +9,7 @@ from functools import cache
 
 import torch
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 BF16_UNITS = ("avx512_bf16", "amx_tile")
@@ -73,12 +73,12 @@ def choose_placement(device: str = "auto", precision: str = "auto") -> Placement
     precision  "auto", "fp32", "fp16" or "bf16"
 
     "auto" passes over a card that is too small or does not work, and says so in the placement's
-    notice. Raises EngineError when the wanted device is missing or does not work, when it lacks
+    notice. Raises ReportedError when the wanted device is missing or does not work, when it lacks
     the wanted precision, or when the names are unknown.
     """
     kind = device.partition(":")[0]
     if kind not in DEVICES:
-        raise EngineError(
+        raise ReportedError(
             "bad_request", f"Unknown device '{device}'.", f"Use one of {', '.join(DEVICES)}."
         )
     available = available_devices()
@@ -90,9 +90,9 @@ def choose_placement(device: str = "auto", precision: str = "auto") -> Placement
         text = f"Device '{device}' is not available."
         if kind == "cuda" and driver_problem():
             text = driver_problem()
-        raise EngineError("bad_request", text, _missing_device_hint(kind))
+        raise ReportedError("bad_request", text, _missing_device_hint(kind))
     elif kind == "cuda" and (problem := card_problem(device)):
-        raise EngineError("bad_request", problem, _missing_device_hint(kind))
+        raise ReportedError("bad_request", problem, _missing_device_hint(kind))
     return Placement(torch.device(device), _choose_precision(device, precision), notice)
 
 
@@ -180,12 +180,12 @@ def _choose_precision(device: str, precision: str) -> Precision:
     try:
         wanted = Precision(precision)
     except ValueError as error:
-        raise EngineError(
+        raise ReportedError(
             "bad_request", f"Unknown precision '{precision}'.", "Use fp32, fp16 or bf16."
         ) from error
     if wanted is Precision.BF16 and not _has_bf16(device):
         text = f"Device '{device}' does not know bf16."
-        raise EngineError("bad_request", text, "Choose Automatic, fp16 or fp32 as precision.")
+        raise ReportedError("bad_request", text, "Choose Automatic, fp16 or fp32 as precision.")
     return wanted
 
 

@@ -44,14 +44,14 @@ def openvino_part(
         torch.zeros((*shape[:-2], traced_size, traced_size) if traced_size else shape)
         for shape in shapes
     )
-    own = copy.deepcopy(module)
     if precision is not Precision.FP32:
-        own.lower_precision(torch.bfloat16)
+        module = copy.deepcopy(module)
+        module.lower_precision(torch.bfloat16)
     with torch.inference_mode(), warnings.catch_warnings():
         # Some sizes become constants of the trace, which is what fixed shapes are for.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.trace(own, examples, check_trace=False)
+        traced = torch.jit.trace(module, examples, check_trace=False)
         model = openvino.convert_model(traced, example_input=examples, input=list(shapes))
     settings = {
         # Every map in the type that the module gives it.

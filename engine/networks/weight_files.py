@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..renderer import EngineError
+from ..renderer import ReportedError
 
 STITCHING = "stitching_retargeting_module"
 NETWORKS = (
@@ -25,7 +25,7 @@ SEARCH_DEPTH = 4
 DOWNLOAD_HINT = "Download the file again with Set Up LivePortrait, or choose another folder."
 
 
-class CheckpointError(EngineError):
+class CheckpointError(ReportedError):
     """A weight file that is missing, damaged or not LivePortrait's."""
 
     def __init__(self, message: str, hint: str = DOWNLOAD_HINT) -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from engine.liveportrait.insight_faces import InsightFaces
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 
 from .golden import Golden, GoldenError
 
@@ -46,7 +46,7 @@ def _models(a: Arrays) -> tuple[InsightFaces, RecordedSession, RecordedSession]:
         _write_normalizing_model(path)
         try:
             return InsightFaces(path, detector, landmark), detector, landmark
-        except EngineError as error:
+        except ReportedError as error:
             raise GoldenError(error.message) from error
 
 

@@ -22,9 +22,9 @@ from engine.networks.decoders import Decoder, PlainDecoder
 from engine.networks.devices import choose_placement, use_device
 from engine.networks.fast_decoders import fast_decoder
 from engine.networks.generator import SpadeGenerator
-from engine.networks.model_set import NetworkSet
+from engine.networks.network_set import NetworkSet
 from engine.networks.warping import WarpingModule
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 
 
 class GoldenError(Exception):
@@ -33,13 +33,14 @@ class GoldenError(Exception):
 
 # What arrays that are missing or misshapen lead to, wherever they are used.
 UNUSABLE = (
-    KeyError, IndexError, TypeError, ValueError, RuntimeError, GoldenError, EngineError, cv2.error,
+    KeyError, IndexError, TypeError, ValueError, RuntimeError,
+    GoldenError, ReportedError, cv2.error,
 )  # fmt: skip
 
 
 def reason(error: BaseException) -> str:
     """Why a row cannot be computed, in one line."""
-    if isinstance(error, (GoldenError, EngineError)):
+    if isinstance(error, (GoldenError, ReportedError)):
         return str(error)
     if isinstance(error, KeyError):
         return f"the folder lacks {error}"

@@ -16,26 +16,7 @@ from baking import (  # noqa: F401 - fixtures
     key_smile,
     live,
 )
-
-
-def save_picture(path: Path, pixels: np.ndarray, *, is_float: bool) -> str:
-    """Write (H, W, 4) pixels, row 0 at the top, as PNG or (linear, premultiplied) OpenEXR."""
-    height, width = pixels.shape[:2]
-    image = bpy.data.images.new("made", width, height, alpha=True, float_buffer=is_float)
-    image.colorspace_settings.name = "Non-Color"  # write the numbers as they are
-    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
-    image.filepath_raw = str(path)
-    image.file_format = "OPEN_EXR" if is_float else "PNG"
-    image.save()
-    bpy.data.images.remove(image)
-    return str(path)
-
-
-def astronaut_pixels(astronaut: str, pixels: Any) -> np.ndarray:
-    image = bpy.data.images.load(astronaut)
-    picture = pixels(image).copy()
-    bpy.data.images.remove(image)
-    return picture
+from pictures import read_picture, save_picture
 
 
 def linear_of(srgb: np.ndarray) -> np.ndarray:
@@ -56,9 +37,9 @@ def shown(plane: Any, pixels: Any, frame: int) -> np.ndarray:
 def test_transparency_is_baked(
     astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path
 ) -> None:
-    picture = astronaut_pixels(astronaut, pixels)
+    picture = read_picture(astronaut, pixels)
     picture[..., 3] = np.linspace(1.0, 0.0, picture.shape[1])[None, :]
-    plane, (face,) = add_portrait(save_picture(tmp_path / "ghost.png", picture, is_float=False))
+    plane, (face,) = add_portrait(save_picture(tmp_path / "ghost.png", picture))
     key_smile(face)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, FRAMES
@@ -74,10 +55,10 @@ def test_transparency_is_baked(
 def test_a_scene_linear_picture_is_baked(
     file_format: str, astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path
 ) -> None:
-    picture = astronaut_pixels(astronaut, pixels)
+    picture = read_picture(astronaut, pixels)
     picture[..., :3] = linear_of(picture[..., :3])
     picture[:40, :40, :3] = 4.0  # brighter than white, away from the face
-    plane, (face,) = add_portrait(save_picture(tmp_path / "hdr.exr", picture, is_float=True))
+    plane, (face,) = add_portrait(save_picture(tmp_path / "hdr.exr", picture))
     key_smile(face)
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, FRAMES

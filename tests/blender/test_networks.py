@@ -15,6 +15,7 @@ from typing import Any
 import bpy
 import numpy as np
 import pytest
+from pictures import read_picture, save_picture
 
 WHEELS = os.environ.get("KEYPORTRAIT_WHEELS", "")
 WEIGHTS = os.environ.get("KEYPORTRAIT_SCHEME_WEIGHTS", "")
@@ -69,26 +70,6 @@ def final(folder: Path, add_portrait: Any) -> Any:
         return plane.keyportrait.portrait, controllers
 
     return add
-
-
-def save_picture(path: Path, pixels: np.ndarray, file_format: str = "PNG") -> str:
-    """Write (H, W, 4) floats, row 0 at the top, as a file that artists would bring along."""
-    height, width = pixels.shape[:2]
-    is_float = file_format == "OPEN_EXR"
-    image = bpy.data.images.new("made", width, height, alpha=True, float_buffer=is_float)
-    image.pixels.foreach_set(np.ascontiguousarray(pixels[::-1], np.float32).ravel())
-    image.filepath_raw = str(path)
-    image.file_format = file_format
-    image.save()
-    bpy.data.images.remove(image)
-    return str(path)
-
-
-def astronaut_pixels(path: str, pixels: Any) -> np.ndarray:
-    image = bpy.data.images.load(path)
-    found = pixels(image).copy()
-    bpy.data.images.remove(image)
-    return found
 
 
 def test_the_check_tells_device_and_speed(folder: Path, module: Any) -> None:
@@ -151,7 +132,7 @@ def test_bake_with_final_what_was_animated_with_preview(
     assert plane.keyportrait.portrait.renderer == "analytic"
     files = sorted(tmp_path.rglob("*.png"))
     assert len(files) == 2
-    first, second = (astronaut_pixels(str(path), pixels) for path in files)
+    first, second = (read_picture(str(path), pixels) for path in files)
     assert (difference(first, second) > 0.01).mean() > 0.01
     assert (difference(second, preview) > 0.05).mean() > 0.01
 
@@ -159,7 +140,7 @@ def test_bake_with_final_what_was_animated_with_preview(
 def test_two_faces_move_on_their_own(
     final: Any, pixels: Any, astronaut: str, tmp_path: Path
 ) -> None:
-    one = astronaut_pixels(astronaut, pixels)
+    one = read_picture(astronaut, pixels)
     both = save_picture(tmp_path / "both.png", np.hstack((one, one[:, ::-1])))
     settings, (left, right) = final(both)
     still = pixels(settings.output)
@@ -175,7 +156,7 @@ def test_two_faces_move_on_their_own(
 
 
 def test_alpha_moves_along(final: Any, pixels: Any, astronaut: str, tmp_path: Path) -> None:
-    picture = astronaut_pixels(astronaut, pixels)
+    picture = read_picture(astronaut, pixels)
     height, width = picture.shape[:2]
     y, x = np.mgrid[:height, :width]
     inside = ((x - 225) / 105) ** 2 + ((y - 130) / 125) ** 2 < 1
@@ -193,11 +174,11 @@ def test_alpha_moves_along(final: Any, pixels: Any, astronaut: str, tmp_path: Pa
 def test_bright_values_of_a_float_picture_stay_bright(
     final: Any, pixels: Any, astronaut: str, tmp_path: Path
 ) -> None:
-    picture = astronaut_pixels(astronaut, pixels)
+    picture = read_picture(astronaut, pixels)
     colour = picture[..., :3]
     linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
     picture[..., :3] = linear * 4.0
-    path = save_picture(tmp_path / "bright.exr", picture, "OPEN_EXR")
+    path = save_picture(tmp_path / "bright.exr", picture)
     settings, (face,) = final(path)
     assert settings.output.is_float
     still = pixels(settings.output)
@@ -212,7 +193,7 @@ def test_bright_values_of_a_float_picture_stay_bright(
 def test_a_box_by_hand_is_moved_where_no_face_was_found(
     final: Any, pixels: Any, astronaut: str, tmp_path: Path
 ) -> None:
-    picture = astronaut_pixels(astronaut, pixels)[300:]
+    picture = read_picture(astronaut, pixels)[300:]
     headless = save_picture(tmp_path / "headless.png", picture)
     settings, controllers = final(headless, renderer="liveportrait")
     assert controllers == []

@@ -21,7 +21,7 @@ from engine.liveportrait import installed
 from engine.liveportrait.renderer import LivePortraitRenderer
 from engine.networks.checkpoints import BUILDERS
 from engine.networks.devices import Placement, Precision
-from engine.networks.model_set import NetworkSet
+from engine.networks.network_set import NetworkSet
 from engine.networks.warping import Warped, coordinate_grid
 
 MODE = sys.argv.pop(1)

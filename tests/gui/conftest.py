@@ -6,15 +6,16 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-INSIDE = Path(__file__).parent / "inside"
 OUTPUT = ROOT / "build" / "gui"
-PLACE = "srv/keyportrait-gui"
 TIME_LIMIT_S = 600
+
+RunInside = Callable[[Path], tuple[Path, "subprocess.CompletedProcess[str]"]]
 
 
 @pytest.fixture(scope="session")
@@ -32,26 +33,38 @@ def picture() -> Path:
 
 
 @pytest.fixture(scope="session")
-def report(debian: Path, picture: Path) -> dict:
+def run_inside(debian: Path, picture: Path) -> RunInside:
+    """run_inside(scripts) → where run.sh of that folder ran, beside zip and picture; and how."""
+
+    def run(scripts: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+        name = f"srv/keyportrait-{scripts.name}"
+        place = debian / name
+        shutil.rmtree(place, ignore_errors=True)
+        shutil.copytree(scripts, place, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(picture, place)
+        zips = sorted((ROOT / "build" / "dist").glob("keyportrait-*-linux_x64.zip"))
+        assert len(zips) == 1, "run 'make zip' first"
+        shutil.copy(zips[0], place)
+        command = ["sh", str(ROOT / "scripts" / "debian_run.sh"), str(debian)]
+        command += ["sh", f"/{name}/run.sh", f"/{name}"]
+        result = subprocess.run(
+            command, check=False, capture_output=True, text=True, timeout=TIME_LIMIT_S
+        )
+        return place, result
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def report(run_inside: RunInside) -> dict:
     """What the driver noted at each step; the screenshots are in build/gui."""
-    place = debian / PLACE
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(INSIDE, place, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(picture, place)
-    zips = sorted((ROOT / "build" / "dist").glob("keyportrait-*-linux_x64.zip"))
-    assert len(zips) == 1, "run 'make zip' first"
-    shutil.copy(zips[0], place)
-    command = ["sh", str(ROOT / "scripts" / "debian_run.sh"), str(debian)]
-    command += ["sh", f"/{PLACE}/run.sh", f"/{PLACE}"]
-    result = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=TIME_LIMIT_S
-    )
+    place, result = run_inside(Path(__file__).parent / "inside")
     shutil.rmtree(OUTPUT, ignore_errors=True)
     if (place / "out").exists():
         shutil.copytree(place / "out", OUTPUT)
     OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "blender.log").write_text(result.stdout + result.stderr)
+    (OUTPUT / "blender.log").write_text(result.stdout + result.stderr, encoding="utf-8")
     path = OUTPUT / "report.json"
     tail = (result.stdout + result.stderr)[-3000:]
     assert path.exists(), f"Blender wrote no report (status {result.returncode}):\n{tail}"
-    return json.loads(path.read_text())
+    return json.loads(path.read_text(encoding="utf-8"))

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = Path(__file__).parent / "headless"
-PLACE = "srv/keyportrait-headless"
-TIME_LIMIT_S = 600
-
 
 @pytest.fixture(scope="module")
-def renders(debian: Path, picture: Path) -> Path:
+def renders(run_inside: Any) -> Path:
     """The folder with NAME.status, NAME.files and NAME.log of every render."""
-    place = debian / PLACE
-    shutil.rmtree(place, ignore_errors=True)
-    shutil.copytree(INSIDE, place, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(picture, place)
-    (zip_path,) = (ROOT / "build" / "dist").glob("keyportrait-*-linux_x64.zip")
-    shutil.copy(zip_path, place)
-    command = ["sh", str(ROOT / "scripts" / "debian_run.sh"), str(debian)]
-    command += ["sh", f"/{PLACE}/run.sh", f"/{PLACE}"]
-    result = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=TIME_LIMIT_S
-    )
+    place, result = run_inside(Path(__file__).parent / "headless")
     assert result.returncode == 0, result.stdout + result.stderr
     return place
 

@@ -14,7 +14,7 @@ from engine.faces.find import find_faces, view_8bit
 from engine.faces.measures import Measures, measure
 from engine.faces.mesh import fit_landmarks
 from engine.motion import Face, Motion
-from engine.renderer import NOTHING, EngineError, Rectangle, SourceImage
+from engine.renderer import NOTHING, Rectangle, ReportedError, SourceImage
 
 EVERYTHING = {
     "head_yaw": 8.0, "head_pitch": 4.0, "smile": 0.5, "mouth_open": 0.3, "blink": 0.4,
@@ -274,12 +274,12 @@ def test_large_pictures_keep_their_own_detail(picture, face):
 def test_hopeless_faces_are_refused(picture, face):
     renderer = AnalyticRenderer()
     problem = {"code": "bad_face", "message": "The face is seen from the side.", "hint": "Turn."}
-    with pytest.raises(EngineError) as refusal:
+    with pytest.raises(ReportedError) as refusal:
         renderer.open(SourceImage(picture, "srgb"), replace(face, problem=problem))
     assert refusal.value.code == "bad_face"
     assert refusal.value.message == problem["message"]
     nowhere = Face(box=(2.0, 250.0, 60.0, 310.0))
-    with pytest.raises(EngineError) as refusal:
+    with pytest.raises(ReportedError) as refusal:
         renderer.open(SourceImage(picture, "srgb"), nowhere)
     assert refusal.value.code == "bad_face"
 

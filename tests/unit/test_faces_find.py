@@ -14,7 +14,7 @@ data = pytest.importorskip("skimage.data")
 from engine.faces.find import MAXIMUM_PIXELS, MAXIMUM_SIDE, find_faces, view_8bit  # noqa: E402
 from engine.faces.mesh import fit_landmarks, track  # noqa: E402
 from engine.motion import Face  # noqa: E402
-from engine.renderer import EngineError, SourceImage  # noqa: E402
+from engine.renderer import ReportedError, SourceImage  # noqa: E402
 
 SAMPLES = Path(os.environ.get("KEYPORTRAIT_SAMPLES", Path(__file__).parents[3] / "shared/samples"))
 ANIMALS = {"s23", "s25", "s33", "s39", "s40"}
@@ -210,13 +210,13 @@ def test_transparent_surroundings(astronaut, face):
     ],
 )
 def test_bad_images(pixels, words):
-    with pytest.raises(EngineError, match=words) as caught:
+    with pytest.raises(ReportedError, match=words) as caught:
         find_faces(SourceImage(pixels, "srgb"))
     assert caught.value.code == "bad_image"
 
 
 def test_unknown_encoding():
-    with pytest.raises(EngineError, match="encoding"):
+    with pytest.raises(ReportedError, match="encoding"):
         view_8bit(SourceImage(np.zeros((8, 8, 4), np.uint8), "aces"))
 
 
@@ -250,7 +250,7 @@ def test_hand_drawn_box(astronaut, face):
 
 
 def test_box_without_a_face(astronaut):
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ReportedError) as caught:
         fit_landmarks(astronaut, Face((330.0, 300.0, 500.0, 500.0)))
     assert caught.value.code == "bad_face"
 
@@ -261,5 +261,5 @@ def test_tracking_follows(astronaut, face):
     step = track(moved, landmarks) - landmarks
     assert step[:, 0].mean() == pytest.approx(-8, abs=1)
     assert step[:, 1].mean() == pytest.approx(6, abs=1)
-    with pytest.raises(EngineError):
+    with pytest.raises(ReportedError):
         track(np.full_like(astronaut, 80), landmarks)

@@ -12,7 +12,7 @@ from conftest import ROOT
 from engine.faces import models
 from engine.faces.detector import Detection, merge
 from engine.faces.segmentation import person_mask
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 
 data = pytest.importorskip("skimage.data")
 
@@ -30,7 +30,7 @@ def folder(tmp_path, monkeypatch):
 
 def test_missing_model(folder):
     (folder / "iris_landmark.tflite").unlink()
-    with pytest.raises(EngineError, match=r"iris_landmark\.tflite") as caught:
+    with pytest.raises(ReportedError, match=r"iris_landmark\.tflite") as caught:
         models.load("iris_landmark")
     assert caught.value.code == "no_models" and caught.value.hint
     assert models.load("face_landmark") is models.load("face_landmark")
@@ -39,7 +39,7 @@ def test_missing_model(folder):
 def test_damaged_model(folder):
     path = folder / "face_landmark.tflite"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(EngineError, match="damaged") as caught:
+    with pytest.raises(ReportedError, match="damaged") as caught:
         models.load("face_landmark")
     assert caught.value.code == "no_models"
 

@@ -172,10 +172,10 @@ def test_a_computer_that_slept_is_no_silent_child(start_engine: Any, monkeypatch
     engine = start_engine(timing=Timing(heartbeat=0.05, heartbeat_timeout=60.0))
     engine.wait_ready(FRAME_S)
     os.kill(engine.pid, signal.SIGSTOP)
-    session = engine._session
+    session = engine._life
     wait_until(lambda: session._unanswered_since is not None, "a ping")
     after_sleep = SimpleNamespace(monotonic=lambda: time.monotonic() + 3600.0)
-    monkeypatch.setattr("keyportrait.host.session.time", after_sleep)
+    monkeypatch.setattr("keyportrait.host.life.time", after_sleep)
     wait_until(lambda: (session._unanswered_since or 0) > time.monotonic() + 1800, "the next ping")
     os.kill(engine.pid, signal.SIGCONT)
     assert open_picture(engine) == 1

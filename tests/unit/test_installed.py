@@ -8,7 +8,7 @@ import pytest
 
 from engine.liveportrait import installed
 from engine.networks.weight_files import NETWORKS, STITCHING
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 from engine.renderers import describe_engine
 
 
@@ -50,7 +50,7 @@ def test_insightface_counts_only_where_it_was_accepted(
 
 
 def test_people_and_animals_are_told_apart(weights: Path) -> None:
-    with pytest.raises(EngineError, match="weights for animals"):
+    with pytest.raises(ReportedError, match="weights for animals"):
         installed.probe_animals()
     (weights / "liveportrait_animals").mkdir()
     for name in NETWORKS[:4]:
@@ -65,6 +65,17 @@ def test_a_renderer_that_could_not_load_is_not_offered(weights: Path) -> None:
     assert problem["hint"]
 
 
+def test_a_folder_of_animals_alone_is_known_as_such(weights: Path) -> None:
+    assert not installed.has_only_animals()
+    animals = weights / "liveportrait_animals"
+    animals.mkdir()
+    for name in NETWORKS:
+        (weights / f"{name}.safetensors").rename(animals / f"{name}.safetensors")
+    assert installed.has_only_animals()
+    (animals / "warping_module.safetensors").unlink()
+    assert not installed.has_only_animals()
+
+
 def test_files_beside_the_set_do_not_count(weights: Path) -> None:
     before = installed.probe_people()["weights"]
     (weights / "another_model.safetensors").write_bytes(b"x")
@@ -73,7 +84,7 @@ def test_files_beside_the_set_do_not_count(weights: Path) -> None:
 
 def test_without_torch_it_says_what_to_press(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ReportedError) as caught:
         installed.probe_people()
     assert caught.value.code == "not_installed"
     assert "Set Up LivePortrait" in caught.value.hint

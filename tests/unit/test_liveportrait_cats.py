@@ -17,7 +17,7 @@ from engine.liveportrait.renderer import LivePortraitRenderer
 from engine.motion import Face, Motion
 from engine.operations import Operations
 from engine.protocol import Array, Message
-from engine.renderer import NOTHING, EngineError, SourceImage
+from engine.renderer import NOTHING, ReportedError, SourceImage
 
 SIDE = 480
 SAMPLES = Path(os.environ.get("KEYPORTRAIT_SAMPLES", Path(__file__).parents[3] / "shared/samples"))
@@ -154,7 +154,7 @@ def test_detect_finds_cats_for_the_animal_renderer_only() -> None:
     reply = Operations().answer(Message("detect", 1, fields, image), lambda *_: None)
     assert [face["roll"] for face in reply.fields["faces"]] == [0.0]
     flat = {"image": Array("uint8", (9, 9, 4), bytes(324))}
-    with pytest.raises(EngineError, match="No cat"):
+    with pytest.raises(ReportedError, match="No cat"):
         Operations().answer(Message("detect", 2, fields, flat), lambda *_: None)
 
 

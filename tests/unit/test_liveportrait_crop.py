@@ -29,7 +29,7 @@ from engine.liveportrait.paste_back import (
     warp_to_rectangle,
 )
 from engine.liveportrait.quirks import OFFICIAL
-from engine.renderer import NOTHING, EngineError, Rectangle
+from engine.renderer import NOTHING, Rectangle, ReportedError
 
 RANDOM = np.random.default_rng(7)
 
@@ -101,7 +101,7 @@ def test_degenerate_faces_stand_upright() -> None:
 
 @pytest.mark.parametrize("value", [30.0, np.nan])
 def test_landmarks_without_extent_are_no_face(value: float) -> None:
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ReportedError) as caught:
         face_square(np.full((5, 2), value))
     assert caught.value.code == "bad_face"
 

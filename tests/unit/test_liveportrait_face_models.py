@@ -25,7 +25,7 @@ from engine.liveportrait.video import (  # noqa: E402
     needs_driving_crop,
 )
 from engine.motion import Face  # noqa: E402
-from engine.renderer import EngineError  # noqa: E402
+from engine.renderer import ReportedError  # noqa: E402
 
 helper, FLOAT = onnx.helper, onnx.TensorProto.FLOAT
 SIZE = 512
@@ -233,7 +233,7 @@ def test_bad_model_files_are_named(tmp_path: Path, content: bytes | None) -> Non
     path = tmp_path / "landmark.onnx"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(EngineError, match=r"landmark\.onnx") as caught:
+    with pytest.raises(ReportedError, match=r"landmark\.onnx") as caught:
         Landmarks203.load(path)
     assert caught.value.code == "no_models"
     assert caught.value.hint
@@ -241,5 +241,5 @@ def test_bad_model_files_are_named(tmp_path: Path, content: bytes | None) -> Non
 
 def test_a_model_with_other_outputs_is_refused(tmp_path: Path) -> None:
     path = landmark106(tmp_path, np.zeros((106, 2)))
-    with pytest.raises(EngineError, match="another model"):
+    with pytest.raises(ReportedError, match="another model"):
         open_session(path, output_count=9)

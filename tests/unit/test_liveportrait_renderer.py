@@ -19,7 +19,7 @@ from engine.liveportrait.mesh_landmarks import landmarks_203
 from engine.liveportrait.portrait import Portrait
 from engine.liveportrait.renderer import LivePortraitRenderer
 from engine.motion import Face, Motion
-from engine.renderer import NOTHING, EngineError, SourceImage
+from engine.renderer import NOTHING, ReportedError, SourceImage
 from engine.srgb import linear_from_srgb, srgb_from_linear
 
 BOX_FACE = Face(box=(150.0, 100.0, 250.0, 200.0))
@@ -246,7 +246,7 @@ def test_faces_of_one_picture_share_its_view(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_empty_boxes_are_refused() -> None:
     face = Face(box=(50.0, 50.0, 50.0, 50.0))
-    with pytest.raises(EngineError, match="box is empty"):
+    with pytest.raises(ReportedError, match="box is empty"):
         LivePortraitRenderer(FakeModelSet("animal")).open(picture(), face)
 
 
@@ -275,7 +275,7 @@ def test_a_hand_drawn_box_without_a_readable_face_is_used_as_it_is() -> None:
     assert analysed.ratios is None
     assert analysed.square.edge == pytest.approx(194)
     detected = replace(BOX_FACE, keypoints=((180.0, 130.0), (220.0, 130.0)))
-    with pytest.raises(EngineError):
+    with pytest.raises(ReportedError):
         MeshAnalysis().analyse(flat, detected)
 
 

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the networks need torch")
 
 from engine.networks import devices  # noqa: E402
 from engine.networks.devices import Placement, Precision, choose_placement, use_device  # noqa: E402
-from engine.renderer import EngineError  # noqa: E402
+from engine.renderer import ReportedError  # noqa: E402
 
 GIGABYTE = 2**30
 OLD = "CUDA initialization: The NVIDIA driver on your system is too old (found version 12020)."
@@ -106,12 +106,12 @@ def test_bf16_where_the_device_knows_it(monkeypatch) -> None:
     machine(monkeypatch)
     assert choose_placement("cuda:0", "bf16").precision is Precision.BF16
     machine(monkeypatch, name="NVIDIA GeForce RTX 2060", capability=(7, 5))
-    with pytest.raises(EngineError, match="'cuda' does not know bf16") as caught:
+    with pytest.raises(ReportedError, match="'cuda' does not know bf16") as caught:
         choose_placement("cuda", "bf16")
     assert "fp16" in caught.value.hint
     monkeypatch.setattr(devices, "available_devices", lambda: ["mps", "cpu"])
     monkeypatch.setattr(torch.backends.mps, "is_macos_or_newer", lambda *_version: False)
-    with pytest.raises(EngineError, match="'mps' does not know bf16"):
+    with pytest.raises(ReportedError, match="'mps' does not know bf16"):
         choose_placement("mps", "bf16")
 
 
@@ -141,7 +141,7 @@ def test_who_asks_for_a_small_card_gets_it(monkeypatch) -> None:
 
 def test_who_asks_for_a_broken_card_is_told(monkeypatch) -> None:
     machine(monkeypatch, refusal=NO_IMAGE)
-    with pytest.raises(EngineError, match="no code for this NVIDIA card") as caught:
+    with pytest.raises(ReportedError, match="no code for this NVIDIA card") as caught:
         choose_placement("cuda")
     assert "CPU" in caught.value.hint
 
@@ -165,23 +165,23 @@ def test_an_old_driver_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         placement = choose_placement()
         assert placement.device.type == "cpu"
         assert "driver is too old" in placement.notice
-    with pytest.raises(EngineError, match="driver is too old") as caught:
+    with pytest.raises(ReportedError, match="driver is too old") as caught:
         choose_placement("cuda")
     assert "CPU" in caught.value.hint
 
 
 def test_absent_devices_and_unknown_names_are_errors(monkeypatch) -> None:
     monkeypatch.setattr(devices, "available_devices", lambda: ["cpu"])
-    with pytest.raises(EngineError, match="'cuda' is not available") as caught:
+    with pytest.raises(ReportedError, match="'cuda' is not available") as caught:
         choose_placement("cuda")
     assert caught.value.hint
-    with pytest.raises(EngineError, match="Unknown device 'tpu'"):
+    with pytest.raises(ReportedError, match="Unknown device 'tpu'"):
         choose_placement("tpu")
-    with pytest.raises(EngineError, match="Unknown precision 'int4'"):
+    with pytest.raises(ReportedError, match="Unknown precision 'int4'"):
         choose_placement("cpu", "int4")
     machine(monkeypatch)
     monkeypatch.setattr(devices, "available_devices", lambda: ["cuda", "cpu"])
-    with pytest.raises(EngineError, match="'cuda:1' is not available"):
+    with pytest.raises(ReportedError, match="'cuda:1' is not available"):
         choose_placement("cuda:1")
 
 

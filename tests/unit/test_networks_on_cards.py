@@ -20,10 +20,10 @@ from fakes.pretended_device import (  # noqa: E402
     pretended_device,
 )
 
-from engine.networks import model_set  # noqa: E402
+from engine.networks import network_set  # noqa: E402
 from engine.networks.checkpoints import BUILDERS  # noqa: E402
 from engine.networks.devices import Placement, Precision  # noqa: E402
-from engine.networks.model_set import NetworkSet  # noqa: E402
+from engine.networks.network_set import NetworkSet  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Accessing the data pointer of FakeTensor"),
@@ -36,7 +36,7 @@ RARE_CARDS = [("mps:0", "fp16"), ("mps:0", "bf16")]
 
 @pytest.fixture
 def card(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedDevice]:
-    monkeypatch.setattr(model_set, "use_device", lambda _placement: None)
+    monkeypatch.setattr(network_set, "use_device", lambda _placement: None)
     monkeypatch.setattr(Placement, "label", property(lambda self: str(self.device)))
     with pretended_device() as device:
         yield device
@@ -157,9 +157,9 @@ def test_a_card_that_refuses_the_fast_networks_gets_the_plain_ones(
     def refusing(*_arguments: Any) -> None:
         raise RuntimeError("GET was unable to find an engine to execute this computation")
 
-    monkeypatch.setattr(model_set, "fast_decoder", refusing)
+    monkeypatch.setattr(network_set, "fast_decoder", refusing)
     models = networks_on("cuda:0", "fp16")
-    assert models.notices == [model_set.REFUSED]
+    assert models.notices == [network_set.REFUSED]
     decoded = models.decode(models.extract_features(PICTURE), points(1), points(3))
     assert decoded.images.shape == (3, 512, 512, 3)
 

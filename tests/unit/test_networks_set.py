@@ -8,12 +8,12 @@ import pytest
 torch = pytest.importorskip("torch", reason="the networks need torch")
 pytest.importorskip("safetensors", reason="safetensors is missing")
 
-from engine.networks import model_set  # noqa: E402
+from engine.networks import network_set  # noqa: E402
 from engine.networks.checkpoints import BUILDERS  # noqa: E402
 from engine.networks.devices import Placement, Precision  # noqa: E402
-from engine.networks.model_set import NetworkSet  # noqa: E402
+from engine.networks.network_set import NetworkSet  # noqa: E402
 from engine.networks.warping import Warped  # noqa: E402
-from engine.renderer import EngineError  # noqa: E402
+from engine.renderer import ReportedError  # noqa: E402
 
 
 class StubDecoder:
@@ -70,7 +70,7 @@ def models() -> NetworkSet:
 
 
 def features_of(models: NetworkSet):
-    from engine.networks.model_set import SourceFeatures
+    from engine.networks.network_set import SourceFeatures
 
     return SourceFeatures(torch.zeros(1, 32, 16, 64, 64), {})
 
@@ -112,7 +112,7 @@ def test_a_frame_that_float32_cannot_save_is_an_error_not_a_black_picture(
 ) -> None:
     models._plain = StubDecoder(spoiled=float("nan"))
     models._decoder = StubDecoder(spoiled=float("nan")) if has_fast_networks else models._plain
-    with pytest.raises(EngineError, match="no valid picture") as caught:
+    with pytest.raises(ReportedError, match="no valid picture") as caught:
         models.decode(features_of(models), driving(1), driving(1))
     assert "weights" in caught.value.hint
     assert not models.notices
@@ -181,7 +181,7 @@ def test_what_the_fast_networks_cannot_the_plain_ones_can(models: NetworkSet) ->
     np.testing.assert_allclose(decoded.images[:, 0, 0, 0], np.arange(8) / 10, atol=1e-6)
     assert (decoder.batches, plain.batches) == ([4], [4, 4])
     assert models.batch_size == 4
-    assert models.notices == [model_set.REFUSED]
+    assert models.notices == [network_set.REFUSED]
 
 
 def test_an_error_of_the_plain_networks_is_passed_on(models: NetworkSet) -> None:
@@ -195,7 +195,7 @@ def test_an_error_of_the_plain_networks_is_passed_on(models: NetworkSet) -> None
 def test_no_memory_for_one_frame_is_a_clear_error(models: NetworkSet) -> None:
     models._decoder = StubDecoder(room=0)
     models.batch_size = 4
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ReportedError) as caught:
         models.decode(features_of(models), driving(1), driving(4))
     assert caught.value.code == "out_of_memory"
     assert "memory" in caught.value.message

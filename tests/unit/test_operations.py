@@ -6,7 +6,7 @@ import pytest
 
 from engine.operations import read_image
 from engine.protocol import Array, Message
-from engine.renderer import EngineError
+from engine.renderer import ReportedError
 
 
 @pytest.mark.parametrize(("fields", "start"), [({"name": "Ada.PNG"}, "'Ada.PNG'"), ({}, "The")])
@@ -15,5 +15,5 @@ def test_messages_about_a_picture_keep_its_name_as_it_is(
 ) -> None:
     image = Array("uint8", (2, 2, 3), bytes(12))
     message = Message("detect", 1, {"encoding": "srgb", **fields}, {"image": image})
-    with pytest.raises(EngineError, match=f"^{start}.* came as uint8"):
+    with pytest.raises(ReportedError, match=f"^{start}.* came as uint8"):
         read_image(message)

@@ -121,14 +121,14 @@ def test_every_row_can_be_computed_on_a_card(
     from fakes.cuda_driver import CudaDriver
     from fakes.pretended_device import pretended_device
 
-    from engine.networks import model_set
+    from engine.networks import network_set
     from engine.networks.devices import Placement, Precision
 
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     golden = importlib.import_module("parity_items.golden")
     placement = Placement(torch.device("cuda:0"), Precision.FP32)
     monkeypatch.setattr(golden, "choose_placement", lambda *_arguments: placement)
-    for module in (golden, model_set):
+    for module in (golden, network_set):
         monkeypatch.setattr(module, "use_device", lambda _placement: None)
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda _device: "a card")
     CudaDriver().install(monkeypatch)

@@ -12,7 +12,7 @@ import pytest
 
 from engine import openexr, picture_file
 from engine.picture_file import PictureFile, read_format
-from engine.renderer import NOTHING, EngineError, Rectangle, SourceImage
+from engine.renderer import NOTHING, Rectangle, ReportedError, SourceImage
 from engine.srgb import linear_from_srgb, srgb_from_linear
 
 ALL = Rectangle(0, 0, 24, 16)
@@ -185,7 +185,7 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_part(
     monkeypatch.setattr(Path, "write_bytes", fail)
     pixels = byte_picture()
     file = PictureFile(SourceImage(pixels, "srgb"), "PNG", "8")
-    with pytest.raises(EngineError) as caught:
+    with pytest.raises(ReportedError) as caught:
         file.write(str(path), file.convert(pixels, ALL))
     assert caught.value.code == "write_failed"
     assert str(path) in caught.value.message
@@ -200,5 +200,5 @@ def test_formats_and_depths() -> None:
     assert read_format({"format": "OPEN_EXR"}) == ("OPEN_EXR", "16")
     assert read_format({"format": "PNG", "color_depth": 16}) == ("PNG", "16")
     for bad in ({"format": "JPEG"}, {"format": []}, {"format": "OPEN_EXR", "color_depth": "8"}):
-        with pytest.raises(EngineError):
+        with pytest.raises(ReportedError):
             read_format(bad)

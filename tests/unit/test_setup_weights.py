@@ -41,26 +41,6 @@ def test_a_set_is_there_when_all_its_files_are(tmp_path: Path) -> None:
     assert not weights.is_installed(tmp_path, both)
 
 
-@pytest.mark.parametrize(
-    ("paths", "sets"),
-    [
-        (("base_models/spade_generator.pth",), ("human",)),
-        (("liveportrait_animals/base_models_v1.1/spade_generator.pth",), ("animal",)),
-        (("a.safetensors", "Animal/spade_generator.safetensors", "spade_generator.safetensors"),
-         ("human", "animal")),
-        (("spade_generator.onnx",), ()),
-    ],
-)  # fmt: skip
-def test_a_folder_of_another_program_tells_its_sets(
-    tmp_path: Path, paths: tuple[str, ...], sets: tuple[str, ...]
-) -> None:
-    for name in paths:
-        path = tmp_path / "chosen" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-    assert weights.sets_in(tmp_path / "chosen") == sets
-
-
 def test_only_insightface_is_not_for_commerce() -> None:
     restricted = [s.name for s in WEIGHT_SETS_BY_NAME.values() if not s.is_commercial]
     assert restricted == ["insightface"]

@@ -52,12 +52,12 @@ class Callbacks:
     on_failed   once, unless `end` was called first; the process has been killed
     """
 
-    on_ready: Callable[[Session, dict[str, Any]], None]
+    on_ready: Callable[[EngineLife, dict[str, Any]], None]
     on_message: Callable[[Message], None]
-    on_failed: Callable[[Session, EngineError], None]
+    on_failed: Callable[[EngineLife, EngineError], None]
 
 
-class Session:
+class EngineLife:
     """A running child. Raises StartError from the constructor when it cannot be started."""
 
     def __init__(

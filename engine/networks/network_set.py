@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ..liveportrait.model_set import Decoded
-from ..renderer import EngineError
+from ..renderer import ReportedError
 from .checkpoints import BUILDERS, load_network
 from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement, use_device
@@ -126,7 +126,7 @@ class NetworkSet:
                        a minute longer
         progress       called with (file or part of the networks, 0..1)
 
-        Raises EngineError: no_models for files, bad_request for devices, out_of_memory.
+        Raises ReportedError: no_models for files, bad_request for devices, out_of_memory.
         """
         placement = choose_placement(device, precision)
         files = find_checkpoints(folder, kind)
@@ -180,7 +180,7 @@ class NetworkSet:
         """W and G: x_source (1, 21, 3), x_driving (N, 21, 3) -> N frames.
 
         Runs in batches that fit the device. A frame that half precision turns into NaN or
-        infinity is computed again in float32. Raises EngineError: out_of_memory; no_models where
+        infinity is computed again in float32. Raises ReportedError: out_of_memory; no_models where
         float32 gives no number either.
         """
         source, driving = self._tensor(x_source), self._tensor(x_driving)
@@ -289,16 +289,16 @@ def _memory_errors(placement: Placement) -> Iterator[None]:
         raise _out_of_memory(placement) from error
 
 
-def _out_of_memory(placement: Placement) -> EngineError:
+def _out_of_memory(placement: Placement) -> ReportedError:
     hint = "Close other programs, or choose CPU as the device."
     if placement.device.type == "cpu":
         hint = "Close other programs; the networks need about 3.5 GB."
-    return EngineError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
+    return ReportedError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
 
 
-def _no_picture(placement: Placement) -> EngineError:
+def _no_picture(placement: Placement) -> ReportedError:
     text = f"The networks gave no valid picture on {placement.label}, not even in float32."
-    return EngineError("no_models", text, "Download the weights again, or choose CPU.")
+    return ReportedError("no_models", text, "Download the weights again, or choose CPU.")
 
 
 def _is_finite(frames: Frames) -> bool:
