@@ -2,42 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import bpy
 
-from ..host.client import EngineError, Ticket
+from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from ..rig import engine as engine_process
-from ..rig import pump
 from ..rig.creation import Finding
 from ..rig.errors import AddonError
 from ..rig.images import read_picture
-from ._base import ReportsErrors
-
-TICK_S = 0.05
+from ._long_run import RunsLong
 
 
-class FindsFaces(ReportsErrors):
-    """Mixin: `picture` names the image, faces are found in it, `finish` uses them.
+class RequestRun:
+    """A request to the engine as a LongRun; `ticket` has the answer, or the error, when done."""
 
-    In the interface this runs as a modal operator with progress, Esc cancels. In the background,
-    or with use_wait, it waits with a time-out.
-    """
+    def __init__(self, client: Engine, ticket: Ticket, text: str) -> None:
+        self.ticket = ticket
+        self.is_cancelled = False
+        self._client = client
+        self._text = text
 
-    use_wait: bpy.props.BoolProperty(
-        name="Wait",
-        description="Return only when done, for scripts",
-        options={"HIDDEN", "SKIP_SAVE"},
-    )
+    @property
+    def text(self) -> str:
+        """What the engine says, else what was asked."""
+        return self.ticket.progress.text or self._text
+
+    @property
+    def fraction(self) -> float:
+        """As the engine says, 0..1."""
+        return self.ticket.progress.fraction
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the engine has answered, or the request was cancelled."""
+        return self.ticket.is_done
+
+    def step(self) -> None:
+        """The engine works by itself."""
+
+    def run(self) -> None:
+        """Wait for the answer, with the time-out for opening pictures."""
+        with suppress(EngineError):  # which the ticket keeps
+            self._client.wait(self.ticket, preferences().open_timeout_s)
+
+    def cancel(self) -> None:
+        """Tell the engine to drop the work."""
+        if not self.ticket.is_done:
+            self.is_cancelled = True
+            self._client.cancel(self.ticket)
+
+
+class FindsFaces(RunsLong):
+    """Mixin: `picture` names the image, faces are found in it, `finish` uses them."""
+
+    stop_text = "Finding faces was cancelled"
     max_faces: int
     is_image_new = False
     # Whether to go on without a face: the networks also move what the artist draws a box around.
     takes_boxes = False
-    _ticket: Ticket | None = None
-    _timer: bpy.types.Timer | None = None
 
     def picture(self, context: bpy.types.Context) -> bpy.types.Image:
         """The image to look at; sets is_image_new when it was loaded for this."""
@@ -51,16 +76,12 @@ class FindsFaces(ReportsErrors):
         """Use the faces; what to report."""
         raise NotImplementedError
 
-    def _run(self, context: bpy.types.Context) -> set[str]:
+    def _begin(self, context: bpy.types.Context) -> RequestRun:
         image = self.picture(context)
         self._image_name = image.name
         self._library = image.library
-        return self._or_clean(self._look, context, image)
-
-    def _look(self, context: bpy.types.Context, image: bpy.types.Image) -> set[str]:
         picture = read_picture(image)
-        use_wait = self.use_wait or bpy.app.background
-        if use_wait:
+        if self.is_blocking:
             client = engine_process.start_ready(preferences().open_timeout_s)
         else:
             client = engine_process.start()
@@ -69,58 +90,11 @@ class FindsFaces(ReportsErrors):
         fields = {"encoding": picture.encoding, "name": image.name}
         fields["renderer"] = self.wanted_renderer()
         arrays = {"image": picture.to_wire()}
-        self._ticket = client.submit("detect", fields, arrays, use_drain=False)
-        if use_wait:
-            with suppress(EngineError):  # which the ticket keeps
-                client.wait(self._ticket, preferences().open_timeout_s)
-            return self._use(context)
-        self._timer = context.window_manager.event_timer_add(TICK_S, window=context.window)
-        context.window_manager.modal_handler_add(self)
-        context.window_manager.progress_begin(0.0, 1.0)
-        return {"RUNNING_MODAL"}
+        ticket = client.submit("detect", fields, arrays, use_drain=False)
+        return RequestRun(client, ticket, f"Looking for faces in '{image.name}'")
 
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        """Wait for the engine without blocking."""
-        if event.type == "ESC":
-            engine_process.engine().cancel(self._ticket)
-            self._end_modal(context)
-            self._drop_image()
-            self.report({"WARNING"}, "Finding faces was cancelled")
-            return {"CANCELLED"}
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        if not self._ticket.is_done:
-            fraction, text = self._ticket.progress
-            context.window_manager.progress_update(fraction)
-            what = text or f"Looking for faces in '{self._image_name}'"
-            context.workspace.status_text_set(f"{what}  |  Esc: cancel")
-            return {"RUNNING_MODAL"}
-        self._end_modal(context)
-        return self._guard(self._or_clean, self._use, context)
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Blender ends the operator: it quits, or the file browser was left."""
-        if self._timer is not None:
-            self._end_modal(context)
-
-    def _end_modal(self, context: bpy.types.Context) -> None:
-        context.window_manager.event_timer_remove(self._timer)
-        context.window_manager.progress_end()
-        context.workspace.status_text_set(None)
-        pump.redraw()
-
-    def _or_clean(self, work: Callable[..., set[str]], *arguments: Any) -> set[str]:
-        """Call `work`; when it raises, drop the image that was loaded for it."""
-        result = None
-        try:
-            result = work(*arguments)
-        finally:
-            if result is None:
-                self._drop_image()
-        return result
-
-    def _use(self, context: bpy.types.Context) -> set[str]:
-        finding = Finding.read(self._found(), self.max_faces)
+    def _finish(self, context: bpy.types.Context, run: RequestRun) -> set[str]:
+        finding = Finding.read(self._found(run.ticket), self.max_faces)
         if not self.takes_boxes:
             finding.check(self._image_name)
         text = self.finish(context, finding)
@@ -137,9 +111,9 @@ class FindsFaces(ReportsErrors):
             self.report({"INFO"}, text)
         return {"FINISHED"}
 
-    def _found(self) -> list[dict[str, Any]]:
+    def _found(self, ticket: Ticket) -> list[dict[str, Any]]:
         try:
-            return self._ticket.result().fields["faces"]
+            return ticket.result().fields["faces"]
         except EngineError as error:
             if error.code == "no_face" and self.takes_boxes:
                 return []
@@ -152,7 +126,7 @@ class FindsFaces(ReportsErrors):
                 return image
         raise AddonError(f"The image '{self._image_name}' was removed meanwhile.")
 
-    def _drop_image(self) -> None:
+    def _drop(self) -> None:
         if self.is_image_new:
             image = bpy.data.images.get(self._image_name)
             if image is not None and not image.users:

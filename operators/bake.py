@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
-
 import bpy
 from bpy.props import EnumProperty
 
 from ..compat import registration_of
-from ..rig import bake, baked, frame_cache, portraits, pump
+from ..rig import bake, baked, frame_cache, portraits
 from ..rig.bake_settings import absolute_folder, settings_of
 from ._base import ReportsErrors, poll_portrait
+from ._long_run import RunsLong
 
-TICK_S = 0.02
-REDRAW_S = 0.2
 BUSY = "A bake is running: wait for it, or press Esc"
 
 
@@ -47,7 +44,7 @@ def poll_has_hidden_bake(cls: type, context: bpy.types.Context) -> bool:
     return True
 
 
-class KEYPORTRAIT_OT_bake(ReportsErrors, bpy.types.Operator):
+class KEYPORTRAIT_OT_bake(RunsLong, bpy.types.Operator):
     """Render the portraits' frames to files and show those on the planes. Esc stops; \
 baking again goes on where it stopped"""
 
@@ -66,9 +63,7 @@ baking again goes on where it stopped"""
         description="Which portraits are baked",
     )
 
-    _bake: bake.BakeRun | None = None
-    _timer: bpy.types.Timer | None = None
-    _redrawn = 0.0
+    stop_text = "Bake stopped: finished frames are kept, bake again to go on"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -83,9 +78,6 @@ baking again goes on where it stopped"""
             return False
         return True
 
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        return self._guard(self._start_modal, context)
-
     def _begin(self, context: bpy.types.Context) -> bake.BakeRun:
         scope = self.scope
         if scope == "SCENE":
@@ -93,60 +85,12 @@ baking again goes on where it stopped"""
         items = chosen_portraits(context, scope)
         return bake.begin(context.scene, items, settings_of(context.scene))
 
-    def _run(self, context: bpy.types.Context) -> set[str]:
-        run = self._begin(context)
-        run.run()
-        return self._report(run)
-
-    def _start_modal(self, context: bpy.types.Context) -> set[str]:
-        self._bake = self._begin(context)
-        manager = context.window_manager
-        self._timer = manager.event_timer_add(TICK_S, window=context.window)
-        manager.progress_begin(0, 100)
-        manager.modal_handler_add(self)
-        return {"RUNNING_MODAL"}
-
-    def modal(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        if event.type == "ESC" and event.value == "PRESS":
-            self.report({"INFO"}, "Bake stopped: finished frames are kept, bake again to go on")
-            return self._end(context, {"CANCELLED"})
-        if event.type != "TIMER":
-            return {"PASS_THROUGH"}
-        answer = self._guard(self._tick, context)
-        return answer if "PASS_THROUGH" in answer else self._end(context, answer)
-
-    def _tick(self, context: bpy.types.Context) -> set[str]:
-        run = self._bake
-        if run is None or bake.active() is not run:
-            return {"CANCELLED"}  # the Stop button, or the extension was disabled
-        run.step()
-        if time.monotonic() - self._redrawn > REDRAW_S:
-            self._redrawn = time.monotonic()
-            context.window_manager.progress_update(int(100 * run.fraction))
-            context.workspace.status_text_set(f"Baking: {run.text}    Esc: stop")
-            pump.redraw()
-        return self._report(run) if run.is_done else {"PASS_THROUGH"}
-
-    def _report(self, run: bake.BakeRun) -> set[str]:
+    def _finish(self, context: bpy.types.Context, run: bake.BakeRun) -> set[str]:
         for warning in run.summary.warnings:
             self.report({"WARNING"}, warning)
         self.report({"INFO"}, run.summary.text)
         frame_cache.measure()
         return {"FINISHED"}
-
-    def _end(self, context: bpy.types.Context, answer: set[str]) -> set[str]:
-        bake.cancel_active()
-        if self._timer is not None:
-            context.window_manager.event_timer_remove(self._timer)
-            self._timer = None
-        context.window_manager.progress_end()
-        context.workspace.status_text_set(None)
-        pump.redraw()
-        return answer
-
-    def cancel(self, context: bpy.types.Context) -> None:
-        """Called by Blender when it ends the operator itself: a file is opened, a window closed."""
-        self._end(context, set())
 
 
 class KEYPORTRAIT_OT_stop_bake(ReportsErrors, bpy.types.Operator):

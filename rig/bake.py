@@ -95,6 +95,7 @@ class BakeRun:
         check_folders(self._jobs)
         self._steps = self._work(scene.frame_current, scene.frame_subframe)
         self.is_done = False
+        self.is_cancelled = False
 
     # --- for the caller -------------------------------------------------------------------------
 
@@ -115,6 +116,7 @@ class BakeRun:
 
     def cancel(self) -> None:
         """Stop; finished frames stay on disk and the scene's frame is put back."""
+        self.is_cancelled = self.is_cancelled or not self.is_done
         self._steps.close()
         self.is_done = True
 

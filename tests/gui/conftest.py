@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUTPUT = ROOT / "build" / "gui"
 TIME_LIMIT_S = 600
 
-RunInside = Callable[[Path], tuple[Path, "subprocess.CompletedProcess[str]"]]
+RunInside = Callable[..., tuple[Path, "subprocess.CompletedProcess[str]"]]
 
 
 @pytest.fixture(scope="session")
@@ -34,9 +34,12 @@ def picture() -> Path:
 
 @pytest.fixture(scope="session")
 def run_inside(debian: Path, picture: Path) -> RunInside:
-    """run_inside(scripts) → where run.sh of that folder ran, beside zip and picture; and how."""
+    """run_inside(scripts, driver) → where run.sh of that folder ran, beside zip and picture; how.
 
-    def run(scripts: Path) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    driver  script of the folder that run.sh starts Blender with, its own choice when ""
+    """
+
+    def run(scripts: Path, driver: str = "") -> tuple[Path, subprocess.CompletedProcess[str]]:
         name = f"srv/keyportrait-{scripts.name}"
         place = debian / name
         shutil.rmtree(place, ignore_errors=True)
@@ -46,7 +49,7 @@ def run_inside(debian: Path, picture: Path) -> RunInside:
         assert len(zips) == 1, "run 'make zip' first"
         shutil.copy(zips[0], place)
         command = ["sh", str(ROOT / "scripts" / "debian_run.sh"), str(debian)]
-        command += ["sh", f"/{name}/run.sh", f"/{name}"]
+        command += ["sh", f"/{name}/run.sh", f"/{name}", *([driver] if driver else [])]
         result = subprocess.run(
             command, check=False, capture_output=True, text=True, timeout=TIME_LIMIT_S
         )
@@ -55,16 +58,27 @@ def run_inside(debian: Path, picture: Path) -> RunInside:
     return run
 
 
-@pytest.fixture(scope="session")
-def report(run_inside: RunInside) -> dict:
-    """What the driver noted at each step; the screenshots are in build/gui."""
-    place, result = run_inside(Path(__file__).parent / "inside")
-    shutil.rmtree(OUTPUT, ignore_errors=True)
+def drive(run_inside: RunInside, driver: str, output: Path) -> dict:
+    """Run a driver of tests/gui/inside; its report. Screenshots and the log go to `output`."""
+    place, result = run_inside(Path(__file__).parent / "inside", driver)
+    shutil.rmtree(output, ignore_errors=True)
     if (place / "out").exists():
-        shutil.copytree(place / "out", OUTPUT)
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    (OUTPUT / "blender.log").write_text(result.stdout + result.stderr, encoding="utf-8")
-    path = OUTPUT / "report.json"
+        shutil.copytree(place / "out", output)
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "blender.log").write_text(result.stdout + result.stderr, encoding="utf-8")
+    path = output / "report.json"
     tail = (result.stdout + result.stderr)[-3000:]
     assert path.exists(), f"Blender wrote no report (status {result.returncode}):\n{tail}"
     return json.loads(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="session")
+def report(run_inside: RunInside) -> dict:
+    """What the driver of the first minutes noted at each step; screenshots are in build/gui."""
+    return drive(run_inside, "drive.py", OUTPUT)
+
+
+@pytest.fixture(scope="session")
+def long_runs(run_inside: RunInside) -> dict:
+    """What drive_long_runs.py noted; screenshots are in build/gui-long-runs."""
+    return drive(run_inside, "drive_long_runs.py", OUTPUT.with_name("gui-long-runs"))

@@ -1,9 +1,11 @@
 #!/bin/sh
 # Inside the Debian folder: install the zip with Blender's own command, then drive Blender's window.
-# usage: run.sh FOLDER, which holds the zip, the picture and the driver; results go to FOLDER/out.
+# usage: run.sh FOLDER [DRIVER]; the folder holds the zip, the picture and the driver, drive.py by
+# default; results go to FOLDER/out.
 set -eu
 
 folder=$1
+driver=${2:-drive.py}
 cd "$folder"
 export HOME="$folder/home" XDG_RUNTIME_DIR="$folder/runtime"
 export LIBGL_ALWAYS_SOFTWARE=1 GALLIUM_DRIVER=llvmpipe PYTHONDONTWRITEBYTECODE=1
@@ -33,4 +35,4 @@ done
 DISPLAY=":$(cat out/display)"
 export DISPLAY
 timeout 420 blender --gpu-backend opengl --enable-event-simulate --window-geometry 0 0 1440 1200 \
-    --python drive.py -- "$folder"
+    --python "$driver" -- "$folder"
