@@ -14,16 +14,6 @@ from ._long_run import RunsLong
 BUSY = "A bake is running: wait for it, or press Esc"
 
 
-def chosen_portraits(context: bpy.types.Context, scope: str) -> list[portraits.Portrait]:
-    """The portraits to bake: all of the scene, or those of selected planes and controllers."""
-    items = portraits.portraits_of(context.scene)
-    if scope == "ALL":
-        return items
-    chosen = [*context.selected_objects, context.active_object]
-    planes = [portraits.plane_of(item) for item in chosen if item is not None]
-    return [item for item in items if item.plane in planes]
-
-
 def poll_shows_bake(cls: type, context: bpy.types.Context) -> bool:
     """True when the active portrait's plane shows its bake."""
     if not portraits.active_plane(context).keyportrait.portrait.use_baked:
@@ -73,16 +63,11 @@ baking again goes on where it stopped"""
         if not portraits.portraits_of(context.scene):
             cls.poll_message_set("There is no portrait in this scene: add one with Add Portrait")
             return False
-        if not chosen_portraits(context, context.scene.keyportrait_bake.scope):
-            cls.poll_message_set("No portrait is selected: select one, or set Bake to All")
-            return False
         return True
 
     def _begin(self, context: bpy.types.Context) -> bake.BakeRun:
-        scope = self.scope
-        if scope == "SCENE":
-            scope = context.scene.keyportrait_bake.scope
-        items = chosen_portraits(context, scope)
+        settings = context.scene.keyportrait_bake
+        items = bake.chosen(context, settings.scope if self.scope == "SCENE" else self.scope)
         return bake.begin(context.scene, items, settings_of(context.scene))
 
     def _finish(self, context: bpy.types.Context, run: bake.BakeRun) -> set[str]:

@@ -24,7 +24,7 @@ class KEYPORTRAIT_PT_bake(KeyPortraitPanel, bpy.types.Panel):
         layout.row().prop(settings, "scope", expand=True)
         draw_range(layout, context.scene, settings)
         draw_output(layout, settings)
-        draw_run(layout)
+        draw_run(layout, bool(bake.chosen(context, settings.scope)))
         draw_shown(layout, context)
 
 
@@ -57,10 +57,14 @@ def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     column.prop(settings, "use_assign", text="Show on Plane")
 
 
-def draw_run(layout: bpy.types.UILayout) -> None:
+def draw_run(layout: bpy.types.UILayout, is_any_chosen: bool) -> None:
     run = bake.active()
     if run is None:
-        layout.operator("keyportrait.bake", icon="RENDER_ANIMATION")
+        if not is_any_chosen:
+            layout.label(text="Select a portrait, or choose All", icon="INFO")
+        row = layout.row()
+        row.enabled = is_any_chosen
+        row.operator("keyportrait.bake", icon="RENDER_ANIMATION")
         return
     row = layout.row(align=True)
     row.progress(factor=run.fraction, text=run.text)

@@ -90,7 +90,7 @@ class BakeRun:
         if not settings.frames:
             raise BakeError("There are no frames to bake.", "Check the frame range.")
         if not items:
-            raise BakeError("There is no portrait to bake.", "Select a portrait.")
+            raise BakeError("No portrait is selected.", "Select one, or set Bake to All.")
         self._jobs = [job_of(item, settings) for item in items]
         check_folders(self._jobs)
         self._steps = self._work(scene.frame_current, scene.frame_subframe)
@@ -261,6 +261,16 @@ class BakeRun:
             baked.show_baked(item.plane, job.files)
         except AddonError as error:
             self.summary.warnings.append(str(error))
+
+
+def chosen(context: bpy.types.Context, scope: str) -> list[Portrait]:
+    """The portraits to bake: "ALL" of the scene, or of "SELECTED" planes and controllers."""
+    items = portraits.portraits_of(context.scene)
+    if scope == "ALL":
+        return items
+    picked = [*context.selected_objects, context.active_object]
+    planes = [portraits.plane_of(item) for item in picked if item is not None]
+    return [item for item in items if item.plane in planes]
 
 
 def begin(scene: bpy.types.Scene, items: list[Portrait], settings: BakeSettings) -> BakeRun:
