@@ -38,9 +38,8 @@ class Composition:
         frames  (frame, face) motions
         """
         for number, portrait in enumerate(self._portraits):
-            prepare = getattr(portrait, "prepare", None)
-            if prepare is not None and len(frames) > 1:
-                prepare([motions[number] for motions in frames])
+            if len(frames) > 1:
+                portrait.prepare([motions[number] for motions in frames])
 
     def render(self, motions: Sequence[Motion]) -> Rectangle:
         """Move every face and return the rectangle that may differ from the source.

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from .motion import Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
 from .renderer import NOTHING, FacePortrait, Rectangle, Renderer, ReportedError, SourceImage
+from .renderer_table import CATS, PEOPLE, PREVIEW, RENDERERS
 from .renderers import (
-    RENDERERS,
     create,
     describe_engine,
-    description,
     missing_module,
     release_version,
 )
@@ -29,9 +28,11 @@ if TYPE_CHECKING:
 Report = Callable[[float, str], None]
 Later = Callable[[], Message]
 
-ANIMAL_RENDERER = "liveportrait_animal"
-NO_CAT_HINT = "Draw a box around the animal's face."
-NO_FACE_HINT = "Use a front view at least 256 px wide."
+# What was not found, and what to do about it, by what a renderer looks for.
+NOT_FOUND = {
+    PEOPLE: ("face", "Use a front view at least 256 px wide."),
+    CATS: ("cat's face", "Draw a box around the animal's face."),
+}
 
 
 class Operations:
@@ -82,12 +83,11 @@ class Operations:
         raise ReportedError("bad_request", f"'{message.type}' cannot be asked now.")
 
     def _detect(self, message: Message) -> Message:
-        renderer = message.fields.get("renderer")
-        faces = find_faces(read_image(message), renderer)
+        wanted = check_renderer(message.fields.get("renderer", PREVIEW))
+        finds = RENDERERS[wanted].finds
+        faces = find_faces(read_image(message), finds)
         if not faces:
-            what, hint = "face", NO_FACE_HINT
-            if renderer == ANIMAL_RENDERER:
-                what, hint = "cat's face", NO_CAT_HINT
+            what, hint = NOT_FOUND[finds]
             raise ReportedError("no_face", f"No {what} found in {picture_name(message)}.", hint)
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
 
@@ -106,7 +106,8 @@ class Operations:
         self._compositions[handle] = Composition(image, portraits)
         fitted = [portrait.face.to_json() for portrait in portraits]
         self._opened_by[handle] = renderer
-        fields = {"handle": handle, "faces": fitted, "renderer": description(name, renderer)}
+        at_work = {"name": name, **renderer.description, "batch_size": renderer.batch_size}
+        fields = {"handle": handle, "faces": fitted, "renderer": at_work}
         return Message("opened", message.id, fields)
 
     def _render(self, message: Message) -> Message | Later:
@@ -116,7 +117,7 @@ class Operations:
         save = options.get("save") if isinstance(options, dict) else None
         composition.prepare([motions, *read_upcoming(options, composition.face_count)])
         composition.render(motions)
-        notices = getattr(self._opened_by[message.fields["handle"]], "notices", ())
+        notices = self._opened_by[message.fields["handle"]].notices
         if save is None:
             pixels = composition.changed_pixels()
             return frame(message, composition.rectangle, pixels, notices)
@@ -136,20 +137,26 @@ class Operations:
             raise ReportedError("unknown_handle", text, "It is opened again at the next change.")
         return composition
 
-    def _renderer(self, name: object, report: Report) -> Renderer:
-        if not isinstance(name, str) or name not in RENDERERS:
-            text = f"There is no renderer '{name}'."
-            raise ReportedError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
+    def _renderer(self, wanted: object, report: Report) -> Renderer:
+        name = check_renderer(wanted)
         if name not in self._renderers:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
 
 
-def find_faces(image: SourceImage, renderer: object = None) -> list[Face]:
-    """Faces that a renderer can move: cats for the animal renderer, people for the others."""
+def check_renderer(name: object) -> str:
+    """The name of a renderer that there is. Raises ReportedError "unknown_renderer"."""
+    if isinstance(name, str) and name in RENDERERS:
+        return name
+    text = f"There is no renderer '{name}'."
+    raise ReportedError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
+
+
+def find_faces(image: SourceImage, finds: str = PEOPLE) -> list[Face]:
+    """Faces in a picture: of PEOPLE or of CATS, see engine.renderer_table."""
     from .faces import find
 
-    if renderer != ANIMAL_RENDERER:
+    if finds == PEOPLE:
         return find.find_faces(image)
     try:
         from .liveportrait.cat_faces import find_cat_faces

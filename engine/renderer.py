@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -67,6 +68,10 @@ class FacePortrait(Protocol):
 
     face: Face
 
+    def prepare(self, motions: Sequence[Motion]) -> None:
+        """Compute the frames of these motions in one go, where that is faster, for `render`."""
+        ...
+
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
         """Draw the moved face into `canvas` and return the rectangle that it may have changed.
 
@@ -82,6 +87,21 @@ class Renderer(Protocol):
     """Fits faces of pictures."""
 
     name: str  # of its family: "analytic" or "liveportrait"
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """What is at work, for people and in this order: device, precision, model_set."""
+        ...
+
+    @property
+    def notices(self) -> Sequence[str]:
+        """What the user should hear about, each once: a frame redone, a smaller batch."""
+        ...
+
+    @property
+    def batch_size(self) -> int:
+        """How many frames `FacePortrait.prepare` makes at once at best; 1 where it does nothing."""
+        ...
 
     def open(self, image: SourceImage, face: Face) -> FacePortrait:
         """Fit one face. Raises ReportedError (bad_face, no_face, no_models…)."""

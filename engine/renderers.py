@@ -1,4 +1,4 @@
-"""Which renderers there are, and whether they can work here. Imports nothing heavy by itself."""
+"""Where the renderers live, and whether they can work here. Imports nothing heavy by itself."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from .renderer import Renderer, ReportedError
+from .renderer_table import PREVIEW, RENDERERS
 
 MANIFEST = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
 FLAVOUR_TEXT = "This edition of KeyPortrait comes without LivePortrait's networks."
@@ -22,45 +23,34 @@ INTERPRETER_HINT = "Reinstall the extension, or choose another Python in its pre
 Report = Callable[[float, str], None]
 
 
-class RendererEntry(NamedTuple):
-    """Where a renderer lives and what it says about itself in `ready`."""
+class Place(NamedTuple):
+    """Where a renderer's code lives."""
 
     module: str  # relative to this package
-    factory: str  # called without arguments, or with a Report where there is a probe
-    probe: str  # finds out cheaply whether the factory would work; "" where that is cheap itself
-    device: str
-    precision: str
-    model_set: str
+    factory: str  # called with a Report where the renderer needs the set-up, else without
+    probe: str  # finds out cheaply whether the factory would work
 
 
-RENDERERS: Mapping[str, RendererEntry] = {
-    "analytic": RendererEntry(
-        ".analytic.renderer", "AnalyticRenderer", "", "cpu", "float32", "mediapipe 0.10.21"
-    ),
-    "liveportrait": RendererEntry(
-        ".liveportrait.installed", "people", "probe_people", "auto", "auto", "human"
-    ),
-    "liveportrait_animal": RendererEntry(
-        ".liveportrait.installed", "animals", "probe_animals", "auto", "auto", "animal"
-    ),
+_PLACES: Mapping[str, Place] = {
+    PREVIEW: Place(".analytic.renderer", "AnalyticRenderer", "probe"),
+    "liveportrait": Place(".liveportrait.installed", "people", "probe_people"),
+    "liveportrait_animal": Place(".liveportrait.installed", "animals", "probe_animals"),
 }
 
 
 def create(name: str, report: Report) -> Renderer:
     """A renderer by its name in RENDERERS. Raises ReportedError (not_installed, no_models…)."""
-    entry = RENDERERS[name]
-    return _call(entry.module, entry.factory, *((report,) if entry.probe else ()))
+    place = _PLACES[name]
+    return _call(place.module, place.factory, *((report,) if RENDERERS[name].needs_setup else ()))
 
 
 def probe(name: str) -> dict[str, str]:
-    """What is known of a renderer without loading large files, for `ready`.
+    """What is known of a renderer without loading large files: device, precision, model_set…
 
     Raises what create() would raise, as far as can be told.
     """
-    entry = RENDERERS[name]
-    found = _call(entry.module, entry.probe or entry.factory)
-    facts = {"device": entry.device, "precision": entry.precision, "model_set": entry.model_set}
-    return {**facts, **found} if entry.probe else facts
+    place = _PLACES[name]
+    return _call(place.module, place.probe)
 
 
 def _call(module_name: str, function: str, *arguments: Any) -> Any:
@@ -68,18 +58,6 @@ def _call(module_name: str, function: str, *arguments: Any) -> Any:
         return getattr(importlib.import_module(module_name, __package__), function)(*arguments)
     except ImportError as error:
         raise missing_module(error) from error
-
-
-def description(name: str, renderer: Renderer) -> dict[str, str]:
-    """What the Engine panel shows of a renderer at work: name, device, precision, model_set."""
-    entry = RENDERERS[name]
-    known = {
-        "name": name,
-        "device": entry.device,
-        "precision": entry.precision,
-        "model_set": entry.model_set,
-    }
-    return {**known, **getattr(renderer, "description", {})}
 
 
 def describe_engine() -> dict[str, Any]:

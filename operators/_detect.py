@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 
+from ..engine.renderer_table import PREVIEW
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from ..rig import engine as engine_process
@@ -70,7 +71,7 @@ class FindsFaces(RunsLong):
 
     def wanted_renderer(self) -> str:
         """The renderer whose faces are looked for: one of them moves animals."""
-        return "analytic"
+        return PREVIEW
 
     def finish(self, context: bpy.types.Context, finding: Finding) -> str:
         """Use the faces; what to report."""

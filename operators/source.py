@@ -6,10 +6,10 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
+from ..engine.renderer_table import RENDERER_ITEMS, RENDERERS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
 from ..rig import creation, images, live, planes, portraits
 from ..rig.errors import AddonError
-from ..rig.properties import RENDERER_ITEMS
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces
 
@@ -73,7 +73,7 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
 
     @property
     def takes_boxes(self) -> bool:
-        return self.renderer != "analytic"
+        return RENDERERS[self.renderer].takes_boxes
 
     def wanted_renderer(self) -> str:
         return self.renderer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
+from ..engine.renderer_table import needs_setup
 from ..preferences import has_setup, preferences
 from ..rig import bake, frame_cache, portraits
 from .source import KeyPortraitPanel
@@ -50,7 +51,7 @@ def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     row = layout.row(align=True)
     row.prop(settings, "folder")
     row.operator("keyportrait.open_bake_folder", text="", icon="FOLDER_REDIRECT")
-    if has_setup() or settings.renderer not in {"SAME", "analytic"}:
+    if has_setup() or needs_setup(settings.renderer):
         layout.prop(settings, "renderer")
     column = layout.column(heading="Options")
     column.prop(settings, "use_existing", text="Keep Finished")

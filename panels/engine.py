@@ -5,9 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
+from ..engine.renderer_table import label_of
 from ..rig import engine as engine_process
 from ..rig import live, portraits
-from ..rig.properties import RENDERER_ITEMS
 from .source import KeyPortraitPanel, draw_problem
 
 ICONS = {
@@ -37,7 +37,7 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
         state = engine_process.status()
         layout.label(text=TEXTS[state.name], icon=ICONS[state.name])
         if not draw_active(layout, portraits.active_plane(context)):
-            names = [LABELS[name] for name in state.renderers if name in LABELS]
+            names = [label for name in state.renderers if (label := label_of(name))]
             if names:
                 layout.label(text=f"Available: {', '.join(names)}", icon="BLANK1")
         if state.problem is not None:
@@ -53,9 +53,6 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
             column.label(text=f"Log: {state.log_path}")
 
 
-LABELS = {name: label for name, label, _ in RENDERER_ITEMS}
-
-
 def draw_active(layout: bpy.types.UILayout, plane: bpy.types.Object | None) -> bool:
     """What moves the active portrait and what the engine says about it; False before it moved."""
     facts = live.renderer_of(plane) if plane is not None else {}
@@ -63,7 +60,7 @@ def draw_active(layout: bpy.types.UILayout, plane: bpy.types.Object | None) -> b
         return False
     box = layout.box().column(align=True)
     for name, value in (
-        ("Renderer", LABELS.get(facts.get("name", ""), "")),
+        ("Renderer", label_of(facts.get("name", ""))),
         ("Models", facts.get("model_set", "")),
         ("Device", facts.get("device", "").replace("cpu", "CPU")),
         ("Precision", facts.get("precision", "")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
+from ..engine.renderer_table import needs_setup
 from ..preferences import has_setup
 from ..rig import live, portraits
 
@@ -61,7 +62,7 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(settings, "source")
-        if has_setup() or settings.renderer != "analytic":
+        if has_setup() or needs_setup(settings.renderer):
             column.prop(settings, "renderer")
         row = column.row(align=True)
         row.prop(settings, "use_live")

@@ -11,7 +11,7 @@ from bpy.props import (
     StringProperty,
 )
 
-from .properties import RENDERER_ITEMS
+from ..engine.renderer_table import RENDERER_ITEMS
 
 FORMAT_ITEMS = (
     ("PNG", "PNG", "One PNG file per frame, with transparency"),

@@ -13,13 +13,13 @@ from pathlib import Path
 
 import bpy
 
+from ..engine.renderer_table import RENDERERS
 from ..host.client import EngineError
 from ..host.sequence import EXTENSIONS, BakeError
 from . import bake, portraits
 from .bake_properties import EXR_DEPTH_ITEMS, FORMAT_ITEMS, PNG_DEPTH_ITEMS
 from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of
 from .errors import AddonError
-from .properties import RENDERER_ITEMS
 
 COMMAND = "keyportrait"
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -64,7 +64,7 @@ def make_parser() -> argparse.ArgumentParser:
     depths = sorted({item[0] for item in (*PNG_DEPTH_ITEMS, *EXR_DEPTH_ITEMS)}, key=int)
     command.add_argument("--depth", choices=depths, help="bits per channel")
     command.add_argument("--output", metavar="DIR", help="folder; // is beside the .blend file")
-    command.add_argument("--renderer", choices=[item[0] for item in RENDERER_ITEMS])
+    command.add_argument("--renderer", choices=list(RENDERERS))
     command.add_argument(
         "--again", action="store_true", help="also make frames that are finished already"
     )

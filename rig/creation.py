@@ -10,6 +10,7 @@ from pathlib import PurePath
 import bpy
 
 from ..engine.controls import Face
+from ..engine.renderer_table import PREVIEW
 from . import controllers, images, planes
 from .errors import FaceError, PortraitError
 from .portraits import Portrait, check_editable, forget, new_uid, portrait
@@ -55,12 +56,12 @@ def add_portrait(
     faces: list[Face],
     material_kind: str,
     *,
-    renderer: str = "analytic",
+    renderer: str = PREVIEW,
 ) -> Portrait:
     """A new plane at the 3D cursor that shows `image`, with a controller for each face.
 
     material_kind  "EMISSION" or "PRINCIPLED"
-    renderer       of properties.RENDERER_ITEMS
+    renderer       of engine.renderer_table.RENDERERS
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name

@@ -19,11 +19,7 @@ from bpy.props import (
     StringProperty,
 )
 
-RENDERER_ITEMS = (
-    ("analytic", "Preview", "Built-in renderer: runs everywhere, at once"),
-    ("liveportrait", "Final", "LivePortrait's networks for people; needs their set-up"),
-    ("liveportrait_animal", "Animal", "LivePortrait's networks for animals; needs their set-up"),
-)
+from ..engine.renderer_table import PREVIEW, RENDERER_ITEMS
 
 
 def _on_setting_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -50,7 +46,7 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
     renderer: EnumProperty(
         name="Renderer",
         items=RENDERER_ITEMS,
-        default="analytic",
+        default=PREVIEW,
         description="What moves the face",
         update=_on_setting_changed,
     )

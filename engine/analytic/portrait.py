@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -64,6 +65,9 @@ class AnalyticPortrait:
         self._mouth = Mouth(
             image.pixels, self._crop, self.landmarks, self._pose, gap, colours, tone
         )
+
+    def prepare(self, motions: Sequence[Motion]) -> None:
+        """Nothing: frames do not get faster by being made together."""
 
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
         """Draw the moved face into `canvas` in place; see FacePortrait.render."""

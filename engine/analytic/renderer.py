@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ..motion import Face
 from ..renderer import SourceImage
 from .portrait import AnalyticPortrait
+
+FACTS = {"device": "cpu", "precision": "float32", "model_set": "mediapipe 0.10.21"}
+
+
+def probe() -> dict[str, str]:
+    """What decides its pictures; it works wherever this module can be imported."""
+    return dict(FACTS)
 
 
 class AnalyticRenderer:
     """Moves faces by deforming the picture itself; implements engine.renderer.Renderer."""
 
     name = "analytic"
+    notices = ()
+    batch_size = 1
+
+    @property
+    def description(self) -> Mapping[str, str]:
+        """See Renderer.description: always the same."""
+        return FACTS
 
     def open(self, image: SourceImage, face: Face) -> AnalyticPortrait:
         """Fit one face. Raises ReportedError "bad_face" or "no_models"."""

@@ -48,7 +48,7 @@ def check() -> dict[str, Any]:
         "model_set": models.name,
         "load_s": round(load_s, 2),
         "ms_per_frame": round(milliseconds, 1),
-        "notices": list(getattr(models, "notices", [])),
+        "notices": list(models.notices),
     }
 
 

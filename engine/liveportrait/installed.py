@@ -44,6 +44,7 @@ def probe_people() -> dict[str, str]:
     folder, checkpoints = _probe("human")
     official = _official_files(folder)
     return {
+        **_placement("human"),
         "weights": fingerprint([*checkpoints.paths.values(), *(official or ())]),
         "landmarks": "insightface" if official is not None else "mesh",
     }
@@ -52,7 +53,11 @@ def probe_people() -> dict[str, str]:
 def probe_animals() -> dict[str, str]:
     """What decides pictures of animals, as probe_people()."""
     _, checkpoints = _probe("animal")
-    return {"weights": fingerprint(checkpoints.paths.values())}
+    return {**_placement("animal"), "weights": fingerprint(checkpoints.paths.values())}
+
+
+def _placement(kind: str) -> dict[str, str]:
+    return {"device": "auto", "precision": "auto", "model_set": kind}
 
 
 def has_only_animals() -> bool:

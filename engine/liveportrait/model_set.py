@@ -39,9 +39,16 @@ class Decoded(NamedTuple):
 
 
 class ModelSet(Retargeting, Protocol):
-    """One loaded set of weights (human or animal) on one device."""
+    """One loaded set of weights (human or animal) on one device.
 
-    name: str  # "human" or "animal"
+    name        "human" or "animal"
+    notices     what the user should hear about, each once
+    batch_size  frames that `decode` makes at once at best
+    """
+
+    name: str
+    notices: list[str]
+    batch_size: int
 
     @property
     def label(self) -> str:

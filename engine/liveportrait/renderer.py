@@ -38,20 +38,20 @@ class LivePortraitRenderer:
         self._view: tuple[weakref.ref[SourceImage], np.ndarray] | None = None
 
     @property
-    def description(self) -> dict[str, str | int]:
-        """What the Engine panel shows (device, precision, model set), and frames at once."""
+    def description(self) -> dict[str, str]:
+        """What the Engine panel shows: device, precision, model set."""
         device, _, precision = self.models.label.rpartition(", ")
-        return {
-            "device": device,
-            "precision": precision,
-            "model_set": self.models.name,
-            "batch_size": getattr(self.models, "batch_size", 1),
-        }
+        return {"device": device, "precision": precision, "model_set": self.models.name}
+
+    @property
+    def batch_size(self) -> int:
+        """Frames that the networks make at once; less after memory was short."""
+        return self.models.batch_size
 
     @property
     def notices(self) -> tuple[str, ...]:
         """What the user should hear about, each once: a frame redone, a smaller batch."""
-        return tuple(getattr(self.models, "notices", ()))
+        return tuple(self.models.notices)
 
     def open(self, image: SourceImage, face: Face) -> Portrait:
         """Fit one face: crop, F, M. Raises ReportedError (bad_image, bad_face, out_of_memory)."""

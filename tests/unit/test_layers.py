@@ -13,16 +13,18 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = ("engine", "host", "rig", "operators", "panels")
 ROOT_MODULES = ("__init__", "registration", "compat", "preferences")
 
-# Modules of the engine that Blender's side reads too: the message table and the control table.
-SHARED = {"engine.protocol", "engine.controls", "engine.motion"}
+# Modules of the engine that Blender's side reads too: its tables.
+SHARED = {"engine.protocol", "engine.controls", "engine.motion", "engine.renderer_table"}
+
+TABLES = {"engine.controls", "engine.renderer_table"}
 
 # Layer → what it may import of this project.
 ALLOWED: dict[str, set[str]] = {
     "engine": {"engine"},
     "host": {"host", "engine.protocol"},
-    "rig": {"rig", "host", "engine.protocol", "engine.controls", "compat", "preferences"},
-    "operators": {"operators", "rig", "host", "engine.controls", "compat", "preferences"},
-    "panels": {"panels", "rig", "engine.controls", "compat", "preferences"},
+    "rig": {"rig", "host", "engine.protocol", *TABLES, "compat", "preferences"},
+    "operators": {"operators", "rig", "host", *TABLES, "compat", "preferences"},
+    "panels": {"panels", "rig", *TABLES, "compat", "preferences"},
     "compat": set(),
     "preferences": {"rig", "host", "compat"},
     "registration": {"rig", "operators", "panels", "compat", "preferences"},

@@ -257,6 +257,9 @@ def test_a_renderer_that_cannot_be_loaded_is_a_problem_not_a_promise(broken_engi
 
 
 BROKEN_RENDERER = """
+def probe():
+    return {{}}
+
 class AnalyticRenderer:
     name = "analytic"
 

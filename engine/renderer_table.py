@@ -1,0 +1,76 @@
+"""The renderers as both sides know them: names, labels, what they find, what they need.
+
+Standard library only. `engine/renderers.py` says where each one's code lives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+PREVIEW = "analytic"
+PEOPLE = "people"
+CATS = "cats"
+
+
+class RendererRow(NamedTuple):
+    """One renderer.
+
+    name         on the wire and in files
+    label        what artists read
+    description  one line for a tooltip
+    finds        PEOPLE or CATS: whose faces are looked for
+    takes_boxes  moves whatever is in a box that the artist draws, so that a picture in which no
+                 face was found is still worth opening
+    needs_setup  works only where LivePortrait was set up
+    """
+
+    name: str
+    label: str
+    description: str
+    finds: str
+    takes_boxes: bool
+    needs_setup: bool
+
+
+_ROWS = (
+    RendererRow(
+        PREVIEW,
+        "Preview",
+        "Built-in renderer: runs everywhere, at once",
+        PEOPLE,
+        takes_boxes=False,
+        needs_setup=False,
+    ),
+    RendererRow(
+        "liveportrait",
+        "Final",
+        "LivePortrait's networks for people; needs their set-up",
+        PEOPLE,
+        takes_boxes=True,
+        needs_setup=True,
+    ),
+    RendererRow(
+        "liveportrait_animal",
+        "Animal",
+        "LivePortrait's networks for animals; needs their set-up",
+        CATS,
+        takes_boxes=True,
+        needs_setup=True,
+    ),
+)
+RENDERERS: Mapping[str, RendererRow] = {row.name: row for row in _ROWS}
+# For Blender's enumerations: (name, label, description).
+RENDERER_ITEMS = tuple((row.name, row.label, row.description) for row in _ROWS)
+
+
+def label_of(name: str) -> str:
+    """What artists call a renderer; "" for a name that there is not."""
+    row = RENDERERS.get(name)
+    return "" if row is None else row.label
+
+
+def needs_setup(name: str) -> bool:
+    """Whether a renderer needs LivePortrait's set-up; False for a name that there is not."""
+    row = RENDERERS.get(name)
+    return row is not None and row.needs_setup
