@@ -119,11 +119,14 @@ def _is_whole_exr(stream: BinaryIO) -> bool:
             return False
         at += len(name) + len(kind) + 2 + 4 + size
         attributes[name] = rest[4 : 4 + size]
-    compression = attributes.get(b"compression", b"\xff")[0]
+    compression = int.from_bytes(attributes.get(b"compression", b"\xff"), "little")
     if compression not in EXR_CHUNK_LINES or b"dataWindow" not in attributes:
         return False
     _, top, _, bottom = struct.unpack("<4i", attributes[b"dataWindow"])
     chunk_count = -(-(bottom - top + 1) // EXR_CHUNK_LINES[compression])
+    # A damaged window may claim a table of gigabytes.
+    if 8 * chunk_count > stream.seek(0, os.SEEK_END):
+        return False
     stream.seek(at + 1)
     offsets = struct.unpack(f"<{chunk_count}Q", stream.read(8 * chunk_count))
     last = max(offsets)

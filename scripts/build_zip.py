@@ -7,6 +7,7 @@ carries it, and it needs no Blender to run.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -55,6 +56,7 @@ SETUP_PATHS = (
     "rig/setup.py",
 )
 FLAVOURS = ("full", "embedded")
+_LIBRARY = re.compile(r"\.(so|dylib|dll|pyd)(\.[0-9a-z.]+)?$")
 
 
 class BuildError(Exception):
@@ -94,6 +96,26 @@ def check_inputs(source: Path) -> None:
         raise BuildError(
             "engine/models is missing a model or has a changed one; run 'make models'."
         )
+
+
+def libraries_of(wheel: Path) -> set[str]:
+    """Names of the shared libraries that a wheel bundles, without versions: libx264, libpng16."""
+    with zipfile.ZipFile(wheel) as archive:
+        files = [PurePosixPath(name).name for name in archive.namelist()]
+    stems = [name.partition(".")[0] for name in files if _LIBRARY.search(name)]
+    # Repackers add a checksum, projects a version: libaom-a0d22147, libglib-2, libIlmThread-3_3.
+    return {re.sub(r"-([0-9a-f]{8}|[0-9_]+)$", "", stem) for stem in stems} - {"cv2"}
+
+
+def check_notice(source: Path) -> None:
+    """Raise BuildError unless NOTICE names every library that a bundled wheel carries."""
+    notice = (source / "NOTICE").read_text(encoding="utf-8")
+    named = set(re.findall(r"[\w+-]+", notice))
+    for platform, wheel in WHEELS.items():
+        missing = libraries_of(source / "wheels" / wheel.filename) - named
+        if missing:
+            text = f"NOTICE does not name {', '.join(sorted(missing))}"
+            raise BuildError(f"{text} of the {platform} wheel.")
 
 
 def run_packer(packer: Path, *arguments: str) -> str:
@@ -170,6 +192,7 @@ def build(source: Path, output: Path, packer: Path) -> list[Path]:
     """Build, validate and check one zip per platform; returns their paths."""
     manifest = read_manifest(source)
     check_inputs(source)
+    check_notice(source)
     output.mkdir(parents=True, exist_ok=True)
     for stale in output.glob(f"{manifest['id']}-*.zip"):
         stale.unlink()

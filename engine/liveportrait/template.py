@@ -153,5 +153,5 @@ def _frame_rate(name: str, value: Any) -> float:
     is_number = isinstance(value, (int, float, np.ndarray)) and np.size(value) == 1
     rate = float(np.ravel(value)[0]) if is_number else float("nan")
     if not 0.0 < rate <= 1000.0:
-        raise TemplateError(f"'{name}' is damaged: its frame rate is {value!r}.")
+        raise TemplateError(f"'{name}' is damaged: its frame rate is {repr(value)[:40]}.")
     return rate

@@ -17,6 +17,7 @@ from build_zip import (  # noqa: E402
     REQUIRED_FILES,
     WHEELS,
     BuildError,
+    check_notice,
     check_zip,
     read_manifest,
 )
@@ -78,3 +79,35 @@ def test_the_manifest_must_list_the_pinned_wheels(tmp_path: Path) -> None:
     (tmp_path / "blender_manifest.toml").write_text(manifest.replace("5.0.0.93", "5.0.0.94"))
     with pytest.raises(BuildError, match="not the pinned ones"):
         read_manifest(tmp_path)
+
+
+def make_source(folder: Path, libraries: Iterable[str], notice: str) -> Path:
+    """A source folder with a NOTICE and with wheels that carry these files."""
+    (folder / "wheels").mkdir()
+    (folder / "NOTICE").write_text(notice, encoding="utf-8")
+    for wheel in WHEELS.values():
+        make_zip(folder / "wheels" / wheel.filename, {"cv2/cv2.abi3.so", *libraries})
+    return folder
+
+
+def test_every_bundled_library_is_named_in_the_notice(tmp_path: Path) -> None:
+    libraries = (
+        "cv2/.dylibs/libx264.164.dylib",
+        "cv2/.dylibs/libSDL2-2.0.0.dylib",
+        "opencv_python_headless.libs/libaom-a0d22147.so.3.14.1",
+        "cv2/opencv_videoio_ffmpeg500_64.dll",
+    )
+    notice = "libx264, libSDL2, libaom and opencv_videoio_ffmpeg500_64"
+    source = make_source(tmp_path, libraries, notice)
+    check_notice(source)
+    for name in notice.replace(" and ", ", ").split(", "):
+        (source / "NOTICE").write_text(notice.replace(name, "something"), encoding="utf-8")
+        with pytest.raises(BuildError, match=f"does not name {name}"):
+            check_notice(source)
+
+
+def test_a_read_me_of_the_wheels_folder_is_not_shipped(tmp_path: Path) -> None:
+    manifest = (SCRIPTS.parent / "blender_manifest.toml").read_text(encoding="utf-8")
+    assert '"/wheels/README.md"' in manifest
+    with pytest.raises(BuildError, match="does not belong"):
+        check_zip(make_zip(tmp_path / "bad.zip", GOOD | {"wheels/README.md"}), PLATFORM)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
+import tracemalloc
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,6 +141,21 @@ def test_a_file_of_noise_is_a_miss(tmp_path: Path, extension: str) -> None:
     store = FrameCache(tmp_path, 10**6)
     store.prepare(numbered(1), extension).write_bytes(cache.EXR_MAGIC + os.urandom(5000))
     assert not store.copy_to(numbered(1), extension, tmp_path / "out")
+
+
+def test_a_damaged_header_claims_no_memory(tmp_path: Path) -> None:
+    """An OpenEXR file of 4 billion lines would have a table of 34 GB."""
+    content = exr()
+    window = content.index(b"dataWindow\0box2i\0") + len(b"dataWindow\0box2i\0") + 4
+    tall = struct.pack("<4i", 0, -(2**31) + 2, 19, 2**31 - 1)
+    path = tmp_path / "tall.exr"
+    path.write_bytes(content[:window] + tall + content[window + 16 :])
+    tracemalloc.start()
+    is_whole = cache.is_whole(path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert not is_whole
+    assert peak < 10**6
 
 
 def test_over_the_limit_the_longest_unused_go_first(tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +208,88 @@ def test_points_and_slices() -> None:
     assert template[2:3].points == pytest.approx(expected)
     assert len(template[1:4]) == 3
     assert template[1:4].ratios is None
+
+
+# ---- what a file may cost ----------------------------------------------------------------------
+
+# Run in a process of its own: reads every file of a folder and tells the peak of its memory.
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from engine.liveportrait.template import TemplateError, read_template
+peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+before = peak()
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        read_template(path)
+    except TemplateError:
+        pass
+    print(path.name, peak() - before)
+"""
+
+
+def megabytes_to_read(folder: Path) -> dict[str, int]:
+    """File name → MB that the process has grown by when the file was read."""
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(folder)],
+        cwd=root, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    return {name: int(size) for name, size in (line.split() for line in done.stdout.splitlines())}
+
+
+def text_encoded_often(count: int) -> bytes:
+    """A text of 1 MB in the memo, and calls that make bytes of it."""
+    text = b"X" + (1 << 20).to_bytes(4, "little") + b"a" * (1 << 20) + b"q\x01"
+    call = b"c_codecs\nencode\nh\x01X\x06\0\0\0latin1\x86R"
+    return b"\x80\x02(" + text + call * count + b"l."
+
+
+def lists_of_lists(width: int) -> bytes:
+    """Five levels, each the level below `width` times."""
+    level = b"\x80\x02]q\0(" + b"K\1" * width + b"e"
+    for number in range(1, 5):
+        level += b"0]q" + bytes([number]) + b"(" + (b"h" + bytes([number - 1])) * width + b"e"
+    return b"\x80\x02}X\x06\0\0\0motion" + level[2:] + b"s."
+
+
+GREEDY = {
+    "memo": b"\x80\x02Nr\xff\xff\xff\x01.",
+    "memo in text": b"Np33554431\n.",
+    "frame": b"\x80\x04\x95" + (1 << 29).to_bytes(8, "little") + b"N.",
+    "bytes": b"\x80\x04\x8e" + (1 << 29).to_bytes(8, "little") + b"abc.",
+    "bytearray": b"\x80\x05\x96" + (1 << 29).to_bytes(8, "little") + b"abc.",
+    "text": b"\x80\x04\x8d" + (1 << 29).to_bytes(8, "little") + b"abc.",
+    "number": b"\x80\x02\x8b" + (1 << 29).to_bytes(4, "little") + b"abc.",
+    "encode": text_encoded_often(300),
+    "sets": b"\x80\x04(" + b"\x8f" * 2_000_000 + b"l.",
+    "lists": b"\x80\x04(" + b"]" * 2_500_000 + b"l.",
+    "sharing": lists_of_lists(60),
+}
+
+
+@pytest.mark.parametrize("kind", GREEDY)
+def test_a_small_file_costs_little(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "greedy.pkl").write_bytes(GREEDY[kind])
+    with pytest.raises(TemplateError, match=r"greedy\.pkl"):
+        read_template(tmp_path / "greedy.pkl")
+    assert max(megabytes_to_read(tmp_path).values()) < 150
+
+
+def test_random_damage_costs_little(tmp_path: Path) -> None:
+    """Bytes of a real template overwritten at random, and opcodes in random order."""
+    wholes = [pickle.dumps(official(), protocol) for protocol in (0, 2, 4, 5)]
+    for number in range(300):
+        damaged = bytearray(wholes[number % 4])
+        for place in RANDOM.integers(0, len(damaged), 1 + number % 7):
+            damaged[place] = RANDOM.integers(0, 256)
+        (tmp_path / f"damaged{number}").write_bytes(damaged)
+        codes = np.frombuffer(b"(.0N]})1e2tlasu\x85\x86\x87\x8e\x8d\x8b\x96\x95rjRbq\xff\x01", "u1")
+        (tmp_path / f"random{number}").write_bytes(b"\x80\x04" + RANDOM.choice(codes, 40).tobytes())
+    assert max(megabytes_to_read(tmp_path).values()) < 60
+
+
+def test_a_still_pose_may_be_one_frame_many_times(tmp_path: Path) -> None:
+    still = official(n_frames=900, motion=frames()[:1] * 900)
+    assert len(read_template(save(tmp_path / "still.pkl", still))) == 900
