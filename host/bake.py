@@ -98,7 +98,6 @@ class SequenceBake:
         self._opening: Ticket | None = None
         self._generation = engine.generation
         self._lost_at = -1
-        self._answered_at = time.monotonic()
         self._retried: set[int] = set()
         self._is_cancelled = False
         check_folder(output.folder)
@@ -154,7 +153,7 @@ class SequenceBake:
             self._engine.cancel(flight.ticket)
         self._flights.clear()
         if self._opening is not None:
-            self._engine.cancel(self._opening)
+            self._engine.abandon(self._opening)
             self._opening = None
         if self._handle is not None and self._engine.generation == self._generation:
             self._engine.submit("close", {"handle": self._handle}, use_drain=False)
@@ -212,7 +211,7 @@ class SequenceBake:
                 "open", request.fields, request.arrays, use_drain=False
             )
         if not self._opening.is_done:
-            if self._opening.idle_s > OPEN_TIMEOUT_S:
+            if self._engine.idle_s(self._opening) > OPEN_TIMEOUT_S:
                 raise BakeError("The engine did not open the picture.", self._log_hint())
             return False
         ticket, self._opening = self._opening, None
@@ -261,21 +260,16 @@ class SequenceBake:
         for key, flight in list(self._flights.items()):
             if flight.ticket.is_done:
                 is_moved = True
-                self._answered_at = time.monotonic()
                 del self._flights[key]
                 if flight.ticket.error is not None:
                     self._take_failure(flight, flight.ticket.error)
                     break
                 self._take_picture(flight)
-            elif self._waited_s(flight.ticket) > FRAME_TIMEOUT_S:
+            elif self._engine.idle_s(flight.ticket) > FRAME_TIMEOUT_S:
                 self._engine.cancel(flight.ticket)
                 text = f"Frame {flight.tasks[0].frame} took longer than {FRAME_TIMEOUT_S:g} s."
                 raise BakeError(text, self._log_hint())
         return is_moved
-
-    def _waited_s(self, ticket: Ticket) -> float:
-        """Seconds without an answer or progress: the frames before this one take their time."""
-        return min(ticket.idle_s, time.monotonic() - self._answered_at)
 
     def _take_picture(self, flight: _Flight) -> None:
         if flight.is_in_cache:

@@ -210,7 +210,9 @@ class Engine:
                     "The engine is not running.", "Start it first."
                 )
                 return self._book.refuse(type, policy, key, tag, use_drain, error)
-            return self._book.submit(type, fields, arrays, policy, key, tag, use_drain)
+            ticket = self._book.submit(type, fields, arrays, policy, key, tag, use_drain)
+            ticket.generation = self._generation
+            return ticket
 
     def cancel(self, ticket: Ticket) -> None:
         """End a ticket as `cancelled` and tell the engine to drop the work."""
@@ -218,11 +220,32 @@ class Engine:
 
     def _cancel(self, ticket: Ticket, error: EngineError | None) -> None:
         with self._changed:
-            is_sent = self._book.cancel(ticket, error)
-            life = self._life
+            self._tell_cancelled(ticket, self._book.cancel(ticket, error))
+
+    def _tell_cancelled(self, ticket: Ticket, is_sent: bool) -> None:
+        life = self._life
         if is_sent and life is not None:
-            message = Message("cancel", self._book.new_id(), {"request": ticket.id})
-            life.send(message)
+            life.send(Message("cancel", self._book.new_id(), {"request": ticket.id}))
+
+    def abandon(self, ticket: Ticket) -> None:
+        """Forget a request whatever becomes of it: it is cancelled, and what it opens is closed.
+
+        For a ticket whose answer the caller has not used. A handle of an earlier generation is
+        gone with its process.
+        """
+        with self._changed:
+            if self.is_running and ticket.generation == self._generation:
+                self._tell_cancelled(ticket, self._book.abandon(ticket))
+
+    def idle_s(self, ticket: Ticket) -> float:
+        """Seconds without a sign of work since the request was made.
+
+        Progress and answers of any request count: the engine works in order, and whoever waits
+        behind a long request is not forgotten. A pong does not: it comes from another thread.
+        """
+        life = self._life
+        heard_at = ticket.made_at if life is None else max(ticket.made_at, life.heard_at)
+        return time.monotonic() - heard_at
 
     def drain(self) -> list[Reply]:
         """Requests finished since the last call, oldest first; each one once. Never blocks.
@@ -234,7 +257,8 @@ class Engine:
     def wait(self, ticket: Ticket, timeout_s: float) -> Message:
         """Block until this ticket is done and return the answer; nobody needs to drain meanwhile.
 
-        timeout_s  without any progress: networks take as long to load as the disk needs
+        timeout_s  without a sign of work, see idle_s: networks take as long to load as the disk
+                   needs
 
         Raises the ticket's EngineError, or WaitTimeoutError, which cancels the request.
         """
@@ -242,7 +266,7 @@ class Engine:
         start = time.monotonic()
         left = timeout_s
         while left > 0 and not ticket.wait(left):
-            left = max(start, ticket.heard_at) + timeout_s - time.monotonic()
+            left = timeout_s - min(self.idle_s(ticket), time.monotonic() - start)
         if not ticket.is_done:
             text = f"The engine did not go on with '{ticket.type}' for {timeout_s:g} s."
             self._cancel(ticket, WaitTimeoutError(text, f"See the log: {self.log_path}"))

@@ -58,7 +58,11 @@ class Callbacks:
 
 
 class EngineLife:
-    """A running child. Raises StartError from the constructor when it cannot be started."""
+    """A running child. Raises StartError from the constructor when it cannot be started.
+
+    heard_at  time.monotonic() of the last sign of work: progress or an answer, never a pong, which
+              a hung worker's engine still sends
+    """
 
     def __init__(
         self,
@@ -75,6 +79,7 @@ class EngineLife:
         self._is_ready = False
         self._grace_s = 0.0
         self._unanswered_since: float | None = None
+        self.heard_at = time.monotonic()
         self._hello_id = new_id()
         self.process: subprocess.Popen[bytes] = spawn(launch)
         log.write(f"--- engine {self.process.pid} started {time.strftime('%Y-%m-%d %H:%M:%S')}")
@@ -132,6 +137,7 @@ class EngineLife:
         elif message.type == "failed" and message.id == 0:
             self._fail(from_fields(message.fields))
         elif message.type not in ("pong", "cancelled", "bye"):
+            self.heard_at = time.monotonic()
             self._callbacks.on_message(message)
 
     def _receive_hello(self, message: Message) -> None:
@@ -185,6 +191,7 @@ class EngineLife:
             if now - last > tick + OVERSLEPT_S:
                 started += now - last
                 self._unanswered_since = None
+                self.heard_at = now
             last = now
             if not self._is_ready:
                 self._check_handshake(now - started)

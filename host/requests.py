@@ -117,10 +117,13 @@ class RequestBook:
             if ticket is None:
                 raise ProtocolError(f"'{message.type}' answers no request (id {message.id})")
             if message.type == "progress":
-                ticket.note_progress(read_progress(message))
+                ticket.progress = read_progress(message)
                 return
             self._release(ticket)
-            if message.type == "failed":
+            if ticket.is_done:
+                # Cancelled too late for the engine: nobody is going to close what it opened.
+                self._close_opened(message)
+            elif message.type == "failed":
                 self._finish(ticket, None, from_fields(message.fields))
             elif message.type == MESSAGE_TYPES[ticket.type].reply:
                 self._finish(ticket, message, None)
@@ -157,6 +160,19 @@ class RequestBook:
                 self._release(ticket)
                 return False
             return True
+
+    def abandon(self, ticket: Ticket) -> bool:
+        """Cancel a ticket, and close what it has opened; True as for `cancel`."""
+        with self._lock:
+            is_new, ticket.is_abandoned = not ticket.is_abandoned, True
+            if ticket.reply is not None and is_new:
+                self._close_opened(ticket.reply)
+            return self.cancel(ticket)
+
+    def _close_opened(self, reply: Message) -> None:
+        if reply.type == "opened":
+            fields = {"handle": reply.fields["handle"]}
+            self.submit("close", fields, None, Policy.ALL, None, None, False)
 
     def claim(self, ticket: Ticket) -> None:
         """Keep a ticket out of drain: someone waits for it."""

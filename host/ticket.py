@@ -37,9 +37,11 @@ class Ticket:
     type      message type of the request
     key, tag  as given to submit; `tag` is the caller's own
     progress  newest progress of the request
-    heard_at  time.monotonic() of the newest progress, or when the request was made
+    made_at   time.monotonic() when the request was made
     reply     the engine's answer, None until done or when it failed
     error     why it failed, None until done or when it succeeded
+    generation    start of the engine that it was made for, see Engine.generation
+    is_abandoned  nobody wants the outcome any more, see Engine.abandon
     """
 
     def __init__(
@@ -51,7 +53,9 @@ class Ticket:
         self.key = key
         self.tag = tag
         self.progress = Progress()
-        self.heard_at = time.monotonic()
+        self.made_at = time.monotonic()
+        self.generation = 0
+        self.is_abandoned = False
         self.reply: Message | None = None
         self.error: EngineError | None = None
         self.use_drain = use_drain
@@ -66,16 +70,6 @@ class Ticket:
     def is_done(self) -> bool:
         """True once `reply` or `error` is set; neither changes afterwards."""
         return self._done.is_set()
-
-    @property
-    def idle_s(self) -> float:
-        """Seconds since the engine last said how far it is."""
-        return time.monotonic() - self.heard_at
-
-    def note_progress(self, progress: Progress) -> None:
-        """Take in how far the engine is; called by the request book."""
-        self.progress = progress
-        self.heard_at = time.monotonic()
 
     def result(self) -> Message:
         """The answer of a finished request; raises its error instead when it failed."""

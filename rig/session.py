@@ -146,7 +146,9 @@ class Session:
         item = find(self.uid)
         if reply.error is not None:
             self._fail(reply.error)
-        elif reply.message is not None and item is not None:
+        elif item is None:
+            engine_process.engine().abandon(reply.ticket)
+        elif reply.message is not None:
             self._take_handle(reply.message)
             self.problem = None
             self.shown = None
@@ -313,6 +315,9 @@ class Session:
         self.renderer = dict(opened.fields.get("renderer", {}))
 
     def _drop_handle(self) -> None:
+        for ticket in (self._opening, self._rendering):
+            if ticket is not None:
+                engine_process.engine().abandon(ticket)
         self._handle = None
         self._opening = None
         self._rendering = None

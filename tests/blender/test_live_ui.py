@@ -182,3 +182,34 @@ def test_a_damaged_face_stops_its_own_portrait_only(ui, add_portrait, pixels) ->
     ui.settle()
     assert "no longer knows its face" in ui.live.problem_of(ui.plane).message
     assert change_box(still, pixels(output))
+
+
+def open_handles(module, session) -> list[int]:
+    """Handles of pictures that the engine still has open."""
+    client = module("rig.engine").engine()
+    fields = {"motions": [motion.to_json() for motion in session.wanted], "options": {}}
+    found = []
+    for handle in range(1, 30):
+        ticket = client.submit("render", {"handle": handle, **fields}, use_drain=False)
+        assert ticket.wait(PATIENCE_S)
+        if ticket.error is None:
+            found.append(handle)
+    return found
+
+
+@pytest.mark.parametrize("is_answered", [False, True])
+def test_a_picture_that_changes_while_it_opens_leaves_nothing_open(
+    ui, module, is_answered: bool
+) -> None:
+    ui.engine.restart()
+    source = ui.plane.keyportrait.portrait.source
+    for _ in range(4):
+        ui.set(smile=1.0)
+        session = next(iter(ui.live._sessions.values()))
+        if is_answered:
+            assert session._opening.wait(PATIENCE_S)
+        ui.plane.keyportrait.portrait.source = source.copy()
+    ui.set(smile=0.9)
+    ui.settle()
+    assert ui.live.problem_of(ui.plane) is None
+    assert len(open_handles(module, session)) == 1

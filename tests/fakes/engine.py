@@ -38,7 +38,9 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--parent-pid", type=int, default=0)
     parser.add_argument("--faces", type=int, default=1)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds of work per render")
+    parser.add_argument("--work", default="render", help="the request that delay and release mean")
     parser.add_argument("--release", default="", help="work until this file exists")
+    parser.add_argument("--ignore-cancel", action="store_true", help="finish what was cancelled")
     parser.add_argument("--progress", type=int, default=0, help="progress notes per request")
     parser.add_argument("--beat", type=float, default=0.0, help="seconds between notes at work")
     parser.add_argument("--crash-on", type=int, default=0, help="die at the nth request")
@@ -73,6 +75,7 @@ class FakeEngine:
         self.cancelled: set[int] = set()
         self.count = 0  # requests that the worker has begun, hello not among them
         self.frames = 0
+        self.opened = 0
         self.handles: dict[int, tuple[int, int, str]] = {}
 
     # --- reading ------------------------------------------------------------------------------
@@ -170,13 +173,13 @@ class FakeEngine:
             fields = {"fraction": (step + 1) / self.options.progress, "text": f"step {step + 1}"}
             self.say(Message("progress", message.id, fields))
         self.dawdle(message)
-        if message.id in self.cancelled:
+        if message.id in self.cancelled and not self.options.ignore_cancel:
             self.say(failed(message, "cancelled", "The request was cancelled."))
         elif self.count != self.options.mix_up_on:
             self.say(getattr(self, "do_" + message.type)(message))
 
     def dawdle(self, message: Message) -> None:
-        if message.type != "render":
+        if message.type != self.options.work:
             return
         end = time.monotonic() + self.options.delay
         while self.options.beat and time.monotonic() < end:
@@ -184,7 +187,7 @@ class FakeEngine:
             time.sleep(self.options.beat)
         time.sleep(max(end - time.monotonic(), 0.0))
         while self.options.release and not Path(self.options.release).exists():
-            if message.id in self.cancelled:
+            if message.id in self.cancelled and not self.options.ignore_cancel:
                 return
             time.sleep(0.005)
 
@@ -205,7 +208,8 @@ class FakeEngine:
 
     def do_open(self, message: Message) -> Message:
         image = message.arrays["image"]
-        handle = len(self.handles) + 1
+        self.opened += 1
+        handle = self.opened
         self.handles[handle] = (image.shape[1], image.shape[0], image.dtype)
         return Message("opened", message.id, {"handle": handle, "faces": message.fields["faces"]})
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import wait_until
 from keyportrait.engine import motion, protocol
 from keyportrait.host import bake, cache, client, sequence
 
@@ -262,3 +263,32 @@ def test_an_engine_that_cannot_start_says_why(studio: Studio) -> None:
     running = studio.bake(studio.engine("--refuse"), studio.tasks([3]))
     with pytest.raises(sequence.BakeError, match=r"Frame 3: No cv2\. Install it"):
         running.run()
+
+
+def test_a_bake_stopped_while_it_opens_leaves_no_picture_open(studio: Studio) -> None:
+    release = studio.folder / "go"
+    engine = studio.engine("--work", "open", "--release", str(release), "--ignore-cancel")
+    engine.wait_ready(30.0)
+    running = studio.bake(engine, studio.tasks([1]))
+    running.step()
+    running.cancel()
+    release.touch()
+    wait_until(lambda: engine.state is client.State.READY, "the end of opening and closing")
+    motions = [motion.Motion().to_json()]
+    fields = {"handle": 1, "motions": motions, "options": {}}
+    with pytest.raises(client.EngineError) as caught:
+        engine.wait(engine.submit("render", fields), 30.0)
+    assert caught.value.code == "unknown_handle"
+
+
+def test_a_frame_behind_a_long_request_is_waited_for(
+    studio: Studio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bake, "FRAME_TIMEOUT_S", 0.8)
+    monkeypatch.setattr(bake, "OPEN_TIMEOUT_S", 0.8)
+    engine = studio.engine("--work", "detect", "--delay", "2", "--beat", "0.1")
+    image = protocol.Array("uint8", (SIZE, SIZE, 4), bytes(range(256)))
+    engine.submit("detect", {"encoding": "srgb"}, {"image": image})
+    running = studio.bake(engine, studio.tasks([1, 2]))
+    running.run()
+    assert counts(running) == (0, 0, 2)
