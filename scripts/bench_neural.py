@@ -31,12 +31,12 @@ from torch import Tensor, nn
 from torch.nn import functional as fn
 from torch.utils.flop_counter import FlopCounterMode
 
-from engine.liveportrait.geometry import KeypointMotion
 from engine.networks.checkpoints import fill_network
 from engine.networks.decoders import Decoder, PlainDecoder, decode_frames
 from engine.networks.devices import choose_placement, use_device
 from engine.networks.fast_decoders import fast_decoder
 from engine.networks.openvino_parts import has_openvino
+from engine.performance.geometry import KeypointMotion
 
 ROOT = Path(__file__).resolve().parent.parent
 SHAPES = ROOT / "tests/data/golden/state_dict_keys.json"

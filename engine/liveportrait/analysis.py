@@ -10,12 +10,12 @@ import numpy as np
 
 from ..faces.mesh import fit_landmarks
 from ..motion import Face
+from ..performance.ratios import OpeningRatios
 from ..renderer import ReportedError
 from .crop import SOURCE_CROP, CropOptions, FaceSquare, face_square
 from .insight_faces import InsightFaces
 from .landmarks203 import Landmarks203
 from .mesh_landmarks import landmarks_203, mesh_ratios
-from .ratios import OpeningRatios
 
 # A face box drawn by hand stands for this crop: median over photographs of the crop's edge over
 # the box's longer side, and of the crop centre's height over the box centre, in crop edges.

@@ -10,20 +10,20 @@ from typing import Literal
 
 import numpy as np
 
-from .geometry import (
+from ..performance.geometry import (
     KeypointMotion,
     flat,
     motion_multiplier,
     orthonormal,
     transform_keypoints,
 )
+from ..performance.ratios import OpeningRatios
+from ..performance.smoothing import MOTION_OBSERVATION_VARIANCE, smooth
+from ..performance.template import MotionTemplate
 from .lip_rest import LIP_REST
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
-from .ratios import OpeningRatios
 from .retargeting import eye_delta, lip_delta, stitched
-from .smoothing import MOTION_OBSERVATION_VARIANCE, smooth
-from .template import MotionTemplate
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 

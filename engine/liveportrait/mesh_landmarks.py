@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..faces.measures import LID_RATIO_PER_EYES_OPEN, measure
-from .ratios import OpeningRatios
+from ..performance.ratios import OpeningRatios
 
 # Polylines of mesh vertices, in the direction of LivePortrait's numbering, and how many points
 # lie on each; `is_ring` polylines leave out their last point, which starts the next one.

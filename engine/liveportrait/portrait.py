@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..motion import Face, Motion
+from ..performance.geometry import KeypointMotion
 from ..renderer import NOTHING, Rectangle, SourceImage
 from ..srgb import linear_from_srgb
 from .analysis import AnalysedFace
 from .carrying import carried, flow_of
 from .colour import CropLayers, split_layers
 from .crop import CROP_SIZE, crop_layers, network_input
-from .geometry import KeypointMotion
 from .model_set import ModelSet
 from .paste_back import PasteArea, paste
 from .sliders import moved_points, retargeted_points

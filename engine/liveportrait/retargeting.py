@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .geometry import KEYPOINT_COUNT
+from ..performance.geometry import KEYPOINT_COUNT
+from ..performance.ratios import OpeningRatios, eye_condition, lip_condition
 from .model_set import Retargeting
-from .ratios import OpeningRatios, eye_condition, lip_condition
 
 OFFSETS = 3 * KEYPOINT_COUNT
 

@@ -9,20 +9,20 @@ import numpy as np
 
 from ..controls import slider_expression
 from ..motion import Motion
-from .driving import EYE_MASK
-from .geometry import (
+from ..performance.geometry import (
     KEYPOINT_COUNT,
     KeypointMotion,
     flat,
     rotation_matrix,
     transform_keypoints,
 )
+from ..performance.ratios import OpeningRatios
+from ..performance.smoothing import LIP_OBSERVATION_VARIANCE, smooth
+from .driving import EYE_MASK
 from .lip_rest import LIP_REST
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
-from .ratios import OpeningRatios
 from .retargeting import eye_delta, lip_delta, stitched
-from .smoothing import LIP_OBSERVATION_VARIANCE, smooth
 
 
 @dataclass(frozen=True)

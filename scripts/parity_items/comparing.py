@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.liveportrait.template import MotionTemplate, TemplateError, read_template
+from engine.performance.template import MotionTemplate, TemplateError, read_template
 
 from .golden import UNUSABLE, Golden, GoldenError, Row, compare, reason
 

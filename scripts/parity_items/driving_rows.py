@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from engine.liveportrait.driving import DrivenSource, DrivingOptions
-from engine.liveportrait.geometry import KeypointMotion
-from engine.liveportrait.ratios import OpeningRatios
-from engine.liveportrait.template import MotionTemplate
+from engine.performance.geometry import KeypointMotion
+from engine.performance.ratios import OpeningRatios
+from engine.performance.template import MotionTemplate
 
 from .comparing import find_template
 from .golden import Golden, GoldenError

@@ -8,10 +8,10 @@ import numpy as np
 
 from engine.liveportrait.crop import crop_face, network_input
 from engine.liveportrait.driving import DrivenSource, DrivingOptions, drive
-from engine.liveportrait.geometry import KeypointMotion
 from engine.liveportrait.paste_back import comparison_strip, official_paste_back
 from engine.liveportrait.quirks import OFFICIAL
-from engine.liveportrait.ratios import OpeningRatios
+from engine.performance.geometry import KeypointMotion
+from engine.performance.ratios import OpeningRatios
 
 from .comparing import IMAGE, compare_image
 from .driving_rows import template_of

@@ -7,15 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 import numpy as np
 
 from engine.liveportrait import crop, paste_back, ratios, retargeting, smoothing
-from engine.liveportrait.geometry import (
+from engine.liveportrait.layouts import anchor_points
+from engine.liveportrait.lip_rest import LIP_REST
+from engine.liveportrait.quirks import OFFICIAL
+from engine.performance.geometry import (
     KeypointMotion,
     degrees_from_bins,
     motion_multiplier,
     rotation_matrix,
 )
-from engine.liveportrait.layouts import anchor_points
-from engine.liveportrait.lip_rest import LIP_REST
-from engine.liveportrait.quirks import OFFICIAL
 
 from .comparing import compare_all, compare_image
 from .cropper import cropper_outputs

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from engine.liveportrait.geometry import KeypointMotion
 from engine.networks.retargeting import StitchingRetargeting
+from engine.performance.geometry import KeypointMotion
 
 from .golden import Golden, Row, compare
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from engine.liveportrait.quirks import OFFICIAL
-from engine.liveportrait.ratios import OpeningRatios
 from engine.liveportrait.sliders import SliderPose, retargeted_points, slider_motion
+from engine.performance.ratios import OpeningRatios
 
 from . import comparing
 from .driving_rows import motion_of

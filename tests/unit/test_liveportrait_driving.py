@@ -19,11 +19,11 @@ from engine.liveportrait.driving import (
     drive_animal,
     frame_count,
 )
-from engine.liveportrait.geometry import KeypointMotion, rotation_matrix, transform_keypoints
 from engine.liveportrait.lip_rest import LIP_REST
 from engine.liveportrait.quirks import OFFICIAL, SENSIBLE
-from engine.liveportrait.ratios import OpeningRatios
-from engine.liveportrait.template import MotionTemplate
+from engine.performance.geometry import KeypointMotion, rotation_matrix, transform_keypoints
+from engine.performance.ratios import OpeningRatios
+from engine.performance.template import MotionTemplate
 
 FRAMES = 6
 PLAIN = DrivingOptions(is_expression_friendly=False, use_stitching=False)

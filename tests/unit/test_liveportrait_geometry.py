@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.liveportrait.geometry import (
+from engine.performance.geometry import (
     KeypointMotion,
     convex_hull_volume,
     degrees_from_bins,
@@ -14,8 +14,8 @@ from engine.liveportrait.geometry import (
     rotation_matrix,
     transform_keypoints,
 )
-from engine.liveportrait.ratios import OpeningRatios, eye_condition, lip_condition
-from engine.liveportrait.smoothing import PROCESS_VARIANCE, smooth
+from engine.performance.ratios import OpeningRatios, eye_condition, lip_condition
+from engine.performance.smoothing import PROCESS_VARIANCE, smooth
 
 RANDOM = np.random.default_rng(20240703)
 

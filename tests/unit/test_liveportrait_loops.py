@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from engine.liveportrait.driving import DrivenSource, DrivingOptions, Region, drive, drive_animal
-from engine.liveportrait.geometry import KeypointMotion
 from engine.liveportrait.quirks import OFFICIAL
-from engine.liveportrait.ratios import OpeningRatios
-from engine.liveportrait.template import MotionTemplate
+from engine.performance.geometry import KeypointMotion
+from engine.performance.ratios import OpeningRatios
+from engine.performance.template import MotionTemplate
 
 RECORDED = Path(__file__).resolve().parents[1] / "data" / "liveportrait_loops.npz"
 FRAMES = 5

@@ -44,7 +44,7 @@ class FixedAnalysis(BoxAnalysis):
     """The crop of a box, with ratios as if there were landmarks."""
 
     def analyse(self, image: np.ndarray, face: Face) -> AnalysedFace:
-        from engine.liveportrait.ratios import OpeningRatios
+        from engine.performance.ratios import OpeningRatios
 
         found = super().analyse(image, face)
         ratios = OpeningRatios(np.array([[0.3, 0.34]], np.float32), np.array([[0.1]], np.float32))

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.liveportrait.geometry import rotation_matrix
-from engine.liveportrait.ratios import OpeningRatios
-from engine.liveportrait.template import (
+from engine.performance.geometry import rotation_matrix
+from engine.performance.ratios import OpeningRatios
+from engine.performance.template import (
     MotionTemplate,
     TemplateError,
     read_template,
@@ -216,7 +216,7 @@ def test_points_and_slices() -> None:
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from engine.liveportrait.template import TemplateError, read_template
+from engine.performance.template import TemplateError, read_template
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()
 for path in sorted(Path(sys.argv[1]).iterdir()):
