@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, PointerProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..engine.renderer_table import RENDERER_ITEMS, RENDERERS
@@ -184,14 +184,10 @@ CLASSES = (KEYPORTRAIT_OT_add_portrait, KEYPORTRAIT_OT_use_texture, KEYPORTRAIT_
 def register() -> None:
     for cls in CLASSES:
         bpy.utils.register_class(cls)
-    bpy.types.WindowManager.keyportrait_image = PointerProperty(
-        type=bpy.types.Image, name="Image", description="An image of this file, for Add Portrait"
-    )
     bpy.types.VIEW3D_MT_image_add.append(_draw_menu)
 
 
 def unregister() -> None:
     bpy.types.VIEW3D_MT_image_add.remove(_draw_menu)
-    del bpy.types.WindowManager.keyportrait_image
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

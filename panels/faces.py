@@ -1,4 +1,4 @@
-"""Face panel: the controls of the active face controller, in groups."""
+"""Face panel: poses and keys at a click, then the controls of the active face, in groups."""
 
 from __future__ import annotations
 
@@ -14,6 +14,14 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
     bl_label = "Face"
     bl_idname = "KEYPORTRAIT_PT_face"
 
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        controller = portraits.active_controller(context)
+        if controller is None:
+            return
+        row = self.layout.row()
+        row.operator("keyportrait.select_portrait", text="", icon="IMAGE_PLANE", emboss=False)
+        row.separator()
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         controller = portraits.active_controller(context)
@@ -23,59 +31,94 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
                 text = "Choose a face above"
             layout.label(text=text, icon="INFO")
             return
+        draw_loss(layout, controller)
         row = layout.row(align=True)
-        row.prop(controller, "name", text="", icon="USER")
-        row.operator("keyportrait.select_portrait", text="", icon="IMAGE_PLANE")
-        row = layout.row(align=True)
-        row.operator("keyportrait.key_all", icon="KEY_HLT")
-        row.operator_menu_enum("keyportrait.reset_face", "group", text="Reset", icon="LOOP_BACK")
-        row.operator("keyportrait.mirror_face", icon="MOD_MIRROR")
-        plane = controller.keyportrait.face.portrait
-        if plane is None:
-            draw_problem(layout, "The plane of this face was deleted.", "Delete the Empty too.")
-        elif not portraits.is_controller_of(controller, plane):
-            draw_problem(layout, "This face is not in the scene.", "Link it to a collection.")
-        elif controller not in portraits.portrait(plane).controllers:
-            draw_problem(layout, "This is a copy of a face controller.", "It moves nothing.")
+        row.popover("KEYPORTRAIT_PT_presets", text="Presets")
+        row.menu("KEYPORTRAIT_MT_key", text="Key")
+        row.operator_menu_enum("keyportrait.reset_face", "group", text="Reset")
+        row.operator("keyportrait.mirror_face", text="", icon="MOD_MIRROR")
 
 
-def _group_panel(group: str) -> type[bpy.types.Panel]:
-    controls = tuple(control for control in CONTROLS if control.group == group)
+def draw_loss(layout: bpy.types.UILayout, controller: bpy.types.Object) -> None:
+    """Why a controller moves nothing, when its plane or its place on it is lost."""
+    plane = controller.keyportrait.face.portrait
+    if plane is None:
+        draw_problem(layout, "The plane of this face was deleted.", "Delete the Empty too.")
+    elif not portraits.is_controller_of(controller, plane):
+        draw_problem(layout, "This face is not in the scene.", "Link it to a collection.")
+    elif controller not in portraits.portrait(plane).controllers:
+        draw_problem(layout, "This is a copy of a face controller.", "It moves nothing.")
+
+
+class KEYPORTRAIT_MT_key(bpy.types.Menu):
+    bl_label = "Key"
+    bl_idname = "KEYPORTRAIT_MT_key"
+    bl_description = "Set keyframes of the selected faces on the current frame"
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.operator("keyportrait.key_all", icon="KEY_HLT")
+
+
+def folded_groups() -> list[tuple[str, ...]]:
+    """The groups of each panel: a group with one control joins the one before it."""
+    panels: list[tuple[str, ...]] = []
+    for group in GROUPS:
+        is_single = sum(control.group == group for control in CONTROLS) == 1
+        if is_single and panels:
+            panels[-1] = (*panels[-1], group)
+        else:
+            panels.append((group,))
+    return panels
+
+
+def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
+    controls = tuple(control for control in CONTROLS if control.group in groups)
 
     def poll(cls: type, context: bpy.types.Context) -> bool:
         return portraits.active_controller(context) is not None
 
+    def draw_header_preset(self: bpy.types.Panel, context: bpy.types.Context) -> None:
+        if "Head" in groups:
+            row = self.layout.row()
+            row.operator("keyportrait.reset_handle", text="", icon="LOOP_BACK", emboss=False)
+            row.separator()
+
     def draw(self: bpy.types.Panel, context: bpy.types.Context) -> None:
         controller = portraits.active_controller(context)
-        layout = self.layout
         if controller is None:
             return
+        layout = self.layout
         layout.use_property_split = True
+        column = layout.column(align=True)
         for control in controls:
             if control.name in controller:
-                layout.prop(
+                column.prop(
                     controller,
                     f'["{control.name}"]',
                     text=f"{control.label} °" if control.unit == "deg" else control.label,
                     slider=True,
                 )
-        if group == "Head":
-            layout.operator("keyportrait.reset_handle", icon="LOOP_BACK")
-        if group == "Eyes":
+        if "Eyes" in groups:
             layout.prop(controller.keyportrait.face, "gaze_target")
 
-    name = f"KEYPORTRAIT_PT_face_{group.lower()}"
+    name = f"KEYPORTRAIT_PT_face_{groups[0].lower()}"
     members = {
-        "__doc__": f"The {group.lower()} controls of the active face",
-        "bl_label": group,
+        "__doc__": f"The {groups[0].lower()} controls of the active face",
+        "bl_label": " and ".join(groups),
         "bl_idname": name,
         "bl_parent_id": KEYPORTRAIT_PT_face.bl_idname,
         "poll": classmethod(poll),
         "draw": draw,
+        "draw_header_preset": draw_header_preset,
     }
     return type(name, (KeyPortraitPanel, bpy.types.Panel), members)
 
 
 register, unregister = registration_of(
-    (KEYPORTRAIT_PT_face, *(_group_panel(group) for group in GROUPS))
+    (
+        KEYPORTRAIT_MT_key,
+        KEYPORTRAIT_PT_face,
+        *(_group_panel(groups) for groups in folded_groups()),
+    )
 )

@@ -1,4 +1,4 @@
-"""Presets panel: expressions at one click, the user's own among them."""
+"""Presets, opened from the Face panel: expressions at one click, the user's own among them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from .source import KeyPortraitPanel, draw_problem
 class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
     bl_label = "Presets"
     bl_idname = "KEYPORTRAIT_PT_presets"
-    bl_order = 3
+    # Not in the sidebar: a button of the Face panel opens it.
+    bl_region_type, bl_category = "HEADER", ""
+    bl_ui_units_x = 12
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout

@@ -1,13 +1,14 @@
-"""Portrait panel: add a portrait, its picture, renderer and faces."""
+"""Portrait panel: add a portrait, its faces, and its settings, closed once they are set."""
 
 from __future__ import annotations
 
 import bpy
 
 from ..compat import registration_of
-from ..engine.renderer_table import needs_setup
+from ..engine.renderer_table import RENDERERS, needs_setup
 from ..preferences import has_setup
-from ..rig import live, portraits
+from ..rig import engine as engine_process
+from ..rig import live, planes, portraits
 
 CATEGORY = "KeyPortrait"
 
@@ -46,67 +47,122 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        layout.operator("keyportrait.add_portrait", icon="USER")
         row = layout.row(align=True)
-        row.prop(context.window_manager, "keyportrait_image", text="")
-        image = context.window_manager.keyportrait_image
-        if image is not None:
-            row.operator("keyportrait.add_portrait", text="", icon="ADD").image = image.name
-        layout.operator("keyportrait.use_texture", icon="TEXTURE")
+        row.operator("keyportrait.add_portrait", icon="USER")
+        row.menu("KEYPORTRAIT_MT_images", text="", icon="DOWNARROW_HLT")
+        if planes.can_use_texture(context.active_object):
+            layout.operator("keyportrait.use_texture", icon="TEXTURE")
         plane = portraits.active_plane(context)
         if plane is None:
-            layout.label(text="Select a portrait to see its settings", icon="INFO")
+            layout.label(text="Select a portrait to see its faces", icon="INFO")
             return
-        settings = plane.keyportrait.portrait
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
-        column.prop(settings, "source")
-        if has_setup() or needs_setup(settings.renderer):
-            column.prop(settings, "renderer")
-        row = column.row(align=True)
-        row.prop(settings, "use_live")
-        row.operator("keyportrait.refresh", text="", icon="FILE_REFRESH")
-        if settings.source is None:
-            draw_problem(layout, f"'{plane.name}' has lost its picture.", "Choose it again.")
-        self._draw_state(layout, plane)
-
-    def _draw_state(self, layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
-        progress = live.progress_of(plane)
-        problem = live.problem_of(plane)
-        if progress is not None:
-            fraction, text = progress
-            layout.progress(factor=fraction, text=text or "Fitting the faces")
-        elif problem is not None:
-            draw_problem(layout, problem.message, problem.hint)
+        draw_state(layout, plane)
+        draw_faces(layout, plane, portraits.active_controller(context))
 
 
-class KEYPORTRAIT_PT_faces_list(KeyPortraitPanel, bpy.types.Panel):
-    bl_label = "Faces"
-    bl_idname = "KEYPORTRAIT_PT_faces_list"
+def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
+    """What keeps a portrait from moving, or how far its picture is opened."""
+    settings = plane.keyportrait.portrait
+    if settings.source is None:
+        draw_problem(layout, f"'{plane.name}' has lost its picture.", "Choose it again.")
+        layout.prop(settings, "source", text="")
+    progress = live.progress_of(plane)
+    problem = live.problem_of(plane)
+    if progress is not None:
+        fraction, text = progress
+        layout.progress(factor=fraction, text=text or "Fitting the faces")
+    elif problem is not None:
+        draw_problem(layout, problem.message, problem.hint)
+
+
+def draw_faces(
+    layout: bpy.types.UILayout, plane: bpy.types.Object, active: bpy.types.Object | None
+) -> None:
+    """The faces of a portrait, one row each, and how to get more of them."""
+    column = layout.column(align=True)
+    for index, controller in enumerate(portraits.portrait(plane).controllers):
+        draw_face(column, index, controller, is_active=controller == active)
+    row = layout.row(align=True)
+    row.operator("keyportrait.find_faces", text="Find", icon="VIEWZOOM")
+    row.operator("keyportrait.draw_face", text="Draw", icon="SELECT_SET")
+    row.operator("keyportrait.remove_face", text="Remove", icon="REMOVE")
+
+
+def draw_face(
+    layout: bpy.types.UILayout, index: int, controller: bpy.types.Object, *, is_active: bool
+) -> None:
+    """One face of a portrait: its name, which selects it."""
+    row = layout.row(align=True)
+    button = row.operator(
+        "keyportrait.select_face", text=controller.name, icon="USER", depress=is_active
+    )
+    button.index = index
+
+
+class KEYPORTRAIT_PT_settings(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Settings"
+    bl_idname = "KEYPORTRAIT_PT_settings"
     bl_parent_id = "KEYPORTRAIT_PT_source"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return portraits.active_plane(context) is not None
 
+    def draw_header_preset(self, context: bpy.types.Context) -> None:
+        plane = portraits.active_plane(context)
+        if plane is None:
+            return
+        row = self.layout.row(align=True)
+        row.prop(plane.keyportrait.portrait, "use_live", toggle=True)
+        row.operator("keyportrait.refresh", text="", icon="FILE_REFRESH")
+        row.separator()
+
+    def draw(self, context: bpy.types.Context) -> None:
+        plane = portraits.active_plane(context)
+        if plane is None:
+            return
+        settings = plane.keyportrait.portrait
+        column = self.layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        column.prop(settings, "source")
+        if has_setup() or needs_setup(settings.renderer):
+            draw_renderers(column, settings)
+
+
+def draw_renderers(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """The choice of renderers; one that is not installed is grey, and the set-up beside it."""
+    missing = engine_process.missing_renderers()
+    row = layout.row(align=True)
+    row.use_property_split = False
+    for name in RENDERERS:
+        choice = row.row(align=True)
+        choice.active = name not in missing
+        choice.enabled = choice.active or settings.renderer == name
+        choice.prop_enum(settings, "renderer", name)
+    if missing and has_setup():
+        layout.popover("KEYPORTRAIT_PT_setup", text="Set Up", icon="IMPORT")
+
+
+class KEYPORTRAIT_MT_images(bpy.types.Menu):
+    bl_label = "Image of This File"
+    bl_idname = "KEYPORTRAIT_MT_images"
+    bl_description = "Make a portrait of an image that is in this file"
+
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        plane = portraits.active_plane(context)
-        active = portraits.active_controller(context)
-        column = layout.column(align=True)
-        for index, controller in enumerate(portraits.portrait(plane).controllers):
-            button = column.operator(
-                "keyportrait.select_face",
-                text=controller.name,
-                icon="USER",
-                depress=controller == active,
-            )
-            button.index = index
-        row = layout.row(align=True)
-        row.operator("keyportrait.find_faces", text="Find", icon="VIEWZOOM")
-        row.operator("keyportrait.draw_face", text="Draw", icon="SELECT_SET")
-        row.operator("keyportrait.remove_face", text="Remove", icon="REMOVE")
+        layout.operator_context = "INVOKE_DEFAULT"
+        images = portraits.possible_sources()
+        for image in images:
+            text = image.name if image.library is None else f"{image.name} (linked)"
+            layout.operator(
+                "keyportrait.add_portrait", text=text, icon="IMAGE_DATA"
+            ).image = image.name
+        if not images:
+            layout.label(text="No image is in this file yet")
 
 
-register, unregister = registration_of((KEYPORTRAIT_PT_source, KEYPORTRAIT_PT_faces_list))
+register, unregister = registration_of(
+    (KEYPORTRAIT_MT_images, KEYPORTRAIT_PT_source, KEYPORTRAIT_PT_settings)
+)

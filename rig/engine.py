@@ -127,6 +127,13 @@ def status() -> Status:
     return Status(current.state.name, renderers, problem, str(current.log_path))
 
 
+def missing_renderers() -> frozenset[str]:
+    """Names of renderers that the engine has tried in vain; empty before it has started."""
+    if _engine is None:
+        return frozenset()
+    return frozenset(_engine.capabilities.get("problems", {}))
+
+
 def register() -> None:
     """The engine starts when it is first needed."""
 

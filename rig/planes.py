@@ -95,3 +95,14 @@ def texture_node(item: bpy.types.Object) -> bpy.types.ShaderNodeTexImage:
             f"'{material.name}' has no image texture.", "Add an Image Texture node with a picture."
         )
     return textures[0]
+
+
+def can_use_texture(item: bpy.types.Object | None) -> bool:
+    """Whether an object is no portrait yet and shows an image texture that could be driven."""
+    if item is None or item.type != "MESH" or item.keyportrait.kind != "NONE":
+        return False
+    try:
+        texture_node(item)
+    except PortraitError:
+        return False
+    return True

@@ -126,6 +126,16 @@ def editable_controllers(context: bpy.types.Context) -> list[bpy.types.Object]:
     return [item for item in selected_controllers(context) if item.is_editable]
 
 
+def possible_sources() -> list[bpy.types.Image]:
+    """The images of this file that may become a portrait: no renders, no portrait's own images."""
+    own: set[bpy.types.Image] = set()
+    for item in all_portraits():
+        own.add(item.settings.output)
+        own.add(item.plane.keyportrait_baked.image)
+    kinds = {"RENDER_RESULT", "COMPOSITING"}
+    return [image for image in bpy.data.images if image not in own and image.type not in kinds]
+
+
 def new_uid() -> str:
     """An identity for a portrait."""
     return uuid.uuid4().hex

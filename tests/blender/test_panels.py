@@ -34,23 +34,29 @@ class Layout:
         pass
 
 
-def panels() -> list[type]:
-    names = [name for name in dir(bpy.types) if name.startswith("KEYPORTRAIT_PT_")]
+def panels(kind: str = "PT") -> list[type]:
+    names = [name for name in dir(bpy.types) if name.startswith(f"KEYPORTRAIT_{kind}_")]
     return [getattr(bpy.types, name) for name in names]
 
 
 def draw_all() -> tuple[str, list[tuple]]:
-    """The texts and calls of every panel that wants to be drawn now."""
+    """The texts and calls of every panel and menu that wants to be drawn now."""
     texts: list[str] = []
     calls: list[tuple] = []
-    for panel in panels():
+    for panel in [*panels(), *panels("MT")]:
         if not hasattr(panel, "poll") or panel.poll(bpy.context):
             me = SimpleNamespace(layout=Layout(texts, calls))
             for name in dir(panel):
                 if name.startswith("_draw"):
                     setattr(me, name, getattr(panel, name).__get__(me))
+            if hasattr(panel, "draw_header_preset"):
+                panel.draw_header_preset(me, bpy.context)
             panel.draw(me, bpy.context)
     return "\n".join(texts), calls
+
+
+def operators_drawn(calls: list[tuple]) -> set[str]:
+    return {arguments[0] for name, arguments, _ in calls if name == "operator"}
 
 
 def properties_drawn(calls: list[tuple]) -> set[str]:
@@ -59,7 +65,10 @@ def properties_drawn(calls: list[tuple]) -> set[str]:
 
 def test_there_are_panels_and_all_are_in_our_tab() -> None:
     assert len(panels()) >= 7
-    assert {panel.bl_category for panel in panels()} == {"KeyPortrait"}
+    in_sidebar = [panel for panel in panels() if panel.bl_region_type == "UI"]
+    assert {panel.bl_category for panel in in_sidebar} == {"KeyPortrait"}
+    # The others are opened by a button that is drawn in one of these.
+    assert [p.bl_idname for p in panels() if p not in in_sidebar] == ["KEYPORTRAIT_PT_presets"]
 
 
 def test_without_a_portrait_they_say_what_to_select() -> None:
@@ -76,6 +85,47 @@ def test_the_face_panels_show_every_control(add_portrait, module) -> None:
     assert names <= properties_drawn(draw_all()[1])
     del controller["smile"]
     assert '["smile"]' not in properties_drawn(draw_all()[1])
+
+
+def test_a_group_with_one_control_has_no_panel_of_its_own(module) -> None:
+    """The whole common state fits on one screen, see tests/gui."""
+    controls = module("engine.controls")
+    names = [panel.bl_idname for panel in panels()]
+    for group in controls.GROUPS:
+        count = sum(control.group == group for control in controls.CONTROLS)
+        assert (f"KEYPORTRAIT_PT_face_{group.lower()}" in names) == (count > 1)
+    closed = {p.bl_idname for p in panels() if "DEFAULT_CLOSED" in getattr(p, "bl_options", ())}
+    assert {"KEYPORTRAIT_PT_settings", "KEYPORTRAIT_PT_bake", "KEYPORTRAIT_PT_engine"} <= closed
+
+
+def test_use_texture_is_offered_only_where_there_is_a_texture(module, astronaut) -> None:
+    use = "keyportrait.use_texture"
+    assert use not in operators_drawn(draw_all()[1])
+    bpy.ops.mesh.primitive_plane_add()
+    assert use not in operators_drawn(draw_all()[1])
+    image = bpy.data.images.load(astronaut)
+    material = module("rig.planes").add_material("m", image, "PRINCIPLED")
+    bpy.context.active_object.data.materials.append(material)
+    assert use in operators_drawn(draw_all()[1])
+    bpy.ops.keyportrait.use_texture()
+    assert use not in operators_drawn(draw_all()[1])
+
+
+def test_images_of_the_file_are_offered_but_no_live_ones(add_portrait, astronaut) -> None:
+    plane, _ = add_portrait()
+    other = bpy.data.images.new("other", 8, 8)
+    texts = draw_all()[0].splitlines()
+    settings = plane.keyportrait.portrait
+    assert other.name in texts and settings.source.name in texts
+    assert settings.output.name not in texts
+
+
+def test_renderers_that_the_engine_lacks_come_with_the_set_up(add_portrait, module) -> None:
+    add_portrait()
+    missing = module("rig.engine").missing_renderers()
+    assert "liveportrait" in missing and "analytic" not in missing
+    calls = draw_all()[1]
+    assert ("popover", ("KEYPORTRAIT_PT_setup",)) in [call[:2] for call in calls]
 
 
 @pytest.mark.parametrize("loss", ["plane", "picture", "output", "material", "link"])

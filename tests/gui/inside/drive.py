@@ -253,16 +253,28 @@ def open_panel(above: str, text: str) -> Steps:
 
 
 def apply_preset() -> Steps:
+    """Open the presets and walk down their left column to Surprise; the popover stays open."""
     before = output_pixels()
-    yield from scroll_sidebar("DOWN")
-    found = yield from sidebar_widgets(0.3, 0.7)
-    presets = [name for name in found if "apply_preset" in name]
-    yield from pointer.click(*pointer.find_widget(found, 'preset="Surprise"'))
+    yield from scroll_sidebar("UP")
+    found = yield from sidebar_widgets(0.93)
+    # The button that opens them stands in the row of Mirror, at its left end.
+    x = pointer.find_region(view(), "UI").x + 40
+    y = pointer.find_widget(found, "keyportrait.mirror_face")[1]
+    yield from pointer.click(x, y)
+    yield 0.5
+    tried = []
+    for row in range(2, 14):
+        yield from pointer.click(x - 60, y - 22 - 22 * row)
+        last = bpy.context.window_manager.operators[-1]
+        tried.append(last.name)
+        if "Surprise" in f"{last.name} {getattr(last.properties, 'preset', '')}":
+            break
     yield from wait_for_change(before, "the preset")
-    yield from pointer.move(*view_middle())
     yield 0.5
     shoot("7_preset")
-    NOTES["apply_preset"] = {"count": len(presets), "brows": things("FACE")[0]["brows"]}
+    yield from pointer.move(*view_middle())
+    yield 0.5
+    NOTES["apply_preset"] = {"tried": tried, "brows": things("FACE")[0]["brows"]}
 
 
 def stop_and_finish_bake() -> Steps:
@@ -271,7 +283,7 @@ def stop_and_finish_bake() -> Steps:
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, 60
     bake_folder = FOLDER / "keyportrait"
-    found = yield from open_panel("save_preset", "keyportrait.bake(")
+    found = yield from open_panel('["pout"]', "keyportrait.bake(")
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     yield from wait_for(lambda: len(list(bake_folder.rglob("*.png"))) >= 3, "baked frames")
     shoot("8_baking")
@@ -279,7 +291,7 @@ def stop_and_finish_bake() -> Steps:
     yield 2.0
     stopped = len(list(bake_folder.rglob("*.png")))
     times = {path: path.stat().st_mtime_ns for path in bake_folder.rglob("*.png")}
-    found = yield from open_panel("save_preset", "keyportrait.bake(")
+    found = yield from open_panel('["pout"]', "keyportrait.bake(")
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     settings = things("PORTRAIT")[0].keyportrait.portrait
     yield from wait_for(lambda: settings.use_baked, "the finished bake")
