@@ -256,7 +256,7 @@ def apply_preset() -> Steps:
     """Open the presets and walk down their left column to Surprise; the popover stays open."""
     before = output_pixels()
     yield from scroll_sidebar("UP")
-    found = yield from sidebar_widgets(0.93)
+    found = yield from sidebar_widgets(0.83)
     # The button that opens them stands in the row of Mirror, at its left end.
     x = pointer.find_region(view(), "UI").x + 40
     y = pointer.find_widget(found, "keyportrait.mirror_face")[1]
