@@ -181,7 +181,8 @@ def read_image(message: Message) -> SourceImage:
     encoding = message.fields["encoding"]
     if encoding not in ("srgb", "linear"):
         raise ReportedError("bad_request", f"'{encoding}' is not an encoding.")
-    return SourceImage(pixels, encoding)
+    has_emission = message.fields.get("has_emission") is True and array.dtype == "float32"
+    return SourceImage(pixels, encoding, has_emission)
 
 
 def picture_name(message: Message, article: str = "the") -> str:

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from . import openexr
+from .alpha import premultiplied
 from .renderer import Rectangle, ReportedError, SourceImage
 from .srgb import linear_from_srgb, srgb_from_linear
 
@@ -42,7 +43,7 @@ class PictureFile:
     """
 
     def __init__(self, image: SourceImage, kind: str, depth: str) -> None:
-        self._encoding = image.encoding
+        self._encoding, self._has_emission = image.encoding, image.has_emission
         self._kind, self._depth = kind, depth
         self._source = self._convert(image.pixels)
 
@@ -97,7 +98,7 @@ class PictureFile:
             return np.rint(np.clip(values, 0.0, 1.0) * top).astype(self._dtype)
         if self._encoding == "srgb":
             values = np.dstack((linear_from_srgb(values[..., :3]), values[..., 3:]))
-        values = np.dstack((values[..., :3] * values[..., 3:], values[..., 3:]))
+        values = premultiplied(values, self._has_emission)
         return np.clip(values, -HALF_MAX, HALF_MAX) if self._depth == "16" else values
 
 

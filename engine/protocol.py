@@ -71,7 +71,8 @@ _ROWS = (
         "opened",
         ("encoding", "renderer", "faces", "options"),
         ("image",),
-        "Fit an image and its chosen faces once; the handle then renders often.",
+        "Fit an image and its chosen faces once; the handle then renders often. Optional field "
+        "has_emission: float colours at alpha 0 are glows and stay.",
     ),
     MessageType("opened", "", ("handle", "faces"), (), "handle: int; faces as fitted, same order."),
     MessageType(

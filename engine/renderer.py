@@ -57,10 +57,12 @@ class SourceImage:
     pixels    (H, W, 4) uint8 or float32, RGBA, straight alpha, row 0 at the top
     encoding  "srgb" (display-referred values, float 0..1 or uint8) or "linear" (scene-linear
               Rec.709 float, may exceed 1)
+    has_emission  colours of float pixels with alpha 0 are glows, see alpha.py, and not hidden
     """
 
     pixels: np.ndarray
     encoding: str
+    has_emission: bool = False
 
 
 class FacePortrait(Protocol):

@@ -149,6 +149,8 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
     renderer = settings.renderer or item.settings.renderer
     image = arrays["image"]
     digest = hashlib.sha256(f"{image.dtype} {image.shape} {fields['encoding']} ".encode())
+    if fields.get("has_emission"):
+        digest.update(b"has_emission ")
     digest.update(image.data)
     return BakeJob(
         uid=item.settings.uid,

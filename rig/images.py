@@ -7,7 +7,9 @@ premultiplied alpha. The engine wants rows top first, uint8 or float32, straight
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import bpy
 import numpy as np
@@ -48,8 +50,25 @@ class Picture:
         """Whether any pixel is not opaque."""
         return bool((self.pixels[..., 3] < (255 if self.encoding == "srgb" else 1.0)).any())
 
+    @cached_property
+    def has_emission(self) -> bool:
+        """Whether clear pixels glow: associated colours where alpha is 0."""
+        if not self.is_premultiplied:
+            return False
+        glows = (self.pixels[..., :3] != 0.0).any(axis=2) & (self.pixels[..., 3] == 0.0)
+        return bool(glows.any())
+
+    @property
+    def wire_fields(self) -> dict[str, Any]:
+        """What `open` says about the pixels of to_wire."""
+        glow = {"has_emission": True} if self.has_emission else {}
+        return {"encoding": self.encoding, **glow}
+
     def to_wire(self) -> Array:
-        """The picture for the engine, straight alpha; invalid floats become 0."""
+        """The picture for the engine, straight alpha; invalid floats become 0.
+
+        Where alpha is 0 colours stay as they are: the light of a glow.
+        """
         pixels = self.pixels
         if pixels.dtype != np.uint8:
             pixels = np.nan_to_num(pixels, nan=0.0, posinf=6.5e4, neginf=0.0)
@@ -65,7 +84,9 @@ class Picture:
             raise ImageError(f"The engine answered {array.dtype} for {self.pixels.dtype} pixels.")
         if self.is_premultiplied:
             pixels = pixels.copy()
-            pixels[..., :3] *= pixels[..., 3:]
+            alpha = pixels[..., 3:]
+            is_kept = self.has_emission & (alpha == 0.0)
+            np.multiply(pixels[..., :3], alpha, out=pixels[..., :3], where=~is_kept)
         return pixels
 
 
@@ -74,7 +95,7 @@ def _straight(pixels: np.ndarray) -> np.ndarray:
     if bool((alpha == 1.0).all()):
         return pixels
     result = pixels.copy()
-    np.divide(pixels[..., :3], alpha, out=result[..., :3], where=alpha > 0.0)
+    np.divide(pixels[..., :3], alpha, out=result[..., :3], where=alpha != 0.0)
     return result
 
 

@@ -69,7 +69,7 @@ def open_request(item: Portrait) -> tuple[dict[str, Any], dict[str, Array]]:
     """
     check_whole(item)
     picture = read_picture(item.settings.source)
-    return {**open_fields(item), "encoding": picture.encoding}, {"image": picture.to_wire()}
+    return {**open_fields(item), **picture.wire_fields}, {"image": picture.to_wire()}
 
 
 class Session:
@@ -262,7 +262,7 @@ class Session:
         self._generation = client.generation
         return client.submit(
             "open",
-            {**open_fields(item), "encoding": picture.encoding},
+            {**open_fields(item), **picture.wire_fields},
             {"image": picture.to_wire()},
             tag=Answer(self._on_opened),
             use_drain=use_drain,

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..renderer import NOTHING, Rectangle
 from .field import MOVED, BackwardField, Window
@@ -57,15 +58,18 @@ class _Maps(NamedTuple):
     is_moved: np.ndarray
 
 
-def draw(canvas: np.ndarray, crop: Crop, scene: Scene) -> Rectangle:
-    """Warp the scene's face out of `canvas` into it; returns what may have changed."""
+def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = False) -> Rectangle:
+    """Warp the scene's face out of `canvas` into it; returns what may have changed.
+
+    has_emission  the picture has glows, see SourceImage
+    """
     height, width = canvas.shape[:2]
     reach = _reach(scene, crop, (width, height))
     if not reach.width or not reach.height:
         return NOTHING
     maps = _build_maps(reach, crop, scene)
     changed = maps.is_moved
-    moved = _resample(canvas, reach, maps)
+    moved = _resample(canvas, reach, maps, has_emission)
     for layer in scene.openings:
         _lay(moved, changed, layer, maps.expressed_x, maps.expressed_y)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
@@ -202,7 +206,7 @@ def _expression_shift(
     return moved
 
 
-def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps) -> np.ndarray:
+def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps, has_emission: bool) -> np.ndarray:
     """The canvas under the maps' displacements, (height, width, 4) in the canvas's dtype."""
     height, width = canvas.shape[:2]
     reach_x = int(np.abs(maps.shift_x).max()) + _FILTER_REACH
@@ -217,7 +221,11 @@ def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps) -> np.ndarray:
     ).reshape(-1, 1)
     if _is_opaque(source):
         return _cubic(source, map_x, map_y)
-    return _straight(_cubic(_premultiplied(source), map_x, map_y), canvas.dtype)
+    moved = _cubic(premultiplied(to_unit(source), has_emission), map_x, map_y)
+    moved = straight(moved, has_emission)
+    if canvas.dtype == np.uint8:
+        return np.rint(np.clip(moved, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return moved
 
 
 def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
@@ -238,20 +246,6 @@ def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarr
 def _is_opaque(pixels: np.ndarray) -> bool:
     alpha = cv2.extractChannel(pixels, 3)
     return bool(alpha.min() >= (255 if pixels.dtype == np.uint8 else 1.0))
-
-
-def _premultiplied(pixels: np.ndarray) -> np.ndarray:
-    unit = to_unit(pixels).copy()
-    unit[..., :3] *= unit[..., 3:]
-    return unit
-
-
-def _straight(premultiplied: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    alpha = premultiplied[..., 3:]
-    premultiplied[..., :3] /= np.maximum(alpha, 1e-6)
-    if dtype == np.uint8:
-        return np.rint(np.clip(premultiplied, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return premultiplied
 
 
 def _lay(

@@ -47,6 +47,7 @@ class AnalyticPortrait:
                 "bad_face", face.problem.get("message", ""), face.problem.get("hint", "")
             )
         self.face = face
+        self._has_emission = image.has_emission
         view = view_8bit(image)
         landmarks = fit_landmarks(view, face)
         self._crop = face_crop(landmarks)
@@ -84,7 +85,7 @@ class AnalyticPortrait:
         vertices = self._field.move_vertices(weights)
         self._add_eyes(scene, vertices, amounts)
         self._add_mouth(scene, vertices, amounts)
-        return draw(canvas, self._crop, scene)
+        return draw(canvas, self._crop, scene, has_emission=self._has_emission)
 
     def _add_eyes(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
         for eye, indices, blink in zip(self._eyes, EYES, amounts.blink, strict=True):

@@ -7,6 +7,7 @@ from functools import cached_property, lru_cache
 import cv2
 import numpy as np
 
+from ..alpha import premultiplied, straight
 from ..renderer import NOTHING, Rectangle
 from .crop import CROP_SIZE, SOURCE_CROP
 
@@ -79,6 +80,7 @@ def paste(
     canvas: np.ndarray,
     source: np.ndarray,
     strength: float = 1.0,
+    glow: np.ndarray | None = None,
 ) -> None:
     """Blend a moved face crop into its area of the canvas, feathered, in float32.
 
@@ -88,6 +90,7 @@ def paste(
                     from the source another face has been drawn: there the patch only shows on
                     its own face, so that it does not put the neighbour back to rest.
     strength  0..1, how much of the patch shows
+    glow      (S, S, 3) float32, light in clear pixels of a float picture, see alpha.py
     """
     part = canvas[area.rectangle.slices]
     mask = area.mask * np.float32(strength)
@@ -102,7 +105,12 @@ def paste(
         blended = _mixed(ours, theirs, mask)
     else:
         unit = np.float32(255 if part.dtype == np.uint8 else 1)
-        blended = _over(ours, unit * area.warped(alpha, cv2.BORDER_REPLICATE), theirs, mask)
+        ours_alpha = unit * area.warped(alpha, cv2.BORDER_REPLICATE)
+        if glow is None:
+            blended = _over(ours, ours_alpha, theirs, mask)
+        else:
+            light = area.warped(glow, cv2.BORDER_REPLICATE)
+            blended = _over_with_glow(ours, ours_alpha, light, theirs, mask)
     if part.dtype == np.uint8:
         # Negative values to 0; convertScaleAbs then rounds and saturates.
         blended = cv2.convertScaleAbs(cv2.threshold(blended, 0, 0, cv2.THRESH_TOZERO)[1])
@@ -125,6 +133,15 @@ def _over(ours: np.ndarray, alpha: np.ndarray, theirs: np.ndarray, mask: np.ndar
     mixed = _mixed(ours, theirs, share)
     mixed[..., 3] = total
     return mixed
+
+
+def _over_with_glow(
+    ours: np.ndarray, alpha: np.ndarray, glow: np.ndarray, theirs: np.ndarray, mask: np.ndarray
+) -> np.ndarray:
+    """_over for a picture with glows: light adds up in associated alpha."""
+    ours = np.dstack([ours * alpha[..., None] + glow, alpha])
+    under = premultiplied(theirs, has_emission=True)
+    return straight(under + (ours - under) * mask[..., None], has_emission=True)
 
 
 def _differs(first: np.ndarray, second: np.ndarray) -> np.ndarray:

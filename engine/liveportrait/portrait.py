@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..alpha import glow_of, without_glow
 from ..motion import Face, Motion
 from ..performance.geometry import KeypointMotion
 from ..renderer import NOTHING, Rectangle, SourceImage
@@ -35,11 +36,15 @@ class PortraitOptions:
 
 @dataclass(frozen=True)
 class MovedCrop:
-    """colour (S, S, 3) and alpha (S, S) or None in the picture's encoding; strength 0..1."""
+    """colour (S, S, 3), alpha (S, S), glow (S, S, 3) in the picture's encoding; strength 0..1.
+
+    alpha and glow are None where the crop has none.
+    """
 
     colour: np.ndarray
     alpha: np.ndarray | None
     strength: float
+    glow: np.ndarray | None = None
 
 
 class Portrait:
@@ -57,7 +62,9 @@ class Portrait:
         self._image = image
         self._options = options
         self._ratios = analysed.ratios
-        crop, crop_to_image = crop_layers(image.pixels, analysed.square)
+        pixels = without_glow(image.pixels) if image.has_emission else image.pixels
+        crop, crop_to_image = crop_layers(pixels, analysed.square)
+        self._glow = _glow(image, analysed)
         self._area = PasteArea(crop_to_image, image.pixels.shape[:2])
         self._layers: CropLayers = split_layers(crop, image.encoding)
         picture = np.ascontiguousarray(network_input(self._layers.display))[None]
@@ -76,7 +83,10 @@ class Portrait:
         moved = self._frames[motion]
         if self._area.rectangle == NOTHING or moved.strength <= 0.0:
             return NOTHING
-        paste(moved.colour, moved.alpha, self._area, canvas, self._image.pixels, moved.strength)
+        paste(
+            moved.colour, moved.alpha, self._area, canvas, self._image.pixels, moved.strength,
+            moved.glow,
+        )  # fmt: skip
         return self._area.rectangle
 
     def prepare(self, motions: Sequence[Motion]) -> None:
@@ -131,14 +141,24 @@ class Portrait:
     def _finished(self, picture: np.ndarray, deformation: np.ndarray, strength: float) -> MovedCrop:
         """The generator's picture in the source's encoding, with alpha and remainder carried."""
         colour = linear_from_srgb(picture) if self._image.encoding == "linear" else picture
-        alpha = self._layers.alpha
+        alpha, glow = self._layers.alpha, self._glow
         if alpha is not None or self._layers.remainder is not None:
             flow = flow_of(deformation, CROP_SIZE)
             if alpha is not None:
                 alpha = carried(alpha, flow)
             if self._layers.remainder is not None:
                 colour = colour + carried(self._layers.remainder, flow)
-        return MovedCrop(colour, alpha, strength)
+            if glow is not None:
+                glow = carried(glow, flow)
+        return MovedCrop(colour, alpha, strength, glow)
+
+
+def _glow(image: SourceImage, analysed: AnalysedFace) -> np.ndarray | None:
+    """(S, S, 3) crop of what glows in clear pixels, or None."""
+    if not image.has_emission:
+        return None
+    crop, _ = crop_layers(glow_of(image.pixels), analysed.square)
+    return np.ascontiguousarray(crop[..., :3]) if crop[..., :3].any() else None
 
 
 def _with_ratios(face: Face, analysed: AnalysedFace) -> Face:

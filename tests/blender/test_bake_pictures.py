@@ -74,3 +74,34 @@ def test_a_scene_linear_picture_is_baked(
         assert image_node(plane).image.colorspace_settings.name == "sRGB"
         # Blender makes 16-bit PNG scene-linear when it reads it.
         assert abs(got[..., :3] - np.clip(wanted[..., :3], 0.0, 1.0)).max() < 1e-3
+
+
+def test_glows_in_clear_pixels_survive_a_head_motion(
+    astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path
+) -> None:
+    """Flames have colour and no alpha: beside the head, far away, live and baked."""
+    picture = read_picture(astronaut, pixels)
+    picture[..., :3] = linear_of(picture[..., :3])
+    y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
+    picture[((x - 224) / 75) ** 2 + ((y - 135) / 120) ** 2 > 1.0] = 0.0
+    near, far = (slice(126, 144), slice(127, 145)), (slice(400, 418), slice(400, 418))
+    for place in (near, far):
+        picture[place] = (4.0, 2.0, 1.0, 0.0)
+    plane, (face,) = add_portrait(save_picture(tmp_path / "flame.exr", picture))
+    for frame, yaw, shift in ((1, 0.0, 0.0), (2, 6.0, 0.08)):
+        face["head_yaw"], face["head_x"] = yaw, shift
+        face.keyframe_insert('["head_yaw"]', frame=frame)
+        face.keyframe_insert('["head_x"]', frame=frame)
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 2
+    settings = scene.keyportrait_bake
+    settings.folder, settings.format, settings.exr_depth = str(tmp_path), "OPEN_EXR", "32"
+    rest, moved = live(plane, 1, pixels), live(plane, 2, pixels)
+    assert abs(rest - picture).max() < 4e-3
+    assert (moved[far] == rest[far]).all()
+    around = (slice(100, 170), slice(95, 165))
+    assert abs(moved[around] - rest[around]).max() > 1.0
+    light = [(p[around][..., :3] * (p[around][..., 3:] < 1e-3)).sum() for p in (rest, moved)]
+    assert light[1] == pytest.approx(light[0], rel=0.15)
+    bake()
+    assert abs(shown(plane, pixels, 2) - moved).max() < 1e-3
