@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
-from engine.liveportrait import crop, paste_back, ratios, retargeting, smoothing
+from engine.liveportrait import crop, paste_back, retargeting
 from engine.liveportrait.layouts import anchor_points
 from engine.liveportrait.lip_rest import LIP_REST
 from engine.liveportrait.quirks import OFFICIAL
+from engine.performance import ratios, smoothing
 from engine.performance.geometry import (
     KeypointMotion,
     degrees_from_bins,
