@@ -20,8 +20,6 @@ class RendererRow(NamedTuple):
     label        what artists read
     description  one line for a tooltip
     finds        PEOPLE or CATS: whose faces are looked for
-    takes_boxes  moves whatever is in a box that the artist draws, so that a picture in which no
-                 face was found is still worth opening
     needs_setup  works only where LivePortrait was set up
     """
 
@@ -29,7 +27,6 @@ class RendererRow(NamedTuple):
     label: str
     description: str
     finds: str
-    takes_boxes: bool
     needs_setup: bool
 
 
@@ -39,7 +36,6 @@ _ROWS = (
         "Preview",
         "Built-in renderer: runs everywhere, at once",
         PEOPLE,
-        takes_boxes=False,
         needs_setup=False,
     ),
     RendererRow(
@@ -47,7 +43,6 @@ _ROWS = (
         "Final",
         "LivePortrait's networks for people; needs their set-up",
         PEOPLE,
-        takes_boxes=True,
         needs_setup=True,
     ),
     RendererRow(
@@ -55,7 +50,6 @@ _ROWS = (
         "Animal",
         "LivePortrait's networks for animals; needs their set-up",
         CATS,
-        takes_boxes=True,
         needs_setup=True,
     ),
 )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import dataclass
 
 import bpy
 
@@ -15,6 +16,11 @@ from ..rig.creation import Finding
 from ..rig.errors import AddonError
 from ..rig.images import read_picture
 from ._long_run import RunsLong
+
+DRAW_HINT = "Press Draw in the Portrait panel and drag a box around the face"
+
+# Gives an image, and whether it was loaded for this.
+Source = Callable[[], tuple[bpy.types.Image, bool]]
 
 
 class RequestRun:
@@ -56,31 +62,145 @@ class RequestRun:
             self._client.cancel(self.ticket)
 
 
+@dataclass
+class Look:
+    """One picture that is looked at: the request for its faces, or why there is none."""
+
+    image_name: str = ""
+    library: bpy.types.Library | None = None
+    is_image_new: bool = False
+    request: RequestRun | None = None
+    error: AddonError | EngineError | None = None
+
+    def finding(self, max_faces: int, *, needs_faces: bool) -> Finding:
+        """The faces that were found; none is an error where they are needed.
+
+        Raises AddonError or EngineError.
+        """
+        if self.error is not None or self.request is None:
+            raise self.error or AddonError("Nobody has looked for faces yet.")
+        try:
+            finding = Finding.read(self.request.ticket.result().fields["faces"], max_faces)
+        except EngineError as error:
+            if needs_faces or error.code != "no_face":
+                raise
+            finding = Finding(nothing=error.message)
+        if needs_faces:
+            finding.check(self.image_name)
+        return finding
+
+    def image(self) -> bpy.types.Image:
+        """The image that was looked at. Raises AddonError when it was removed meanwhile."""
+        for image in bpy.data.images:
+            if image.name == self.image_name and image.library == self.library:
+                return image
+        raise AddonError(f"The image '{self.image_name}' was removed meanwhile.")
+
+    def drop_image(self) -> None:
+        """Remove the image if it was loaded for this and nothing uses it."""
+        image = bpy.data.images.get(self.image_name)
+        if self.is_image_new and image is not None and not image.users:
+            bpy.data.images.remove(image)
+
+
+class LooksRun:
+    """Pictures looked at one after the other, as a LongRun.
+
+    ask   sends the request for an image's faces
+    With several pictures the error of one is kept in its Look; that of a single one is raised.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], ask: Callable[[bpy.types.Image], RequestRun]
+    ) -> None:
+        self.looks: list[Look] = []
+        self.is_cancelled = False
+        self._waiting = list(sources)
+        self._count = len(sources)
+        self._ask = ask
+
+    @property
+    def _current(self) -> RequestRun | None:
+        return self.looks[-1].request if self.looks else None
+
+    @property
+    def text(self) -> str:
+        """What is looked at, and which of several it is."""
+        text = self._current.text if self._current is not None else ""
+        return f"{len(self.looks)} of {self._count}: {text}" if self._count > 1 else text
+
+    @property
+    def fraction(self) -> float:
+        """How many pictures are done, 0..1."""
+        done = len(self.looks) - 1
+        part = self._current.fraction if self._current is not None else 1.0
+        return max(done + part, 0.0) / self._count
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left to look at."""
+        is_idle = self._current is None or self._current.is_done
+        return self.is_cancelled or (not self._waiting and is_idle)
+
+    def step(self) -> None:
+        """Go on with the next picture when the engine has answered."""
+        if self._waiting and (self._current is None or self._current.is_done):
+            self._next()
+
+    def run(self) -> None:
+        """Look at all of them, waiting for each answer."""
+        while not self.is_done:
+            if self._current is not None:
+                self._current.run()
+            self.step()
+
+    def cancel(self) -> None:
+        """Look at no more pictures."""
+        if not self.is_done:
+            self.is_cancelled = True
+            if self._current is not None:
+                self._current.cancel()
+
+    def _next(self) -> None:
+        look = Look()
+        self.looks.append(look)
+        try:
+            image, look.is_image_new = self._waiting.pop(0)()
+            look.image_name, look.library = image.name, image.library
+            look.request = self._ask(image)
+        except (AddonError, EngineError) as error:
+            if self._count == 1:
+                raise
+            look.error = error
+
+
 class FindsFaces(RunsLong):
-    """Mixin: `picture` names the image, faces are found in it, `finish` uses them."""
+    """Mixin: faces are found in the images of `sources`, `finish` uses those of each."""
 
     stop_text = "Finding faces was cancelled"
     max_faces: int
-    is_image_new = False
-    # Whether to go on without a face: the networks also move what the artist draws a box around.
-    takes_boxes = False
+    # Whether a picture without a face that can be moved is an error.
+    needs_faces = False
+    _looks: LooksRun | None = None
 
-    def picture(self, context: bpy.types.Context) -> bpy.types.Image:
-        """The image to look at; sets is_image_new when it was loaded for this."""
+    def sources(self, context: bpy.types.Context) -> Sequence[Source]:
+        """The images to look at, at least one. Raises AddonError."""
         raise NotImplementedError
 
     def wanted_renderer(self) -> str:
         """The renderer whose faces are looked for: one of them moves animals."""
         return PREVIEW
 
-    def finish(self, context: bpy.types.Context, finding: Finding) -> str:
-        """Use the faces; what to report."""
+    def finish(self, context: bpy.types.Context, image: bpy.types.Image, finding: Finding) -> str:
+        """Use the faces of one image; what to report."""
         raise NotImplementedError
 
-    def _begin(self, context: bpy.types.Context) -> RequestRun:
-        image = self.picture(context)
-        self._image_name = image.name
-        self._library = image.library
+    def _begin(self, context: bpy.types.Context) -> LooksRun:
+        run = self._looks = LooksRun(self.sources(context), self._ask)
+        run.step()
+        return run
+
+    def _ask(self, image: bpy.types.Image) -> RequestRun:
         picture = read_picture(image)
         if self.is_blocking:
             client = engine_process.start_ready(preferences().open_timeout_s)
@@ -94,41 +214,39 @@ class FindsFaces(RunsLong):
         ticket = client.submit("detect", fields, arrays, use_drain=False)
         return RequestRun(client, ticket, f"Looking for faces in '{image.name}'")
 
-    def _finish(self, context: bpy.types.Context, run: RequestRun) -> set[str]:
-        finding = Finding.read(self._found(run.ticket), self.max_faces)
-        if not self.takes_boxes:
-            finding.check(self._image_name)
-        text = self.finish(context, finding)
-        faces = len(finding.faces)
-        text += f": {faces} face{'s' if faces != 1 else ''}"
-        if not faces:
-            self.report(
-                {"WARNING"}, f"{text}. Press Draw in the Faces panel and drag a box around it"
-            )
-        elif finding.refused:
-            reason = finding.refused[0].problem.get("message", "")
-            self.report({"WARNING"}, f"{text}, {len(finding.refused)} left out. {reason}")
-        else:
-            self.report({"INFO"}, text)
+    def _finish(self, context: bpy.types.Context, run: LooksRun) -> set[str]:
+        problems: list[AddonError | EngineError] = []
+        for look in run.looks:
+            try:
+                self._use(context, look)
+            except (AddonError, EngineError) as error:
+                problems.append(error)
+                look.drop_image()
+        if len(problems) == len(run.looks):
+            self._tell(problems[:-1])
+            raise problems[-1]
+        self._tell(problems)
         return {"FINISHED"}
 
-    def _found(self, ticket: Ticket) -> list[dict[str, Any]]:
-        try:
-            return ticket.result().fields["faces"]
-        except EngineError as error:
-            if error.code == "no_face" and self.takes_boxes:
-                return []
-            raise
+    def _use(self, context: bpy.types.Context, look: Look) -> None:
+        finding = look.finding(self.max_faces, needs_faces=self.needs_faces)
+        text = self.finish(context, look.image(), finding)
+        count = len(finding.faces)
+        text += f": {count} face{'s' if count != 1 else ''}"
+        if finding.refused:
+            text += f", {len(finding.refused)} left out"
+        reason = f"{text}. {finding.reason}".strip()
+        if not count:
+            self.report({"WARNING"}, f"{reason} {DRAW_HINT}")
+        elif finding.reason:
+            self.report({"WARNING"}, reason)
+        else:
+            self.report({"INFO"}, text)
 
-    def found_image(self) -> bpy.types.Image:
-        """The image that was looked at. Raises AddonError when it was removed meanwhile."""
-        for image in bpy.data.images:
-            if image.name == self._image_name and image.library == self._library:
-                return image
-        raise AddonError(f"The image '{self._image_name}' was removed meanwhile.")
+    def _tell(self, problems: Sequence[AddonError | EngineError]) -> None:
+        for text in dict.fromkeys(str(problem) for problem in problems):
+            self.report({"WARNING"}, text)
 
     def _drop(self) -> None:
-        if self.is_image_new:
-            image = bpy.data.images.get(self._image_name)
-            if image is not None and not image.users:
-                bpy.data.images.remove(image)
+        for look in self._looks.looks if self._looks is not None else ():
+            look.drop_image()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import bpy
-from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
-from ..engine.renderer_table import RENDERER_ITEMS, RENDERERS
+from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
 from ..rig import creation, images, live, planes, portraits
 from ..rig.errors import AddonError
 from ._base import poll_object_mode, poll_portrait
-from ._detect import FindsFaces
+from ._detect import FindsFaces, Source
 
 PICTURES = "*.png;*.jpg;*.jpeg;*.exr;*.tif;*.tiff;*.webp;*.bmp;*.tga;*.hdr;*.jp2;*.psd"
 
@@ -24,6 +27,10 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     bl_options = {"UNDO"}
 
     filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
+    files: CollectionProperty(
+        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+    )
+    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
     image: StringProperty(
         name="Image",
         description="Name of an image in this file, instead of a file",
@@ -65,21 +72,19 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         self.layout.prop(self, "max_faces")
         self.layout.prop(self, "show_texture")
 
-    def picture(self, context: bpy.types.Context) -> bpy.types.Image:
+    def sources(self, context: bpy.types.Context) -> list[Source]:
         if self.image:
-            return image_named(self.image)
-        image, self.is_image_new = images.load_file(self.filepath)
-        return image
-
-    @property
-    def takes_boxes(self) -> bool:
-        return RENDERERS[self.renderer].takes_boxes
+            return [lambda: (image_named(self.image), False)]
+        names = [file.name for file in self.files if file.name]
+        paths = [str(Path(self.directory, name)) for name in names] or [self.filepath]
+        return [partial(images.load_file, path) for path in paths]
 
     def wanted_renderer(self) -> str:
         return self.renderer
 
-    def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
-        image = self.found_image()
+    def finish(
+        self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
+    ) -> str:
         item = creation.add_portrait(
             context, image, finding.faces, self.material, renderer=self.renderer
         )
@@ -113,15 +118,18 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
             return False
         return poll_object_mode(cls, context)
 
-    def picture(self, context: bpy.types.Context) -> bpy.types.Image:
+    def sources(self, context: bpy.types.Context) -> list[Source]:
         self.item_name = context.active_object.name
-        return planes.texture_node(context.active_object).image
+        image = planes.texture_node(context.active_object).image
+        return [lambda: (image, False)]
 
-    def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
+    def finish(
+        self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
+    ) -> str:
         item = bpy.data.objects.get(self.item_name)
         if item is None:
             raise AddonError(f"'{self.item_name}' was deleted meanwhile.")
-        creation.use_texture(item, finding.faces, self.found_image())
+        creation.use_texture(item, finding.faces, image)
         return f"'{item.name}' is a portrait now"
 
 
@@ -132,22 +140,25 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
     bl_label = "Find Faces Again"
     bl_options = {"UNDO"}
     max_faces = 0
+    needs_faces = True
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return poll_portrait(cls, context)
 
-    def picture(self, context: bpy.types.Context) -> bpy.types.Image:
+    def sources(self, context: bpy.types.Context) -> list[Source]:
         item = portraits.portrait(portraits.active_plane(context))
         portraits.check_whole(item)
         self.uid = item.settings.uid
         self.renderer = item.settings.renderer
-        return item.settings.source
+        return [lambda: (item.settings.source, False)]
 
     def wanted_renderer(self) -> str:
         return self.renderer
 
-    def finish(self, context: bpy.types.Context, finding: creation.Finding) -> str:
+    def finish(
+        self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
+    ) -> str:
         item = portraits.find(self.uid)
         if item is None:
             raise AddonError("The portrait was deleted meanwhile.")

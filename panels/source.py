@@ -79,8 +79,11 @@ def draw_faces(
     layout: bpy.types.UILayout, plane: bpy.types.Object, active: bpy.types.Object | None
 ) -> None:
     """The faces of a portrait, one row each, and how to get more of them."""
+    controllers = portraits.portrait(plane).controllers
+    if not controllers:
+        layout.label(text="No face yet: press Draw", icon="INFO")
     column = layout.column(align=True)
-    for index, controller in enumerate(portraits.portrait(plane).controllers):
+    for index, controller in enumerate(controllers):
         draw_face(column, index, controller, is_active=controller == active)
     row = layout.row(align=True)
     row.operator("keyportrait.find_faces", text="Find", icon="VIEWZOOM")

@@ -21,10 +21,14 @@ SAME_FACE_OVERLAP = 0.4
 
 @dataclass
 class Finding:
-    """What was found in a picture: faces that can be moved, and why the others cannot."""
+    """What was found in a picture: faces that can be moved, and why the others cannot.
+
+    nothing  what the engine says where there is no face at all
+    """
 
     faces: list[Face] = field(default_factory=list)
     refused: list[Face] = field(default_factory=list)
+    nothing: str = ""
 
     @classmethod
     def read(cls, found: list[dict], limit: int = 0) -> Finding:
@@ -37,17 +41,24 @@ class Finding:
             del finding.faces[limit:]
         return finding
 
+    @property
+    def reason(self) -> str:
+        """Why there is no face, or why the first that was left out cannot be moved; may be ""."""
+        if not self.refused:
+            return self.nothing
+        problem = self.refused[0].problem
+        message = problem.get("message", "This face cannot be moved.")
+        return f"{message} {problem.get('hint', '')}".strip()
+
     def check(self, picture_name: str) -> None:
         """Raise FaceError when no face can be moved."""
         if self.faces:
             return
-        if not self.refused:
-            raise FaceError(
-                f"No face found in '{picture_name}'.", "Use a front view at least 256 px wide."
-            )
-        problem = self.refused[0].problem
-        message = problem.get("message", "This face cannot be moved.")
-        raise FaceError(f"'{picture_name}': {message}", problem.get("hint", ""))
+        if self.refused:
+            raise FaceError(f"'{picture_name}': {self.reason}")
+        raise FaceError(
+            f"No face found in '{picture_name}'.", "Use a front view at least 256 px wide."
+        )
 
 
 def add_portrait(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import bpy
@@ -51,15 +52,62 @@ def test_a_text_file(tmp_path: Path) -> None:
     refused("notes.jpg.*cannot be read", filepath=str(path))
 
 
-def test_a_picture_without_a_face() -> None:
+def test_a_picture_without_a_face_becomes_a_plane_to_draw_on(capfd) -> None:
     new_image("wall", 256, 256)
-    refused("No face found in 'wall'", image="wall")
+    assert bpy.ops.keyportrait.add_portrait(image="wall") == {"FINISHED"}
+    assert "0 faces" in (printed := capfd.readouterr().out) and "Press Draw" in printed
+    plane = bpy.context.active_object
+    assert plane.keyportrait.kind == "PORTRAIT" and not plane.keyportrait.portrait.faces
+    assert bpy.ops.keyportrait.add_face(box=(60, 60, 190, 200)) == {"FINISHED"}
+    assert len(plane.keyportrait.portrait.faces) == 1
 
 
-def test_a_tiny_face(tmp_path: Path) -> None:
+def test_a_tiny_face_is_left_out_and_the_report_says_why(capfd) -> None:
     image = bpy.data.images.load(str(ASTRONAUT))
     image.scale(48, 48)
-    refused("astronaut", image=image.name)
+    assert bpy.ops.keyportrait.add_portrait(image=image.name) == {"FINISHED"}
+    printed = capfd.readouterr().out
+    assert "1 left out" in printed and "Press Draw" in printed
+    assert len(printed) > len("Added 'astronaut': 0 faces, 1 left out. Press Draw in the") + 60
+    assert not bpy.context.active_object.keyportrait.portrait.faces
+
+
+def test_a_texture_without_a_face_is_used_all_the_same(module, capfd) -> None:
+    bpy.ops.mesh.primitive_plane_add()
+    item = bpy.context.active_object
+    image = new_image("wall", 256, 256)
+    item.data.materials.append(module("rig.planes").add_material("m", image, "PRINCIPLED"))
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    assert item.keyportrait.kind == "PORTRAIT"
+    assert "Press Draw" in capfd.readouterr().out
+
+
+def test_find_says_when_there_is_still_no_face() -> None:
+    new_image("wall", 256, 256)
+    bpy.ops.keyportrait.add_portrait(image="wall")
+    with pytest.raises(RuntimeError, match="No face found in 'wall'"):
+        bpy.ops.keyportrait.find_faces()
+
+
+def test_several_files_at_once_and_one_of_them_is_broken(tmp_path: Path, capfd) -> None:
+    shutil.copy(ASTRONAUT, tmp_path / "first.jpg")
+    shutil.copy(ASTRONAUT, tmp_path / "third.jpg")
+    (tmp_path / "second.jpg").write_text("not a picture")
+    files = [{"name": name} for name in ("first.jpg", "second.jpg", "third.jpg")]
+    answer = bpy.ops.keyportrait.add_portrait(files=files, directory=str(tmp_path))
+    assert answer == {"FINISHED"}
+    planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
+    assert sorted(plane.name for plane in planes) == ["first", "third"]
+    assert all(len(plane.keyportrait.portrait.faces) == 1 for plane in planes)
+    assert "'second.jpg' cannot be read" in capfd.readouterr().out
+    assert [image.name for image in bpy.data.images if "second" in image.name] == []
+
+
+def test_several_files_and_all_are_broken(tmp_path: Path) -> None:
+    for name in ("first.jpg", "second.jpg"):
+        (tmp_path / name).write_text("not a picture")
+    files = [{"name": name} for name in ("first.jpg", "second.jpg")]
+    refused("second.jpg.*cannot be read", files=files, directory=str(tmp_path))
 
 
 def test_a_picture_that_is_too_large() -> None:
