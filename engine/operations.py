@@ -16,6 +16,7 @@ from .renderers import (
     create,
     describe_engine,
     missing_module,
+    probe,
     release_version,
 )
 
@@ -64,7 +65,7 @@ class Operations:
         return cls(), fields
 
     def answer(self, message: Message, report: Report) -> Message | Later:
-        """The successful reply to detect, open, render or close, or a function that makes it.
+        """The successful reply to a request, or a function that makes it.
 
         The function may run in another thread while the next request is worked on. Both raise
         ReportedError.
@@ -75,6 +76,9 @@ class Operations:
             return self._open(message, report)
         if message.type == "render":
             return self._render(message)
+        if message.type == "probe":
+            name = check_renderer(message.fields["renderer"])
+            return Message("probed", message.id, {"renderer": name, "facts": probe(name, report)})
         if message.type == "close":
             handle = message.fields["handle"]
             self._composition(handle)

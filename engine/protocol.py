@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
@@ -50,8 +50,22 @@ _ROWS = (
         "",
         ("protocol", "version", "capabilities"),
         (),
-        "Engine is up. capabilities: {renderers: {name: {device, precision, "
-        "model_set}}, python, …}.",
+        "Engine is up. capabilities: {renderers: {name: facts}, problems: {name: {code, message, "
+        "hint}}, python, …}; only renderers that need no set-up, see `probe` for the others.",
+    ),
+    MessageType(
+        "probe",
+        "probed",
+        ("renderer",),
+        (),
+        "Find out whether a renderer can work, and what would decide its pictures.",
+    ),
+    MessageType(
+        "probed",
+        "",
+        ("renderer", "facts"),
+        (),
+        "facts: {device, device_class, precision, model_set, …}: what `open` would use.",
     ),
     MessageType(
         "ping", "pong", (), (), "Heartbeat; answered at once, also while the engine works."

@@ -92,7 +92,8 @@ class Renderer(Protocol):
 
     @property
     def description(self) -> Mapping[str, str]:
-        """What is at work, for people and in this order: device, precision, model_set."""
+        """What is at work: device and model_set for people, device_class ("cpu", "cuda", "mps")
+        and precision, which decide pixels."""
         ...
 
     @property

@@ -44,13 +44,14 @@ def create(name: str, report: Report) -> Renderer:
     return _call(place.module, place.factory, *((report,) if RENDERERS[name].needs_setup else ()))
 
 
-def probe(name: str) -> dict[str, str]:
-    """What is known of a renderer without loading large files: device, precision, model_set…
+def probe(name: str, report: Report) -> dict[str, str]:
+    """What decides a renderer's pictures: device, device_class, precision, model_set and others.
 
-    Raises what create() would raise, as far as can be told.
+    Looks at the files and at the device, but loads no networks. Raises what create() would raise,
+    as far as can be told.
     """
     place = _PLACES[name]
-    return _call(place.module, place.probe)
+    return _call(place.module, place.probe, *((report,) if RENDERERS[name].needs_setup else ()))
 
 
 def _call(module_name: str, function: str, *arguments: Any) -> Any:
@@ -63,7 +64,9 @@ def _call(module_name: str, function: str, *arguments: Any) -> Any:
 def describe_engine() -> dict[str, Any]:
     """The `capabilities` of the engine, tried rather than promised.
 
-    Raises ReportedError when not even faces can be found (not_installed, no_models).
+    Renderers that need the set-up are left for `probe`: a folder that does not answer must not
+    keep the others waiting. Raises ReportedError when not even faces can be found
+    (not_installed, no_models).
     """
     try:
         import cv2
@@ -76,9 +79,9 @@ def describe_engine() -> dict[str, Any]:
         models.model_path(name)
     renderers: dict[str, Any] = {}
     problems: dict[str, Any] = {}
-    for name in RENDERERS:
+    for name in (name for name, row in RENDERERS.items() if not row.needs_setup):
         try:
-            renderers[name] = probe(name)
+            renderers[name] = probe(name, _quiet)
         except ReportedError as error:
             problems[name] = {"code": error.code, "message": error.message, "hint": error.hint}
     return {
@@ -89,6 +92,10 @@ def describe_engine() -> dict[str, Any]:
         "opencv": cv2.__version__,
         "threads": cv2.getNumThreads(),
     }
+
+
+def _quiet(fraction: float, text: str) -> None:
+    """A report that nobody reads."""
 
 
 def release_version() -> str:

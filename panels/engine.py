@@ -62,7 +62,7 @@ def draw_active(layout: bpy.types.UILayout, plane: bpy.types.Object | None) -> b
     for name, value in (
         ("Renderer", label_of(facts.get("name", ""))),
         ("Models", facts.get("model_set", "")),
-        ("Device", facts.get("device", "").replace("cpu", "CPU")),
+        ("Device", facts.get("device", "")),
         ("Precision", facts.get("precision", "")),
     ):
         row = box.split(factor=0.35)

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field
 
 import bpy
 
-from ..host.bake import SequenceBake
+from ..host.bake import OPEN_TIMEOUT_S, SequenceBake
 from ..host.cache import FrameCache
-from ..host.client import Engine, State
+from ..host.client import Engine, EngineError, State
 from ..host.sequence import BakeError
 from . import baked, live, movie, portraits
 from . import engine as engine_process
@@ -65,7 +65,6 @@ class Summary:
 class BakeRun:
     """A bake of some portraits of one scene.
 
-    engine  must be started, and is waited for
     Raises BakeError for settings, portraits or folders that cannot work.
     """
 
@@ -74,7 +73,6 @@ class BakeRun:
         scene: bpy.types.Scene,
         items: list[Portrait],
         settings: BakeSettings,
-        engine: Engine,
         cache: FrameCache,
     ) -> None:
         self.settings = settings
@@ -83,7 +81,7 @@ class BakeRun:
         self.fraction = 0.0
         self.files: dict[str, baked.BakedFiles] = {}
         self._scene_name = scene.name
-        self._engine = engine
+        self._engines: dict[str, Engine] = {}
         self._cache = cache
         self._sequence: SequenceBake | None = None
         self._encoder: movie.MovieEncoder | None = None
@@ -146,7 +144,7 @@ class BakeRun:
 
     def _work(self, frame_current: int, subframe: float) -> Iterator[bool]:
         """The whole bake; yields whether the caller should wait before the next move."""
-        yield from self._wait_for_engine()
+        yield from self._prepare()
         with live.paused():
             try:
                 yield from self._collect()
@@ -164,20 +162,36 @@ class BakeRun:
             self._assign(job)
         self.fraction = 1.0
 
-    def _wait_for_engine(self) -> Iterator[bool]:
-        self.text = "Waiting for the engine"
-        while not self._engine.capabilities:
-            error = self._engine.error
-            if error is not None:
-                raise BakeError(error.message, error.hint)
-            if not self._engine.is_running:
-                self._engine.start()
-            yield True
+    def _prepare(self) -> Iterator[bool]:
+        """Learn from the engine what decides the pictures of each renderer in use."""
+        known: dict[str, dict[str, str]] = {}
+        for job in self._jobs:
+            if job.renderer not in known:
+                known[job.renderer] = yield from self._probe(job)
+            job.prepare(known[job.renderer], self._engines[job.renderer].launch.version)
+
+    def _probe(self, job: BakeJob) -> Generator[bool, None, dict[str, str]]:
+        engine = engine_process.start(job.renderer)
+        if engine.state is State.FAILED:
+            engine = engine_process.restart(job.renderer)
+        self._engines[job.renderer] = engine
+        ticket = engine.submit("probe", {"renderer": job.renderer}, use_drain=False)
+        try:
+            while not ticket.is_done:
+                self.text = ticket.progress.text or "Waiting for the engine"
+                if engine.idle_s(ticket) > OPEN_TIMEOUT_S:
+                    text = f"'{job.name}' cannot be baked: the engine does not answer."
+                    raise BakeError(text, f"See the log: {engine.log_path}")
+                yield True
+            return ticket.result().fields["facts"]
+        except EngineError as error:
+            text = f"'{job.name}' cannot be baked: {error.message}"
+            raise BakeError(text, error.hint or "Choose another one under Bake With.") from error
+        finally:
+            engine.cancel(ticket)
 
     def _collect(self) -> Iterator[bool]:
         """Note the motions of all portraits at every evaluated frame."""
-        for job in self._jobs:
-            job.prepare(self._engine.capabilities, self._engine.launch)
         frames = self.settings.evaluated_frames
         for number, frame in enumerate(frames):
             scene = bpy.data.scenes.get(self._scene_name)
@@ -199,7 +213,7 @@ class BakeRun:
             self.summary.kept += len(job.tasks)
             return
         self._sequence = SequenceBake(
-            self._engine,
+            self._engines[job.renderer],
             lambda: job.open_request,
             job.tasks,
             job.output,
@@ -278,10 +292,7 @@ def begin(scene: bpy.types.Scene, items: list[Portrait], settings: BakeSettings)
     global _active
     if active() is not None:
         raise BakeError("Another bake is running.", "Wait for it or press Esc.")
-    engine = engine_process.start()
-    if engine.state is State.FAILED:
-        engine = engine_process.restart()
-    _active = BakeRun(scene, items, settings, engine, frame_cache())
+    _active = BakeRun(scene, items, settings, frame_cache())
     return _active
 
 

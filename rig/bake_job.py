@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from ..host.cache import canonical, frame_key
-from ..host.client import Launch
 from ..host.sequence import (
     BakeError,
     FrameTask,
@@ -21,7 +20,6 @@ from ..host.sequence import (
 )
 from .bake_settings import BakeSettings, safe_name
 from .baked import BakedFiles
-from .engine import PRECISION_VARIABLE
 from .errors import AddonError
 from .portraits import Portrait
 from .session import open_request
@@ -61,13 +59,16 @@ class BakeJob:
         """Whether the pictures become a movie."""
         return self.settings.format == "MP4"
 
-    def prepare(self, capabilities: Mapping[str, Any], launch: Launch) -> None:
-        """Check that the engine has the renderer. Raises BakeError.
+    def prepare(self, facts: Mapping[str, str], version: str) -> None:
+        """Take in what decides the renderer's pictures besides the motion.
 
-        capabilities  of the engine
-        launch        how the engine was started
+        facts    the engine's, of `probed`
+        version  of the extension
         """
-        self._identity = self._renderer_identity(capabilities, launch)
+        # The same pictures come from every device of a class, whatever people call it.
+        info = {key: value for key, value in facts.items() if key != "device"}
+        options = self.open_request.fields["options"]
+        self._identity = {"name": self.renderer, "version": version, "options": options, **info}
 
     def note(self, frame: int, motions: list[dict[str, Any]]) -> None:
         """Take in the faces' motions (Motion.to_json()) at an evaluated frame."""
@@ -86,20 +87,6 @@ class BakeJob:
         for frame in self.settings.frames:
             key, motions = self._motions[self.settings.evaluated_frame(frame)]
             self.tasks.append(FrameTask(frame, key, motions))
-
-    def _renderer_identity(self, capabilities: Mapping[str, Any], launch: Launch) -> dict[str, Any]:
-        known: Mapping[str, Any] = capabilities.get("renderers", {})
-        if self.renderer not in known:
-            problem = capabilities.get("problems", {}).get(self.renderer, {})
-            reason = problem.get("message") or f"The renderer '{self.renderer}' is not set up."
-            hint = problem.get("hint") or "Choose another one under Bake With."
-            raise BakeError(f"'{self.name}' cannot be baked: {reason}", hint)
-        # The same pictures come from every device.
-        info = {key: value for key, value in known[self.renderer].items() if key != "device"}
-        if info.get("precision") == "auto":
-            info["precision"] = launch.environment.get(PRECISION_VARIABLE, "auto")
-        options = self.open_request.fields["options"]
-        return {"name": self.renderer, "version": launch.version, "options": options, **info}
 
     @property
     def files(self) -> BakedFiles:

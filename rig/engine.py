@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import bpy
 
+from ..engine.renderer_table import PREVIEW
 from ..host.client import Engine, Launch, State
 from ..preferences import has_setup, preferences, user_folder
 
@@ -56,8 +57,8 @@ def _liveportrait() -> tuple[Path | None, dict[str, str]]:
     return setup.python(), setup.engine_variables()
 
 
-def start() -> Engine:
-    """Start the engine if it is stopped, and return it at once. A failed engine stays failed."""
+def start(renderer: str = PREVIEW) -> Engine:
+    """Start a renderer's engine if it is stopped, and return it at once; a failed one stays so."""
     current = engine()
     if current.state is State.STOPPED:
         current.launch = launch()
@@ -65,7 +66,7 @@ def start() -> Engine:
     return current
 
 
-def restart() -> Engine:
+def restart(renderer: str = PREVIEW) -> Engine:
     """Kill the engine, if it runs, and start a new one with today's settings."""
     current = engine()
     current.launch = launch()

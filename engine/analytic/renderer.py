@@ -8,7 +8,12 @@ from ..motion import Face
 from ..renderer import SourceImage
 from .portrait import AnalyticPortrait
 
-FACTS = {"device": "cpu", "precision": "float32", "model_set": "mediapipe 0.10.21"}
+FACTS = {
+    "device": "CPU",
+    "device_class": "cpu",
+    "precision": "float32",
+    "model_set": "mediapipe 0.10.21",
+}
 
 
 def probe() -> dict[str, str]:

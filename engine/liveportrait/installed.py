@@ -36,38 +36,48 @@ def _quiet(fraction: float, text: str) -> None:
     """A report that nobody reads."""
 
 
-def probe_people() -> dict[str, str]:
-    """What decides pictures of people: fingerprint of the weights, source of the landmarks.
+def probe_people(report: Report = _quiet) -> dict[str, str]:
+    """What decides pictures of people: device, precision, fingerprint of the weights, landmarks.
 
-    Cheap: torch is not imported. Raises ReportedError unless people can be rendered.
+    Loads torch, to ask for the device, but no networks. Raises ReportedError unless people can be
+    rendered.
     """
-    folder, checkpoints = _probe("human")
+    report(0.0, "Looking at the weights")
+    folder, checkpoints = _files("human")
     official = _official_files(folder)
     return {
-        **_placement("human"),
+        **_placement(report),
+        "model_set": "human",
         "weights": fingerprint([*checkpoints.paths.values(), *(official or ())]),
         "landmarks": "insightface" if official is not None else "mesh",
     }
 
 
-def probe_animals() -> dict[str, str]:
+def probe_animals(report: Report = _quiet) -> dict[str, str]:
     """What decides pictures of animals, as probe_people()."""
-    _, checkpoints = _probe("animal")
-    return {**_placement("animal"), "weights": fingerprint(checkpoints.paths.values())}
+    report(0.0, "Looking at the weights")
+    _, checkpoints = _files("animal")
+    weights = fingerprint(checkpoints.paths.values())
+    return {**_placement(report), "model_set": "animal", "weights": weights}
 
 
-def _placement(kind: str) -> dict[str, str]:
-    return {"device": "auto", "precision": "auto", "model_set": kind}
+def _placement(report: Report) -> dict[str, str]:
+    """The device and precision that the networks will run with, not the wish for them."""
+    report(0.3, "Looking at the device")
+    from ..networks.devices import choose_placement
+
+    device, precision = (os.environ.get(v, "auto") for v in (DEVICE_VARIABLE, PRECISION_VARIABLE))
+    return choose_placement(device, precision).facts
 
 
 def has_only_animals() -> bool:
-    """Whether animals can be rendered, but people cannot."""
-    return not _can(probe_people) and _can(probe_animals)
+    """Whether there are weights for animals, but none for people."""
+    return not _has_files("human") and _has_files("animal")
 
 
-def _can(probe: Callable[[], object]) -> bool:
+def _has_files(kind: str) -> bool:
     try:
-        probe()
+        _files(kind)
     except ReportedError:
         return False
     return True
@@ -97,7 +107,7 @@ def animals(report: Report = _quiet) -> LivePortraitRenderer:
 
 
 def _load(kind: str, report: Report) -> LivePortraitRenderer:
-    folder, _ = _probe(kind)
+    folder, _ = _files(kind)
     from ..networks.network_set import NetworkSet
     from .renderer import LivePortraitRenderer
 
@@ -137,7 +147,7 @@ def _official_files(folder: Path) -> tuple[Path, Path] | None:
     return None if detector is None or landmarks is None else (detector, landmarks)
 
 
-def _probe(kind: str) -> tuple[Path, CheckpointFiles]:
+def _files(kind: str) -> tuple[Path, CheckpointFiles]:
     """The weights folder and what of it is used. Raises ReportedError when anything is missing."""
     if importlib.util.find_spec("torch") is None:
         raise ReportedError("not_installed", "LivePortrait is not set up yet.", SET_UP_HINT)

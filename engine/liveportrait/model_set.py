@@ -55,6 +55,11 @@ class ModelSet(Retargeting, Protocol):
         """Device and precision for people, for example "CPU, fp32"."""
         ...
 
+    @property
+    def placed(self) -> dict[str, str]:
+        """device for people, device_class and precision, as in engine.renderer.Renderer."""
+        ...
+
     def extract_motion(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """M's raw heads of (N, 256, 256, 3) pictures: pitch, yaw, roll (N, 66), kp, exp (N, 63),
         t (N, 3), scale (N, 1)."""

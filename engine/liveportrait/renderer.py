@@ -39,9 +39,8 @@ class LivePortraitRenderer:
 
     @property
     def description(self) -> dict[str, str]:
-        """What the Engine panel shows: device, precision, model set."""
-        device, _, precision = self.models.label.rpartition(", ")
-        return {"device": device, "precision": precision, "model_set": self.models.name}
+        """See Renderer.description."""
+        return {**self.models.placed, "model_set": self.models.name}
 
     @property
     def batch_size(self) -> int:

@@ -49,11 +49,24 @@ class Placement:
     notice: str = ""
 
     @property
-    def label(self) -> str:
-        """For the Engine panel, for example "NVIDIA GeForce RTX 4090, fp16"."""
+    def name(self) -> str:
+        """The device for people, for example "NVIDIA GeForce RTX 4090"."""
         names = {"cpu": "CPU", "mps": "Apple GPU"}
-        name = names.get(self.device.type) or torch.cuda.get_device_name(self.device)
-        return f"{name}, {self.precision.value}"
+        return names.get(self.device.type) or torch.cuda.get_device_name(self.device)
+
+    @property
+    def label(self) -> str:
+        """Device and precision for people, for example "NVIDIA GeForce RTX 4090, fp16"."""
+        return f"{self.name}, {self.precision.value}"
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """device for people, device_class and precision, as in engine.renderer.Renderer."""
+        return {
+            "device": self.name,
+            "device_class": self.device.type,
+            "precision": self.precision.value,
+        }
 
 
 def available_devices() -> list[str]:

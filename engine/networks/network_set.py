@@ -150,6 +150,11 @@ class NetworkSet:
         """Device and precision for people."""
         return self.placement.label
 
+    @property
+    def placed(self) -> dict[str, str]:
+        """device for people, device_class and precision."""
+        return self.placement.facts
+
     def extract_motion(self, images: np.ndarray) -> dict[str, np.ndarray]:
         """M's raw heads of (N, 256, 256, 3) pictures, as engine.networks.motion.HEADS."""
         with torch.inference_mode(), _memory_errors(self.placement):

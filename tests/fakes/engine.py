@@ -32,6 +32,8 @@ from engine.protocol import (
     write_message,
 )
 
+FACTS = {"device": "CPU", "device_class": "cpu", "precision": "float32", "model_set": "cards"}
+
 
 def parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
@@ -40,6 +42,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--delay", type=float, default=0.0, help="seconds of work per render")
     parser.add_argument("--work", default="render", help="the request that delay and release mean")
     parser.add_argument("--release", default="", help="work until this file exists")
+    parser.add_argument("--lack", default="", help="the renderer that is not installed")
     parser.add_argument("--ignore-cancel", action="store_true", help="finish what was cancelled")
     parser.add_argument("--progress", type=int, default=0, help="progress notes per request")
     parser.add_argument("--beat", type=float, default=0.0, help="seconds between notes at work")
@@ -135,7 +138,7 @@ class FakeEngine:
         fields = {
             "protocol": self.options.protocol,
             "version": self.options.release_version or message.fields["version"],
-            "capabilities": {"renderers": {"analytic": {"device": "cpu"}}, "fake": True},
+            "capabilities": {"renderers": {"analytic": FACTS}, "fake": True},
         }
         self.say(Message("ready", message.id, fields))
 
@@ -190,6 +193,13 @@ class FakeEngine:
             if message.id in self.cancelled and not self.options.ignore_cancel:
                 return
             time.sleep(0.005)
+
+    def do_probe(self, message: Message) -> Message:
+        name = message.fields["renderer"]
+        if name == self.options.lack:
+            return failed(message, "not_installed", f"'{name}' is not set up.", "Set it up.")
+        facts = {**FACTS, "model_set": name}
+        return Message("probed", message.id, {"renderer": name, "facts": facts})
 
     def do_detect(self, message: Message) -> Message:
         image = message.arrays["image"]

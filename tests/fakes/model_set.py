@@ -31,6 +31,7 @@ class FakeModelSet:
     def __init__(self, name: str = "human", stitching_shift: float = 0.0) -> None:
         self.name = name
         self.label = "Arithmetic, fp32"
+        self.placed = {"device": "Arithmetic", "device_class": "cpu", "precision": "fp32"}
         self.notices: list[str] = []
         self.batch_size = 1
         self.stitching_shift = stitching_shift

@@ -39,7 +39,7 @@ def test_states_from_start_to_stop(start_engine: Any, tmp_path: Path) -> None:
     assert engine.state in (State.STARTING, State.READY)
     engine.wait_ready(FRAME_S)
     assert engine.state is State.READY
-    assert engine.capabilities["renderers"]["analytic"]["device"] == "cpu"
+    assert engine.capabilities["renderers"]["analytic"]["device_class"] == "cpu"
     pid = engine.pid
     assert is_alive(pid)
     handle = open_picture(engine)

@@ -9,7 +9,8 @@ import pytest
 from engine.liveportrait import installed
 from engine.networks.weight_files import NETWORKS, STITCHING
 from engine.renderer import ReportedError
-from engine.renderers import describe_engine
+from engine.renderer_table import PREVIEW
+from engine.renderers import describe_engine, probe
 
 
 @pytest.fixture
@@ -30,8 +31,11 @@ def test_other_weights_have_another_fingerprint(weights: Path) -> None:
     assert installed.probe_people()["weights"] != before
 
 
-def test_what_decides_pictures_is_in_the_capabilities(weights: Path) -> None:
-    facts = describe_engine()["renderers"]["liveportrait"]
+def test_a_probe_tells_what_decides_pictures(weights: Path) -> None:
+    facts = probe("liveportrait", lambda *_: None)
+    assert facts["device_class"] in {"cpu", "cuda", "mps"}
+    assert facts["precision"] in {"fp32", "fp16", "bf16"}
+    assert "auto" not in facts.values()
     assert facts["weights"] == installed.fingerprint(
         weights / f"{name}.safetensors" for name in NETWORKS
     )
@@ -60,9 +64,31 @@ def test_people_and_animals_are_told_apart(weights: Path) -> None:
 
 def test_a_renderer_that_could_not_load_is_not_offered(weights: Path) -> None:
     (weights / f"{STITCHING}.safetensors").unlink()
-    problem = describe_engine()["problems"]["liveportrait"]
-    assert f"lacks {STITCHING}" in problem["message"]
-    assert problem["hint"]
+    with pytest.raises(ReportedError, match=f"lacks {STITCHING}") as caught:
+        probe("liveportrait", lambda *_: None)
+    assert caught.value.hint
+
+
+def test_nothing_of_the_set_up_stands_before_ready(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hangs(*_: object) -> None:
+        raise AssertionError("a folder on a dead drive was looked at")
+
+    monkeypatch.setattr(installed, "files_below", hangs)
+    monkeypatch.setattr(installed, "find_checkpoints", hangs)
+    assert list(describe_engine()["renderers"]) == [PREVIEW]
+
+
+def test_the_wish_for_a_precision_is_followed(
+    weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(installed.DEVICE_VARIABLE, "cpu")
+    monkeypatch.setenv(installed.PRECISION_VARIABLE, "bf16")
+    facts = installed.probe_people()
+    assert (facts["device_class"], facts["precision"]) == ("cpu", "bf16")
+    monkeypatch.setenv(installed.PRECISION_VARIABLE, "auto")
+    assert installed.probe_people()["precision"] in {"fp32", "bf16"}
 
 
 def test_a_folder_of_animals_alone_is_known_as_such(weights: Path) -> None:

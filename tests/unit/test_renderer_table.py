@@ -54,7 +54,7 @@ def test_every_renderer_has_code() -> None:
 @pytest.mark.parametrize("renderer", [AnalyticRenderer(), LivePortraitRenderer(FakeModelSet())])
 def test_renderers_have_the_whole_seam(renderer: object) -> None:
     assert [name for name in SEAM if not hasattr(renderer, name)] == []
-    assert list(renderer.description) == ["device", "precision", "model_set"]  # type: ignore[attr-defined]
+    assert list(renderer.description) == ["device", "device_class", "precision", "model_set"]  # type: ignore[attr-defined]
 
 
 def test_nothing_is_asked_for_that_may_not_be_there() -> None:

@@ -92,7 +92,7 @@ def astronaut(session: Session) -> int:
 def test_capabilities_are_what_is_there(session: Session) -> None:
     session.engine.wait_ready(PATIENCE_S)
     capabilities = session.engine.capabilities
-    assert capabilities["renderers"]["analytic"]["device"] == "cpu"
+    assert capabilities["renderers"]["analytic"]["device_class"] == "cpu"
     assert capabilities["numpy"] == np.__version__
     assert capabilities["opencv"] == cv2.__version__
     assert 1 <= capabilities["threads"] <= 4

@@ -219,9 +219,9 @@ def test_without_the_networks_code_the_edition_is_named(broken_engine: Any) -> N
     engine = broken_engine(lambda root: None)
     engine.wait_ready(PATIENCE_S)
     assert list(engine.capabilities["renderers"]) == ["analytic"]
-    problem = engine.capabilities["problems"]["liveportrait"]
-    assert "comes without LivePortrait" in problem["message"]
-    assert "full edition" in problem["hint"]
+    with pytest.raises(EngineError, match="comes without LivePortrait") as caught:
+        engine.wait(engine.submit("probe", {"renderer": "liveportrait"}), PATIENCE_S)
+    assert "full edition" in caught.value.hint
     image = Array("uint8", (64, 64, 4), bytes(64 * 64 * 4))
     fields = {"encoding": "srgb", "renderer": "liveportrait_animal"}
     with pytest.raises(EngineError, match="comes without LivePortrait"):
