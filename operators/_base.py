@@ -69,6 +69,11 @@ def poll_portrait(cls: type, context: bpy.types.Context) -> bool:
     if not plane.is_editable:
         cls.poll_message_set(f"'{plane.name}' is linked from another file: make it local first")
         return False
+    original = portraits.original_of(plane)
+    if original is not None:
+        text = f"'{plane.name}' shows the picture of '{original.name}': press Make Own Portrait"
+        cls.poll_message_set(text)
+        return False
     return True
 
 

@@ -14,7 +14,7 @@ class KEYPORTRAIT_OT_refresh(ReportsErrors, bpy.types.Operator):
 
     bl_idname = "keyportrait.refresh"
     bl_label = "Refresh"
-    bl_options = {"REGISTER"}
+    bl_options = {"REGISTER", "UNDO"}  # a lost live image is made again
 
     use_wait: bpy.props.BoolProperty(
         name="Wait",

@@ -149,7 +149,7 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
     def sources(self, context: bpy.types.Context) -> list[Source]:
         item = portraits.portrait(portraits.active_plane(context))
         portraits.check_whole(item)
-        self.uid = item.settings.uid
+        self.uid = item.identity
         self.renderer = item.settings.renderer
         return [lambda: (item.settings.source, False)]
 

@@ -159,6 +159,8 @@ class BakeRun:
                 yield from self._encode(job)
             self.files[job.name] = job.files
             self.summary.names.append(job.name)
+        # All at once and last: what a stopped operator has changed is in no undo step.
+        for job in self._jobs:
             self._assign(job)
         self.fraction = 1.0
 

@@ -140,7 +140,7 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         digest.update(b"has_emission ")
     digest.update(image.data)
     return BakeJob(
-        uid=item.settings.uid,
+        uid=item.identity,
         name=name,
         settings=settings,
         output=_sequence_output(name, settings),

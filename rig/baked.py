@@ -9,6 +9,7 @@ from typing import NamedTuple
 import bpy
 
 from .errors import PortraitError
+from .planes import texture_nodes
 from .portraits import check_editable
 
 LINEAR = "Linear Rec.709"
@@ -37,18 +38,9 @@ def image_nodes(
 ) -> Iterator[bpy.types.Node]:
     """The image texture nodes of a plane's materials, node groups included, that show an image."""
     wanted = [image for image in images if image is not None]
-    trees = [slot.material.node_tree for slot in plane.material_slots if slot.material]
-    seen: set[int] = set()
-    while trees:
-        tree = trees.pop()
-        if tree is None or tree.as_pointer() in seen:
-            continue
-        seen.add(tree.as_pointer())
-        for node in tree.nodes:
-            if node.type == "GROUP":
-                trees.append(node.node_tree)
-            elif node.type == "TEX_IMAGE" and node.image in wanted:
-                yield node
+    for node in texture_nodes(plane):
+        if node.image in wanted:
+            yield node
 
 
 def show_baked(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:

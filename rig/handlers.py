@@ -1,6 +1,7 @@
 """Blender tells us that something changed: properties, frames, files, undo, renders.
 
-Handlers never raise and never report; problems are kept for the panels and the log.
+Handlers never raise and never report; problems are kept for the panels and the log. They write
+pixels, but make, remove and link no data-block: that would happen outside Blender's undo steps.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import threading
 import bpy
 from bpy.app.handlers import persistent
 
-from . import live, portraits, render_guard, structure
+from . import copies, live, portraits, render_guard, structure
 
 # Updates of these types may mean that objects came, went or were copied.
 STRUCTURE_TYPES = ("COLLECTION", "SCENE")
@@ -28,7 +29,9 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
     _is_inside = True
     try:
         if any(depsgraph.id_type_updated(kind) for kind in STRUCTURE_TYPES):
-            structure.repair()
+            portraits.forget()
+            live.forget_gone()
+        copies.notice()
         if depsgraph.id_type_updated("OBJECT") or depsgraph.id_type_updated("ACTION"):
             live.follow(scene, depsgraph)
     finally:
@@ -49,19 +52,22 @@ def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> 
 def _on_load(*_args: object) -> None:
     portraits.forget()
     live.forget_all()
-    structure.repair()
+    # Blender's first undo step is stored after this.
+    copies.separate_all()
     live.refresh_later()
 
 
 @persistent
 def _on_undo(*_args: object) -> None:
     portraits.forget()
+    copies.leave_alone()
     live.push_all()
     live.refresh_later()
 
 
 @persistent
 def _on_save(*_args: object) -> None:
+    copies.mark_instances()
     structure.pack_outputs()
 
 
@@ -103,11 +109,13 @@ def register() -> None:
     # bpy.data is closed while an extension is enabled; a timer may look at it.
     if not bpy.app.background:
         live.refresh_later()
+        copies.notice_later()
 
 
 def unregister() -> None:
     for handlers, handler in reversed(HANDLERS):
         handlers.remove(handler)
+    copies.unregister()
     render_guard.unregister()
     live.forget_all()
     portraits.forget()

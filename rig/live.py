@@ -45,7 +45,7 @@ def _traffic_if_free() -> Iterator[bool]:
 
 def session(item: Portrait) -> Session:
     """The running state of a portrait, made when it has none."""
-    uid = item.settings.uid
+    uid = item.identity
     if uid not in _sessions:
         _sessions[uid] = Session(uid)
     return _sessions[uid]
@@ -53,25 +53,25 @@ def session(item: Portrait) -> Session:
 
 def problem_of(plane: bpy.types.Object) -> Problem | None:
     """What keeps a portrait from moving, None when all is well. For panels."""
-    found = _sessions.get(plane.keyportrait.portrait.uid)
+    found = _sessions.get(portraits.identity_of(plane))
     return None if found is None else found.problem
 
 
 def progress_of(plane: bpy.types.Object) -> tuple[float, str] | None:
     """(fraction, text) while a portrait's picture is being opened. For panels."""
-    found = _sessions.get(plane.keyportrait.portrait.uid)
+    found = _sessions.get(portraits.identity_of(plane))
     return None if found is None else found.progress
 
 
 def renderer_of(plane: bpy.types.Object) -> dict[str, str]:
     """name, device, precision, model_set at work for a portrait; empty before. For panels."""
-    found = _sessions.get(plane.keyportrait.portrait.uid)
+    found = _sessions.get(portraits.identity_of(plane))
     return {} if found is None else found.renderer
 
 
 def notices_of(plane: bpy.types.Object) -> list[str]:
     """What the engine wants the user to know about a portrait. For panels."""
-    found = _sessions.get(plane.keyportrait.portrait.uid)
+    found = _sessions.get(portraits.identity_of(plane))
     return [] if found is None else found.notices
 
 
@@ -187,7 +187,7 @@ def push_all() -> None:
     """Write all pictures again: undo and redo bring old pixels back."""
     with _traffic_if_free() as is_free:
         for item in portraits.all_portraits() if is_free else ():
-            found = _sessions.get(item.settings.uid)
+            found = _sessions.get(item.identity)
             if found is not None:
                 found.push(item)
 
@@ -210,7 +210,7 @@ def forget_all() -> None:
 
 def forget_gone() -> None:
     """Drop the sessions of portraits that no longer exist."""
-    uids = {item.settings.uid for item in portraits.all_portraits()}
+    uids = {item.identity for item in portraits.all_portraits()}
     with traffic:
         for uid in [uid for uid in _sessions if uid not in uids]:
             _sessions.pop(uid).close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import bpy
 from mathutils import Matrix, Vector
 
@@ -106,3 +108,19 @@ def can_use_texture(item: bpy.types.Object | None) -> bool:
     except PortraitError:
         return False
     return True
+
+
+def texture_nodes(plane: bpy.types.Object) -> Iterator[bpy.types.Node]:
+    """The image texture nodes of a plane's materials, node groups included."""
+    trees = [slot.material.node_tree for slot in plane.material_slots if slot.material]
+    seen: set[int] = set()
+    while trees:
+        tree = trees.pop()
+        if tree is None or tree.as_pointer() in seen:
+            continue
+        seen.add(tree.as_pointer())
+        for node in tree.nodes:
+            if node.type == "GROUP":
+                trees.append(node.node_tree)
+            elif node.type == "TEX_IMAGE":
+                yield node

@@ -2,6 +2,9 @@
 
 Everything is found through pointers, never through names. The list of portraits is remembered,
 because handlers ask for it at every slider move; `forget` makes it be built again.
+
+A copied plane has the identity of its original until it is separated (see copies.py). Only the
+original moves the picture that both show.
 """
 
 from __future__ import annotations
@@ -25,8 +28,21 @@ class Portrait(NamedTuple):
         """The plane's `keyportrait.portrait`."""
         return self.plane.keyportrait.portrait
 
+    @property
+    def identity(self) -> str:
+        """What sessions and bakes know the portrait by; see identity_of."""
+        return identity_of(self.plane)
+
+
+class Copy(NamedTuple):
+    """A plane with the identity of another one, whose picture it shows."""
+
+    plane: bpy.types.Object
+    original: bpy.types.Object
+
 
 _known: list[Portrait] | None = None
+_copies: list[Copy] = []
 
 
 def forget() -> None:
@@ -36,19 +52,57 @@ def forget() -> None:
 
 
 def all_portraits() -> list[Portrait]:
-    """Every portrait that is in some collection: deleted objects may linger in the file."""
-    global _known
+    """Every portrait that is in some collection: deleted objects may linger in the file.
+
+    Copies are not among them.
+    """
+    _look()
+    return _known or []
+
+
+def copies() -> list[Copy]:
+    """The planes that have the identity of another one, oldest first."""
+    _look()
+    return _copies
+
+
+def _look() -> None:
+    global _known, _copies
     if _known is not None:
         try:
             for item in _known:
                 _ = item.plane.name, [c.name for c in item.controllers]
+            for copy in _copies:
+                _ = copy.plane.name, copy.original.name
         except ReferenceError:  # removed by a script, which tells no handler
             _known = None
     if _known is None:
         planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
         overridden = {o.override_library.reference for o in planes if o.override_library}
-        _known = [portrait(o) for o in planes if is_placed(o) and o not in overridden]
-    return _known
+        planes = [o for o in planes if is_placed(o) and o not in overridden]
+        firsts: dict[str, bpy.types.Object] = {}
+        by_age = sorted(planes, key=_age)
+        for plane in by_age:
+            firsts.setdefault(identity_of(plane), plane)
+        originals = set(firsts.values())
+        _known = [portrait(plane) for plane in planes if plane in originals]
+        _copies = [Copy(o, firsts[identity_of(o)]) for o in by_age if o not in originals]
+
+
+def _age(plane: bpy.types.Object) -> tuple[bool, int]:
+    # Numbers of a session start anew when a file is opened, so instances are marked on saving.
+    return plane.keyportrait.portrait.is_instance, plane.session_uid
+
+
+def identity_of(plane: bpy.types.Object) -> str:
+    """What tells a portrait from all others: its uid, and the file that it is linked from."""
+    uid = plane.keyportrait.portrait.uid
+    return uid if plane.library is None else f"{uid} in {plane.library.filepath}"
+
+
+def original_of(plane: bpy.types.Object) -> bpy.types.Object | None:
+    """The plane whose picture a copy shows; None for a portrait of its own."""
+    return next((copy.original for copy in copies() if copy.plane == plane), None)
 
 
 def portraits_of(scene: bpy.types.Scene) -> list[Portrait]:
@@ -141,10 +195,10 @@ def new_uid() -> str:
     return uuid.uuid4().hex
 
 
-def find(uid: str) -> Portrait | None:
+def find(identity: str) -> Portrait | None:
     """The portrait with this identity, None when it is gone."""
     for item in all_portraits():
-        if item.settings.uid == uid:
+        if item.identity == identity:
             return item
     return None
 

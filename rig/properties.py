@@ -56,6 +56,9 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
         description="Follow sliders and playback in the viewport. Renders always follow",
         update=_on_setting_changed,
     )
+    is_instance: BoolProperty(
+        description="A linked copy of another portrait, whose picture it shows; set on saving"
+    )
     use_baked: BoolProperty(
         name="Baked",
         description="The plane shows a baked sequence; the live image rests",
