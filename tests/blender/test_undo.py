@@ -170,7 +170,8 @@ def use_texture() -> None:
     card = bpy.data.objects.new("card", mesh)
     bpy.context.collection.objects.link(card)
     material = bpy.data.materials.new("card")
-    material.use_nodes = True
+    if bpy.app.version < (5, 0, 0):
+        material.use_nodes = True
     node = material.node_tree.nodes.new("ShaderNodeTexImage")
     node.image = planes()[0].keyportrait.portrait.source
     mesh.materials.append(material)
