@@ -11,7 +11,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
-from ..rig import creation, images, live, planes, portraits
+from ..rig import creation, images, live, portraits, textures
 from ..rig.errors import AddonError
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces, Source
@@ -120,7 +120,7 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         self.item_name = context.active_object.name
-        image = planes.texture_node(context.active_object).image
+        image = textures.active_texture(context.active_object).node.image
         return [lambda: (image, False)]
 
     def finish(

@@ -8,7 +8,7 @@ from ..compat import registration_of
 from ..engine.renderer_table import RENDERERS, needs_setup
 from ..preferences import has_setup
 from ..rig import engine as engine_process
-from ..rig import live, planes, portraits
+from ..rig import live, portraits, textures
 
 CATEGORY = "KeyPortrait"
 
@@ -50,7 +50,7 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("keyportrait.add_portrait", icon="USER")
         row.menu("KEYPORTRAIT_MT_images", text="", icon="DOWNARROW_HLT")
-        if planes.can_use_texture(context.active_object):
+        if textures.can_use_texture(context.active_object):
             layout.operator("keyportrait.use_texture", icon="TEXTURE")
         plane = portraits.active_plane(context)
         if plane is None:

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import bpy
 
 from .errors import PortraitError
-from .planes import texture_nodes
 from .portraits import check_editable
+from .textures import texture_nodes
 
 LINEAR = "Linear Rec.709"
 SRGB = "sRGB"

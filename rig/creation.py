@@ -11,7 +11,7 @@ import bpy
 
 from ..engine.controls import Face
 from ..engine.renderer_table import PREVIEW
-from . import controllers, images, planes
+from . import controllers, images, planes, textures
 from .errors import FaceError, PortraitError
 from .portraits import Portrait, check_editable, forget, new_uid, portrait
 
@@ -113,9 +113,8 @@ def _nothing_left_behind() -> Iterator[None]:
 
 def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Image) -> Portrait:
     """Turn an object with an image texture into a portrait; its material shows the live image."""
-    node = planes.texture_node(item)
-    material = item.active_material
-    check_editable(material)
+    textures.active_texture(item)
+    check_editable(item.active_material)
     source = images.still_of(source)
     picture = images.read_picture(source)
     # Fails before anything is changed when the mesh cannot carry a picture.
@@ -123,15 +122,19 @@ def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Ima
         controllers.face_spot(item, face, picture.size)
     name = PurePath(source.name).stem or source.name
     output = images.new_image(f"{name} Live", picture, source)
-    if material.users > 1:
-        slot = next(slot for slot in item.material_slots if slot.material == material)
-        node_name = node.name
-        slot.material = material = material.copy()
-        node = material.node_tree.nodes[node_name]
+    node = _own_texture(item)
     node.image = output
     node.image_user.use_auto_refresh = False
     _make_portrait(item, source, output, faces)
     return portrait(item)
+
+
+def _own_texture(item: bpy.types.Object) -> bpy.types.ShaderNodeTexImage:
+    """The node of an object's texture, in a mesh, material and groups that nothing else uses."""
+    if item.data.users > 1 or not item.data.is_editable:
+        item.data = item.data.copy()
+    slot = next(slot for slot in item.material_slots if slot.material == item.active_material)
+    return textures.own_node(slot, textures.active_texture(item))
 
 
 def _make_portrait(

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import bpy
 from mathutils import Matrix, Vector
 
 from .. import compat
-from .errors import PortraitError
 
 # Length of a new plane's longer side, scene units.
 LONGER_SIDE = 2.0
@@ -76,51 +73,3 @@ def _add_emission(
     tree.links.new(transparent.outputs["BSDF"], mix.inputs[1])
     tree.links.new(emission.outputs["Emission"], mix.inputs[2])
     tree.links.new(mix.outputs["Shader"], output.inputs["Surface"])
-
-
-def texture_node(item: bpy.types.Object) -> bpy.types.ShaderNodeTexImage:
-    """The image texture that an object shows: the active one, else the first of its material.
-
-    Raises PortraitError, saying what is missing.
-    """
-    material = item.active_material
-    if material is None:
-        raise PortraitError(f"'{item.name}' has no material.", "Give it one with an image texture.")
-    if not compat.has_nodes(material) or material.node_tree is None:
-        raise PortraitError(f"'{material.name}' has no nodes.", "Switch Use Nodes on.")
-    nodes = material.node_tree.nodes
-    textures = [n for n in nodes if n.type == "TEX_IMAGE" and n.image is not None]
-    if nodes.active in textures:
-        return nodes.active
-    if not textures:
-        raise PortraitError(
-            f"'{material.name}' has no image texture.", "Add an Image Texture node with a picture."
-        )
-    return textures[0]
-
-
-def can_use_texture(item: bpy.types.Object | None) -> bool:
-    """Whether an object is no portrait yet and shows an image texture that could be driven."""
-    if item is None or item.type != "MESH" or item.keyportrait.kind != "NONE":
-        return False
-    try:
-        texture_node(item)
-    except PortraitError:
-        return False
-    return True
-
-
-def texture_nodes(plane: bpy.types.Object) -> Iterator[bpy.types.Node]:
-    """The image texture nodes of a plane's materials, node groups included."""
-    trees = [slot.material.node_tree for slot in plane.material_slots if slot.material]
-    seen: set[int] = set()
-    while trees:
-        tree = trees.pop()
-        if tree is None or tree.as_pointer() in seen:
-            continue
-        seen.add(tree.as_pointer())
-        for node in tree.nodes:
-            if node.type == "GROUP":
-                trees.append(node.node_tree)
-            elif node.type == "TEX_IMAGE":
-                yield node

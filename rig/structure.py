@@ -6,8 +6,8 @@ import logging
 
 from . import portraits
 from .images import new_image, read_picture
-from .planes import texture_nodes
 from .portraits import Portrait
+from .textures import texture_nodes
 
 log = logging.getLogger(__name__)
 
