@@ -70,6 +70,23 @@ def refresh_image(image: bpy.types.Image) -> None:
         image.update_tag()
 
 
+def working_space() -> str:
+    """The colour space of float pixels in memory, Blender's scene-linear; a choice since 5.0."""
+    if VERSION >= (5, 0, 0):
+        return bpy.data.colorspace.working_space
+    probe = bpy.data.images.new("probe", 1, 1, float_buffer=True)
+    try:
+        return probe.colorspace_settings.name
+    finally:
+        bpy.data.images.remove(probe)
+
+
+def colour_spaces() -> set[str]:
+    """The names that an image's colour space may have, by the OCIO configuration in use."""
+    settings = bpy.types.ColorManagedInputColorspaceSettings.bl_rna
+    return {item.identifier for item in settings.properties["name"].enum_items}
+
+
 def use_nodes(material: bpy.types.Material) -> None:
     """Give a material a node tree. Since 5.0 each has one, and Material.use_nodes is deprecated."""
     if VERSION < (5, 0, 0):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .motion import Motion
-from .picture_file import PictureFile, read_format
+from .picture_file import FileFormat, PictureFile
 from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceImage
 
 
@@ -25,7 +25,7 @@ class Composition:
         self._portraits = tuple(portraits)
         self.canvas = image.pixels.copy()
         self.rectangle = NOTHING
-        self._files: dict[tuple[str, str], PictureFile] = {}
+        self._files: dict[FileFormat, PictureFile] = {}
 
     @property
     def face_count(self) -> int:
@@ -63,15 +63,15 @@ class Composition:
     def writer(self, options: dict[str, Any]) -> Callable[[], None]:
         """A function that writes the whole picture, as it is now, to a file.
 
-        options  {"path", "format": "PNG" | "OPEN_EXR", "color_depth": "8" | "16" | "32"}
+        options  {"path"} and the options of picture_file.FileFormat
         Raises ReportedError "bad_request"; the function raises ReportedError "write_failed". It may
         run in another thread while the next picture is rendered.
         """
         path = options.get("path") if isinstance(options, dict) else None
         if not path or not isinstance(path, str):
             raise ReportedError("bad_request", "The option 'save' has no path.")
-        kind = read_format(options)
-        if kind not in self._files:
-            self._files[kind] = PictureFile(self._image, *kind)
-        file = self._files[kind]
+        form = FileFormat.read(options)
+        if form not in self._files:
+            self._files[form] = PictureFile(self._image, form)
+        file = self._files[form]
         return partial(file.write, path, file.convert(self.canvas, self.rectangle))

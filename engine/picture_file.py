@@ -6,7 +6,7 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -24,27 +24,42 @@ _STRIP_PIXELS = 1 << 20  # pictures are converted in strips, to bound memory
 _PNG_OPTIONS = (cv2.IMWRITE_PNG_COMPRESSION, 2)
 
 
-def read_format(options: dict[str, Any]) -> tuple[str, str]:
-    """(format, colour depth) of a save option. Raises ReportedError "bad_request"."""
-    kind = options.get("format", "PNG")
-    if not isinstance(kind, str) or kind not in FORMATS:
-        raise ReportedError("bad_request", f"Cannot write the format '{kind}'.")
-    depth = str(options.get("color_depth", FORMATS[kind][0]))
-    if depth not in FORMATS[kind]:
-        raise ReportedError("bad_request", f"{kind} has no colour depth of {depth} bits.")
-    return kind, depth
+class FileFormat(NamedTuple):
+    """How a picture is written.
+
+    kind   "PNG" (display values, straight alpha) or "OPEN_EXR"
+    depth  bits per channel: "8" or "16" for PNG, "16" or "32" (float) for OPEN_EXR
+    color  OPEN_EXR: "linear" turns sRGB into linear Rec.709, "source" keeps the picture's values
+    alpha  OPEN_EXR: "associated" multiplies colours by alpha, "straight" leaves them alone
+    """
+
+    kind: str
+    depth: str
+    color: str = "linear"
+    alpha: str = "associated"
+
+    @classmethod
+    def read(cls, options: dict[str, Any]) -> FileFormat:
+        """The format of a save option. Raises ReportedError "bad_request"."""
+        kind = options.get("format", "PNG")
+        if not isinstance(kind, str) or kind not in FORMATS:
+            raise ReportedError("bad_request", f"Cannot write the format '{kind}'.")
+        depth = str(options.get("color_depth", FORMATS[kind][0]))
+        if depth not in FORMATS[kind]:
+            raise ReportedError("bad_request", f"{kind} has no colour depth of {depth} bits.")
+        color = options.get("color", "linear")
+        alpha = options.get("alpha", "associated")
+        if color not in ("linear", "source") or alpha not in ("associated", "straight"):
+            raise ReportedError("bad_request", f"Cannot write color '{color}', alpha '{alpha}'.")
+        return cls(kind, depth, color, alpha)
 
 
 class PictureFile:
-    """Writes variants of one picture; the unchanged part is converted only once.
+    """Writes variants of one picture; the unchanged part is converted only once."""
 
-    kind   "PNG" (sRGB, straight alpha) or "OPEN_EXR" (linear Rec.709, associated alpha)
-    depth  bits per channel: "8" or "16" for PNG, "16" or "32" (float) for OPEN_EXR
-    """
-
-    def __init__(self, image: SourceImage, kind: str, depth: str) -> None:
+    def __init__(self, image: SourceImage, form: FileFormat) -> None:
         self._encoding, self._has_emission = image.encoding, image.has_emission
-        self._kind, self._depth = kind, depth
+        self._form = form
         self._source = self._convert(image.pixels)
 
     def convert(self, canvas: np.ndarray, changed: Rectangle) -> np.ndarray:
@@ -65,7 +80,7 @@ class PictureFile:
         write_whole(Path(path), self._encode(picture))
 
     def _encode(self, picture: np.ndarray) -> bytes | memoryview:
-        if self._kind == "OPEN_EXR":
+        if self._form.kind == "OPEN_EXR":
             return openexr.encode(picture)
         # OpenCV's order is BGRA.
         bgra = cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA)
@@ -81,25 +96,26 @@ class PictureFile:
 
     @property
     def _dtype(self) -> type[np.generic]:
-        if self._kind == "OPEN_EXR":
-            return np.float16 if self._depth == "16" else np.float32
-        return np.uint8 if self._depth == "8" else np.uint16
+        if self._form.kind == "OPEN_EXR":
+            return np.float16 if self._form.depth == "16" else np.float32
+        return np.uint8 if self._form.depth == "8" else np.uint16
 
     def _convert_strip(self, strip: np.ndarray) -> np.ndarray:
         is_byte = strip.dtype == np.uint8
-        if self._kind == "PNG" and is_byte and self._encoding == "srgb":
-            return strip if self._depth == "8" else strip.astype(np.uint16) * 257
+        if self._form.kind == "PNG" and is_byte and self._encoding == "srgb":
+            return strip if self._form.depth == "8" else strip.astype(np.uint16) * 257
         values = strip.astype(np.float32) / 255.0 if is_byte else strip
         values = np.nan_to_num(values, nan=0.0, posinf=HALF_MAX, neginf=-HALF_MAX)
-        if self._kind == "PNG":
+        if self._form.kind == "PNG":
             if self._encoding == "linear":
                 values = np.dstack((srgb_from_linear(values[..., :3]), values[..., 3:]))
-            top = 255.0 if self._depth == "8" else 65535.0
+            top = 255.0 if self._form.depth == "8" else 65535.0
             return np.rint(np.clip(values, 0.0, 1.0) * top).astype(self._dtype)
-        if self._encoding == "srgb":
+        if self._encoding == "srgb" and self._form.color == "linear":
             values = np.dstack((linear_from_srgb(values[..., :3]), values[..., 3:]))
-        values = premultiplied(values, self._has_emission)
-        return np.clip(values, -HALF_MAX, HALF_MAX) if self._depth == "16" else values
+        if self._form.alpha == "associated":
+            values = premultiplied(values, self._has_emission)
+        return np.clip(values, -HALF_MAX, HALF_MAX) if self._form.depth == "16" else values
 
 
 def write_whole(path: Path, data: bytes | memoryview) -> None:

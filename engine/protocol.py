@@ -94,9 +94,10 @@ _ROWS = (
         "frame",
         ("handle", "motions", "options"),
         (),
-        "One Motion.to_json() per face. options: {save: {path, format, color_depth}} writes the "
-        "picture to a file instead of sending pixels; {upcoming: [motions, …]} names the frames "
-        "asked for next, for renderers that make several at once (`opened`: renderer.batch_size).",
+        "One Motion.to_json() per face. options: {save: {path, format, color_depth, "
+        "color, alpha}} writes the picture to a file instead of sending pixels; {upcoming: "
+        "[motions, …]} names the frames asked for next, for renderers that make several at once "
+        "(`opened`: renderer.batch_size).",
     ),
     MessageType(
         "frame",

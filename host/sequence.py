@@ -47,12 +47,16 @@ class SequenceOutput:
 
     format       "PNG" or "OPEN_EXR"
     color_depth  bits per channel: PNG "8" or "16", OPEN_EXR "16" or "32"
+    color        OPEN_EXR: "linear" turns sRGB into linear Rec.709, "source" keeps the values
+    alpha        OPEN_EXR: "associated" multiplies colours by alpha, "straight" does not
     """
 
     folder: Path
     stem: str
     format: str = "PNG"
     color_depth: str = "8"
+    color: str = "linear"
+    alpha: str = "associated"
 
     @property
     def extension(self) -> str:
@@ -70,7 +74,10 @@ class SequenceOutput:
 
     def settings(self) -> dict[str, Any]:
         """What decides how a picture is written, for its cache key."""
-        return {"format": self.format, "color_depth": self.color_depth}
+        written = {"format": self.format, "color_depth": self.color_depth}
+        if self.format == "OPEN_EXR":
+            written |= {"color": self.color, "alpha": self.alpha}
+        return written
 
 
 def read_log(path: Path) -> dict[int, str]:

@@ -18,6 +18,7 @@ from ..host.sequence import (
     append_log,
     read_log,
 )
+from .bake_colour import FileColour, colour_of
 from .bake_settings import BakeSettings, safe_name
 from .baked import BakedFiles
 from .errors import AddonError
@@ -32,7 +33,7 @@ class BakeJob:
     """What a bake needs of a portrait, without pointers into Blender's data: undo breaks those.
 
     output        the picture sequence; for a movie a hidden folder that goes when it is encoded
-    encoding      of the still picture: "srgb" or "linear"
+    colour        what the files hold, and how they are read
     size          (width, height) of the picture, pixels
     source, faces hashes of the picture and of its faces
     face_count    how many faces move
@@ -45,7 +46,7 @@ class BakeJob:
     output: SequenceOutput
     renderer: str
     open_request: OpenRequest
-    encoding: str
+    colour: FileColour
     size: tuple[int, int]
     source: str
     faces: str
@@ -94,7 +95,7 @@ class BakeJob:
         first = self.settings.frames[0]
         path = self.movie_path if self.is_movie else self.output.path(first)
         count = len(self.settings.frames)
-        return BakedFiles(path, self.settings.format, first, count, self.encoding)
+        return BakedFiles(path, self.settings.format, first, count, self.colour)
 
     # --- movies ---------------------------------------------------------------------------------
 
@@ -135,6 +136,7 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         raise BakeError(error.message, error.hint) from error
     renderer = settings.renderer or item.settings.renderer
     image = arrays["image"]
+    colour = colour_of(item.settings.output, fields["encoding"], settings.format)
     digest = hashlib.sha256(f"{image.dtype} {image.shape} {fields['encoding']} ".encode())
     if fields.get("has_emission"):
         digest.update(b"has_emission ")
@@ -143,10 +145,10 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         uid=item.identity,
         name=name,
         settings=settings,
-        output=_sequence_output(name, settings),
+        output=_sequence_output(name, settings, colour),
         renderer=renderer,
         open_request=OpenRequest({**fields, "renderer": renderer}, arrays),
-        encoding=fields["encoding"],
+        colour=colour,
         size=(image.shape[1], image.shape[0]),
         source=digest.hexdigest(),
         faces=hashlib.sha256(json.dumps(canonical(fields["faces"])).encode()).hexdigest(),
@@ -154,12 +156,13 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
     )
 
 
-def _sequence_output(name: str, settings: BakeSettings) -> SequenceOutput:
+def _sequence_output(name: str, settings: BakeSettings, colour: FileColour) -> SequenceOutput:
     folder = settings.folder_of(name)
     stem = safe_name(name)
     if settings.format == "MP4":
         return SequenceOutput(folder / MOVIE_FOLDER, stem, "PNG", "8")
-    return SequenceOutput(folder, stem, settings.format, settings.color_depth)
+    depth = settings.color_depth
+    return SequenceOutput(folder, stem, settings.format, depth, colour.color, colour.alpha)
 
 
 def check_folders(jobs: Sequence[BakeJob]) -> None:

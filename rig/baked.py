@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import bpy
 
+from .bake_colour import FileColour
 from .errors import PortraitError
 from .portraits import check_editable
 from .textures import texture_nodes
 
-LINEAR = "Linear Rec.709"
-SRGB = "sRGB"
+# Later than any frame of a scene.
+NEVER = 1048574
 
 
 class BakedFiles(NamedTuple):
@@ -23,14 +24,14 @@ class BakedFiles(NamedTuple):
     format       "PNG", "OPEN_EXR" or "MP4"
     frame_start  first frame of the scene; pictures carry scene frames as numbers
     frame_count  frames without a gap
-    encoding     of the still picture: "srgb" or "linear"
+    colour       what the files hold, and how they are read
     """
 
     path: Path
     format: str
     frame_start: int
     frame_count: int
-    encoding: str = "srgb"
+    colour: FileColour = FileColour()
 
 
 def image_nodes(
@@ -108,7 +109,8 @@ def _load(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     image.name = f"{plane.name} Bake"
     image.source = "MOVIE" if files.format == "MP4" else "SEQUENCE"
     image.filepath = path
-    _copy_colour(image, plane.keyportrait.portrait.output, files)
+    image.colorspace_settings.name = files.colour.space
+    image.alpha_mode = files.colour.alpha_mode
     image.reload()
     return image
 
@@ -119,28 +121,19 @@ def _is_shared(plane: bpy.types.Object, image: bpy.types.Image) -> bool:
     return any(item != plane and item.keyportrait_baked.image == image for item in others)
 
 
-def _copy_colour(image: bpy.types.Image, live: bpy.types.Image | None, files: BakedFiles) -> None:
-    """Read the files as the live image is read: same colour space and alpha."""
-    space = live.colorspace_settings.name if live is not None else SRGB
-    alpha = live.alpha_mode if live is not None else "STRAIGHT"
-    if files.format == "OPEN_EXR":
-        # Written scene-linear, whatever the still picture was, with associated alpha.
-        space = space if files.encoding == "linear" else LINEAR
-        alpha = "NONE" if alpha == "NONE" else "PREMUL"
-    else:
-        space = SRGB if files.encoding == "linear" else space
-        alpha = "STRAIGHT" if alpha == "PREMUL" else alpha
-    image.colorspace_settings.name = space
-    image.alpha_mode = alpha
-
-
 def _show(node: bpy.types.Node, image: bpy.types.Image, baked: bpy.types.PropertyGroup) -> None:
     node.image = image
     user = node.image_user
-    user.frame_start = baked.frame_start
-    user.frame_duration = baked.frame_count
-    # File number = scene frame - frame_start + 1 + offset.
-    user.frame_offset = 0 if image.source == "MOVIE" else baked.frame_start - 1
+    # File number = offset + scene frame - frame_start + 1, where the last part is never less than 0
+    # nor more than the duration. The start is one late, so that 0 is the first file: it is held
+    # before the bake as the last one is held after it.
+    start, count = baked.frame_start, baked.frame_count
+    if image.source == "MOVIE":
+        user.frame_start, user.frame_duration, user.frame_offset = start, count, 0
+    elif count == 1:
+        user.frame_start, user.frame_duration, user.frame_offset = NEVER, 1, start
+    else:
+        user.frame_start, user.frame_duration, user.frame_offset = start + 1, count - 1, start
     user.use_cyclic = False
     user.use_auto_refresh = True
 

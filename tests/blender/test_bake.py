@@ -45,7 +45,7 @@ def test_the_bake_becomes_the_texture_and_goes_back(performance: Any) -> None:
     bake()
     assert node.image.source == "SEQUENCE" and node.image.filepath.startswith("//")
     user = node.image_user
-    assert (user.frame_start, user.frame_duration, user.frame_offset) == (1, FRAMES, 0)
+    assert (user.frame_start, user.frame_duration, user.frame_offset) == (2, FRAMES - 1, 1)
     assert user.use_auto_refresh
     assert node.image.colorspace_settings.name == output.colorspace_settings.name
     assert node.image.alpha_mode == "STRAIGHT"
@@ -196,7 +196,7 @@ def test_a_range_of_its_own_numbers_files_by_scene_frame(performance: Any) -> No
         f"{plane.name}_0004.png",
     ]
     user = image_node(plane).image_user
-    assert (user.frame_start, user.frame_duration, user.frame_offset) == (3, 2, 2)
+    assert (user.frame_start, user.frame_duration, user.frame_offset) == (4, 1, 3)
 
 
 @pytest.mark.parametrize("depth", ["16", "32"])

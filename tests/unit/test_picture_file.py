@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from engine import openexr, picture_file
-from engine.picture_file import PictureFile, read_format
+from engine.picture_file import FileFormat, PictureFile
 from engine.renderer import NOTHING, Rectangle, ReportedError, SourceImage
 from engine.srgb import linear_from_srgb, srgb_from_linear
 
@@ -31,7 +31,7 @@ def read(path: Path) -> np.ndarray:
 
 def write(path: Path, pixels: np.ndarray, encoding: str, kind: str, depth: str) -> np.ndarray:
     image = SourceImage(pixels, encoding)
-    file = PictureFile(image, kind, depth)
+    file = PictureFile(image, FileFormat(kind, depth))
     file.write(str(path), file.convert(pixels, NOTHING))
     assert path.exists()
     return read(path)
@@ -144,7 +144,7 @@ def test_a_changed_rectangle_equals_a_whole_conversion(
 ) -> None:
     """The unchanged part is converted once only; files must not show that."""
     pixels = float_picture(3.0)
-    file = PictureFile(SourceImage(pixels, encoding), kind, depth)
+    file = PictureFile(SourceImage(pixels, encoding), FileFormat(kind, depth))
     path = tmp_path / ("a.png" if kind == "PNG" else "a.exr")
     for area in (Rectangle(3, 2, 10, 9), Rectangle(12, 0, 12, 16), NOTHING):
         canvas = pixels.copy()
@@ -184,7 +184,7 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_part(
 
     monkeypatch.setattr(Path, "write_bytes", fail)
     pixels = byte_picture()
-    file = PictureFile(SourceImage(pixels, "srgb"), "PNG", "8")
+    file = PictureFile(SourceImage(pixels, "srgb"), FileFormat("PNG", "8"))
     with pytest.raises(ReportedError) as caught:
         file.write(str(path), file.convert(pixels, ALL))
     assert caught.value.code == "write_failed"
@@ -196,9 +196,27 @@ def test_a_failed_write_keeps_the_older_file_and_leaves_no_part(
 
 
 def test_formats_and_depths() -> None:
-    assert read_format({}) == ("PNG", "8")
-    assert read_format({"format": "OPEN_EXR"}) == ("OPEN_EXR", "16")
-    assert read_format({"format": "PNG", "color_depth": 16}) == ("PNG", "16")
-    for bad in ({"format": "JPEG"}, {"format": []}, {"format": "OPEN_EXR", "color_depth": "8"}):
+    assert FileFormat.read({}) == ("PNG", "8", "linear", "associated")
+    assert FileFormat.read({"format": "OPEN_EXR"}).depth == "16"
+    assert FileFormat.read({"format": "PNG", "color_depth": 16}).depth == "16"
+    for bad in (
+        {"format": "JPEG"},
+        {"format": []},
+        {"format": "OPEN_EXR", "color_depth": "8"},
+        {"color": "ACEScg"},
+        {"alpha": None},
+    ):
         with pytest.raises(ReportedError):
-            read_format(bad)
+            FileFormat.read(bad)
+
+
+@pytest.mark.parametrize("alpha", ["associated", "straight"])
+def test_an_exr_can_keep_the_values_of_the_picture(tmp_path: Path, alpha: str) -> None:
+    pixels = byte_picture()
+    form = FileFormat("OPEN_EXR", "32", "source", alpha)
+    file = PictureFile(SourceImage(pixels, "srgb"), form)
+    file.write(str(tmp_path / "a.exr"), file.convert(pixels, NOTHING))
+    wanted = pixels / np.float32(255)
+    if alpha == "associated":
+        wanted[..., :3] *= wanted[..., 3:]
+    np.testing.assert_allclose(read(tmp_path / "a.exr"), wanted, atol=1e-6)
