@@ -1,4 +1,4 @@
-"""Glows, which are colours at alpha 0 in associated alpha, survive motion, compositing and files."""
+"""Glows, colours at alpha 0 in associated alpha, survive motion, compositing and files."""
 
 from __future__ import annotations
 
