@@ -195,6 +195,9 @@ class FindsFaces(RunsLong):
         """Use the faces of one image; what to report."""
         raise NotImplementedError
 
+    def conclude(self, context: bpy.types.Context) -> None:
+        """What is left to do after the last of the images."""
+
     def _begin(self, context: bpy.types.Context) -> LooksRun:
         run = self._looks = LooksRun(self.sources(context), self._ask)
         run.step()
@@ -225,6 +228,7 @@ class FindsFaces(RunsLong):
         if len(problems) == len(run.looks):
             self._tell(problems[:-1])
             raise problems[-1]
+        self.conclude(context)
         self._tell(problems)
         return {"FINISHED"}
 

@@ -11,12 +11,15 @@ from bpy_extras.io_utils import ImportHelper
 
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
-from ..rig import creation, images, live, portraits, textures
+from ..rig import creation, framing, images, live, planes, portraits, stance, textures
 from ..rig.errors import AddonError
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces, Source
 
 PICTURES = "*.png;*.jpg;*.jpeg;*.exr;*.tif;*.tiff;*.webp;*.bmp;*.tga;*.hdr;*.jp2;*.psd"
+
+# The file browser's own number for its thumbnails.
+THUMBNAILS = 3
 
 
 class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
@@ -49,9 +52,29 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     )
     show_texture: BoolProperty(
         name="Show in Solid View",
-        description="Let solid viewports show textures, so that the picture is seen",
+        description="Let the solid viewports of all workspaces show textures, flatly lit, "
+        "so that the picture is seen as it is",
         default=True,
     )
+    use_view: BoolProperty(
+        name="Face the View",
+        description="Turn the plane to the viewport and move it out of other objects. "
+        "Off, it faces the front view and stands on the 3D cursor",
+        default=True,
+    )
+    use_camera: BoolProperty(
+        name="Add Camera", description="Add a camera whose frame the picture just fits"
+    )
+    use_resolution: BoolProperty(
+        name="Render at Picture Size",
+        description="Set the render's resolution to that of the picture, the first of several",
+    )
+    display_type: EnumProperty(
+        items=(("THUMBNAIL", "Thumbnails", "Pictures", "NONE", THUMBNAILS),),
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+
+    _row: stance.Row | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -65,12 +88,18 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         return super().invoke(context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
-        self.layout.use_property_split = True
-        self.layout.prop(self, "material")
+        layout = self.layout
+        layout.use_property_split = True
+        layout.prop(self, "material")
         if has_setup():
-            self.layout.prop(self, "renderer")
-        self.layout.prop(self, "max_faces")
-        self.layout.prop(self, "show_texture")
+            layout.prop(self, "renderer")
+        layout.prop(self, "max_faces")
+        column = layout.column(heading="Plane")
+        column.prop(self, "use_view")
+        column.prop(self, "show_texture", text="In Solid View")
+        column = layout.column(heading="Camera")
+        column.prop(self, "use_camera", text="Add")
+        column.prop(self, "use_resolution", text="Picture's Size")
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         if self.image:
@@ -85,12 +114,33 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     def finish(
         self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
     ) -> str:
+        if self._row is None:
+            self._row, self._made = self._new_row(context), []
         item = creation.add_portrait(
-            context, image, finding.faces, self.material, renderer=self.renderer
+            context, image, finding.faces, self.material, renderer=self.renderer, row=self._row
         )
-        if self.show_texture and context.screen is not None:
-            show_textures(context.screen)
+        self._made.append(item.plane)
         return f"Added '{item.plane.name}'"
+
+    def _new_row(self, context: bpy.types.Context) -> stance.Row:
+        """Where the planes will stand: before the viewport that the operator was called in."""
+        space = context.space_data
+        if not self.use_view or bpy.app.background or space is None or space.type != "VIEW_3D":
+            return stance.row_at_cursor(context.scene)
+        found = [look.image() for look in self._looks.looks if look.error is None]
+        sizes = [planes.scene_size(tuple(image.size)) for image in found]
+        return stance.row_before_viewer(context, space.region_3d, sizes)
+
+    def conclude(self, context: bpy.types.Context) -> None:
+        first = self._made[0]
+        creation.select_only(context, *self._made)
+        if self.use_resolution:
+            source = first.keyportrait.portrait.source
+            framing.set_resolution(context.scene, tuple(source.size))
+        if self.use_camera:
+            framing.add_camera(context, f"{first.name} Camera", self._row)
+        if self.show_texture:
+            show_textures()
 
 
 class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
@@ -176,11 +226,14 @@ def image_named(name: str) -> bpy.types.Image:
     return image
 
 
-def show_textures(screen: bpy.types.Screen) -> None:
-    """Let the solid viewports of a screen show textures."""
-    for area in screen.areas:
-        if area.type == "VIEW_3D" and area.spaces.active.shading.type == "SOLID":
-            area.spaces.active.shading.color_type = "TEXTURE"
+def show_textures() -> None:
+    """Let the solid viewports of all workspaces show textures in their own colours."""
+    for screen in bpy.data.screens:
+        for area in screen.areas:
+            for space in area.spaces:
+                if space.type == "VIEW_3D" and space.shading.type != "WIREFRAME":
+                    space.shading.color_type = "TEXTURE"
+                    space.shading.light = "FLAT"
 
 
 def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:

@@ -11,7 +11,7 @@ import bpy
 
 from ..engine.controls import Face
 from ..engine.renderer_table import PREVIEW
-from . import controllers, images, planes, textures
+from . import controllers, images, planes, stance, textures
 from .errors import FaceError, PortraitError
 from .portraits import Portrait, check_editable, forget, new_uid, portrait
 
@@ -68,11 +68,13 @@ def add_portrait(
     material_kind: str,
     *,
     renderer: str = PREVIEW,
+    row: stance.Row | None = None,
 ) -> Portrait:
-    """A new plane at the 3D cursor that shows `image`, with a controller for each face.
+    """A new plane that shows `image`, with a controller for each face.
 
     material_kind  "EMISSION" or "PRINCIPLED"
     renderer       of engine.renderer_table.RENDERERS
+    row            where it stands, as its next plane; None for the 3D cursor
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name
@@ -81,9 +83,9 @@ def add_portrait(
         source = images.still_of(image)
         picture = images.read_picture(source)
         output = images.new_image(f"{name} Live", picture, source)
-        plane = planes.add_plane(
-            context.collection, name, picture.size, context.scene.cursor.location.copy()
-        )
+        row = row or stance.row_at_cursor(context.scene)
+        place = row.place(*planes.scene_size(picture.size))
+        plane = planes.add_plane(context.collection, name, picture.size, place)
         material = planes.add_material(
             name, output, material_kind, is_transparent=picture.is_transparent
         )
@@ -198,9 +200,10 @@ def add_boxed_face(
     return controllers.add_controller(plane, face, f"{plane.name} Face {number}")
 
 
-def select_only(context: bpy.types.Context, item: bpy.types.Object) -> None:
-    """Select one object and make it active."""
+def select_only(context: bpy.types.Context, *items: bpy.types.Object) -> None:
+    """Select these objects and make the first active."""
     for other in context.selected_objects:
         other.select_set(False)
-    item.select_set(True)
-    context.view_layer.objects.active = item
+    for item in items:
+        item.select_set(True)
+    context.view_layer.objects.active = items[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bpy
-from mathutils import Matrix, Vector
+from mathutils import Matrix
 
 from .. import compat
 
@@ -13,19 +13,24 @@ LONGER_SIDE = 2.0
 UPRIGHT = Matrix.Rotation(1.5707963267948966, 4, "X")
 
 
-def add_plane(
-    collection: bpy.types.Collection, name: str, size_px: tuple[int, int], location: Vector
-) -> bpy.types.Object:
-    """A new upright plane with the aspect of a picture, UV-mapped, standing on `location`."""
+def scene_size(size_px: tuple[int, int]) -> tuple[float, float]:
+    """Width and height of the plane that a picture gets, scene units."""
     width, height = size_px
     scale = LONGER_SIDE / max(width, height)
-    x, y = 0.5 * width * scale, 0.5 * height * scale
+    return width * scale, height * scale
+
+
+def add_plane(
+    collection: bpy.types.Collection, name: str, size_px: tuple[int, int], matrix: Matrix
+) -> bpy.types.Object:
+    """A new plane with the aspect of a picture, UV-mapped, its middle at `matrix` of the world."""
+    x, y = (0.5 * side for side in scene_size(size_px))
     mesh = bpy.data.meshes.new(name)
     mesh.from_pydata([(-x, -y, 0), (x, -y, 0), (x, y, 0), (-x, y, 0)], [], [(0, 1, 2, 3)])
     layer = mesh.uv_layers.new(name="UVMap")
     layer.data.foreach_set("uv", [0, 0, 1, 0, 1, 1, 0, 1])
     plane = bpy.data.objects.new(name, mesh)
-    plane.matrix_world = Matrix.Translation(location + Vector((0, 0, y))) @ UPRIGHT
+    plane.matrix_world = matrix
     collection.objects.link(plane)
     return plane
 
