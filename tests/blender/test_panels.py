@@ -120,12 +120,18 @@ def test_images_of_the_file_are_offered_but_no_live_ones(add_portrait, astronaut
     assert settings.output.name not in texts
 
 
-def test_renderers_that_the_engine_lacks_come_with_the_set_up(add_portrait, module) -> None:
+@pytest.mark.parametrize("missing", [(), ("liveportrait", "liveportrait_animal")])
+def test_the_set_up_is_offered_where_a_renderer_is_missing(
+    add_portrait, module, monkeypatch, missing
+) -> None:
     add_portrait()
-    missing = module("rig.engine").missing_renderers()
-    assert "liveportrait" in missing and "analytic" not in missing
+    monkeypatch.setattr(module("rig.engine"), "missing_renderers", lambda: frozenset(missing))
     calls = draw_all()[1]
-    assert ("popover", ("KEYPORTRAIT_PT_setup",)) in [call[:2] for call in calls]
+    offered = ("popover", ("KEYPORTRAIT_PT_setup",)) in [call[:2] for call in calls]
+    assert offered == bool(missing)
+    assert [c[1][2] for c in calls if c[0] == "prop_enum"] == list(
+        module("engine.renderer_table").RENDERERS
+    )
 
 
 @pytest.mark.parametrize("loss", ["plane", "picture", "output", "material", "link"])
