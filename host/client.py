@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.protocol import Array, Message
-from .errors import EngineError, NotRunningError, StartError, WaitTimeoutError
+from .errors import EngineError, NotRunningError, WaitTimeoutError
 from .life import Callbacks, EngineLife, Timing
 from .log import EngineLog
 from .process import Launch
@@ -51,7 +51,8 @@ class State(Enum):
 class Engine:
     """A background engine process. Every method may be called from any thread.
 
-    Nothing here blocks but `wait`, `wait_ready` and `stop`, and those no longer than told.
+    Nothing here blocks but `wait`, `wait_ready` and `stop`, and those no longer than told. Disks are
+    only looked at by the engine's own threads.
     """
 
     def __init__(self, launch: Launch, timing: Timing | None = None) -> None:
@@ -97,9 +98,9 @@ class Engine:
 
     @property
     def pid(self) -> int | None:
-        """Process id of the engine, None when none runs."""
-        life = self._life
-        return None if life is None else life.process.pid
+        """Process id of the engine, None when none runs (yet)."""
+        process = None if self._life is None else self._life.process
+        return None if process is None else process.pid
 
     @property
     def log_path(self) -> Path:
@@ -121,17 +122,15 @@ class Engine:
             self._error = None
             self._capabilities = {}
             callbacks = Callbacks(self._on_ready, self._book.receive, self._on_failed)
-            try:
-                life = EngineLife(
-                    self.launch, self._timing, self._log, callbacks, self._book.new_id
-                )
-            except StartError as error:
-                self._set_failed(error)
-                return
+            life = EngineLife(self.launch, self._timing, self._log, callbacks, self._book.new_id)
             self._life = life
             self._state = State.STARTING
             atexit.register(self._kill)
             life.start()
+
+    def leave(self, grace_s: float = 1.0) -> None:
+        """As `stop`, but returns at once: the process ends and is reaped meanwhile."""
+        self._detach(grace_s)
 
     def stop(self, grace_s: float = 1.0) -> None:
         """End the process: ask, kill after `grace_s` seconds, reap. Fails open tickets."""

@@ -58,8 +58,9 @@ class Callbacks:
 
 
 class EngineLife:
-    """A running child. Raises StartError from the constructor when it cannot be started.
+    """A child from before its start, which happens in a thread: the disk it lies on may hang.
 
+    process   the running child, None until it is started
     heard_at  time.monotonic() of the last sign of work: progress or an answer, never a pong, which
               a hung worker's engine still sends
     """
@@ -81,21 +82,20 @@ class EngineLife:
         self._unanswered_since: float | None = None
         self.heard_at = time.monotonic()
         self._hello_id = new_id()
-        self.process: subprocess.Popen[bytes] = spawn(launch)
-        log.write(f"--- engine {self.process.pid} started {time.strftime('%Y-%m-%d %H:%M:%S')}")
-        self._wire = Wire(self.process, log, on_message=self._receive, on_end=self._on_end)
+        self.process: subprocess.Popen[bytes] | None = None
+        self._wire: Wire | None = None
+        self._starter = threading.Thread(target=self._start, name="keyportrait-start", daemon=True)
         self._watcher = threading.Thread(target=self._watch, name="keyportrait-watch", daemon=True)
 
     def start(self) -> None:
-        """Say hello and watch."""
-        fields = {"protocol": PROTOCOL_VERSION, "version": self._launch.version}
-        self._wire.send(Message("hello", self._hello_id, fields))
-        self._wire.start()
+        """Start the child, say hello and watch. Returns at once."""
         self._watcher.start()
+        self._starter.start()
 
     def send(self, message: Message) -> None:
-        """Queue a message; never blocks."""
-        self._wire.send(message)
+        """Queue a message for a child that has said `ready`; never blocks."""
+        if self._wire is not None:
+            self._wire.send(message)
 
     def end(self, grace_s: float) -> None:
         """Ask the child to leave, kill it after `grace_s` (0: at once). Returns at once."""
@@ -104,27 +104,59 @@ class EngineLife:
                 return
             self._grace_s = grace_s
             self._over.set()
-        if grace_s > 0:
-            self._wire.send(Message("shutdown", self._new_id()))
-        else:
-            self.process.kill()
-        self._wire.close()
+        if self._wire is not None and self.process is not None:
+            if grace_s > 0:
+                self._wire.send(Message("shutdown", self._new_id()))
+            else:
+                self.process.kill()
+            self._wire.close()
 
     def join(self, timeout_s: float) -> bool:
         """Wait until the child is reaped and its threads have ended."""
         deadline = time.monotonic() + timeout_s
-        for thread in (self._watcher, *self._wire.threads):
+        self._starter.join(timeout_s)
+        threads = (self._starter, self._watcher, *(self._wire.threads if self._wire else ()))
+        for thread in threads:
             thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(t.is_alive() for t in (self._watcher, *self._wire.threads))
+        return not any(thread.is_alive() for thread in threads)
 
     def _fail(self, error: EngineError) -> None:
         with self._lock:
             if self._over.is_set():
                 return
-            self._log.write(f"--- engine {self.process.pid}: {error.message}")
+            pid = "" if self.process is None else f" {self.process.pid}"
+            self._log.write(f"--- engine{pid}: {error.message}")
             self._over.set()
-        self.process.kill()
+        if self.process is not None:
+            self.process.kill()
         self._callbacks.on_failed(self, error)
+
+    # --- the starting thread ------------------------------------------------------------------
+
+    def _start(self) -> None:
+        try:
+            process = spawn(self._launch.resolve(self._launch))
+        except StartError as error:
+            self._fail(error)
+            return
+        except OSError as error:
+            text = f"The engine could not be started: {error.strerror}: '{error.filename}'."
+            self._fail(StartError(text, "Check the folders in the extension's preferences."))
+            return
+        wire = Wire(process, self._log, on_message=self._receive, on_end=self._on_end)
+        with self._lock:
+            is_wanted = not self._over.is_set()
+            if is_wanted:
+                self.process, self._wire = process, wire
+        if not is_wanted:
+            # It was given up while the disk hung.
+            end(process, 0.0)
+            return
+        now = time.strftime("%Y-%m-%d %H:%M:%S")
+        self._log.write(f"--- engine {process.pid} started {now}")
+        fields = {"protocol": PROTOCOL_VERSION, "version": self._launch.version}
+        wire.send(Message("hello", self._hello_id, fields))
+        wire.start()
 
     # --- the reading thread -------------------------------------------------------------------
 
@@ -166,15 +198,21 @@ class EngineLife:
         if error is not None and not isinstance(error, TruncatedError):
             self._fail(GarbledError(f"The engine wrote something unreadable: {error}.", log))
             return
+        status = self._exit_status()
+        kind = EngineDiedError if self._is_ready else StartError
+        during = "" if self._is_ready else " while starting"
+        text = f"The engine ended{during} ({exit_text(status)})."
+        self._fail(kind(text, f"{self._last_line()}{log}"))
+
+    def _exit_status(self) -> int | None:
+        if self.process is None or self._wire is None:
+            return None
         try:
             status = self.process.wait(EXIT_STATUS_S)
         except subprocess.TimeoutExpired:
             status = None
         self._wire.wait_log(EXIT_STATUS_S)
-        kind = EngineDiedError if self._is_ready else StartError
-        during = "" if self._is_ready else " while starting"
-        text = f"The engine ended{during} ({exit_text(status)})."
-        self._fail(kind(text, f"{self._last_line()}{log}"))
+        return status
 
     def _last_line(self) -> str:
         lines = [line for line in self._log.tail() if line.strip() and not line.startswith("---")]
@@ -198,22 +236,27 @@ class EngineLife:
             elif now >= next_ping:
                 next_ping = now + self._timing.heartbeat
                 self._check_heartbeat(now)
-        end(self.process, self._grace_s)
-        self._wire.close()
-        for thread in self._wire.threads:
-            thread.join(EXIT_STATUS_S)
+        if self.process is not None and self._wire is not None:
+            end(self.process, self._grace_s)
+            self._wire.close()
+            self._starter.join()
+            for thread in self._wire.threads:
+                thread.join(EXIT_STATUS_S)
         self._log.close()
 
     def _check_handshake(self, waited_s: float) -> None:
         if waited_s > self._timing.handshake:
-            text = f"The engine did not answer within {self._timing.handshake:g} s of its start."
+            limit = f"{self._timing.handshake:g} s"
+            text = f"The engine did not answer within {limit} of its start."
+            if self.process is None:
+                text = f"The engine could not be started within {limit}: a disk does not answer."
             self._fail(StartError(text, f"Restart it, or see the log: {self._log.path}"))
 
     def _check_heartbeat(self, now: float) -> None:
         since = self._unanswered_since
         if since is None:
             self._unanswered_since = now
-            self._wire.send(Message("ping", self._new_id()))
+            self.send(Message("ping", self._new_id()))
         elif now - since > self._timing.heartbeat_timeout:
             text = f"The engine has not answered for {now - since:.0f} s and was ended."
             self._fail(EngineSilentError(text, f"Restart it, or see the log: {self._log.path}"))

@@ -6,7 +6,7 @@ import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -23,6 +23,10 @@ def _no_variables() -> dict[str, str]:
     return {}
 
 
+def _unchanged(launch: Launch) -> Launch:
+    return launch
+
+
 @dataclass(frozen=True)
 class Launch:
     """How to start the engine.
@@ -34,6 +38,8 @@ class Launch:
     version       the extension's version; the engine must have the same ("" skips the check)
     arguments     what the interpreter runs
     environment   variables added to the child's environment
+    resolve       finishes the launch where a slow disk may be looked at: called by the thread that
+                  starts the child; may raise OSError
     """
 
     python: str
@@ -43,6 +49,7 @@ class Launch:
     version: str = ""
     arguments: tuple[str, ...] = ("-m", "engine")
     environment: Mapping[str, str] = field(default_factory=_no_variables)
+    resolve: Callable[[Launch], Launch] = _unchanged
 
 
 def child_environment(launch: Launch) -> dict[str, str]:

@@ -72,6 +72,7 @@ def start_engine(tmp_path: Path) -> Iterator[Callable[..., Any]]:
         engine = Engine(Launch(**{**values, **launch}), timing)
         engines.append(engine)
         engine.start()
+        wait_until(lambda: engine.pid is not None or engine.state.name == "FAILED", "the start")
         if engine.pid is not None:
             pids.add(engine.pid)
         return engine

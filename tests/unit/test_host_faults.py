@@ -70,6 +70,7 @@ def test_another_version_of_the_extension_is_refused(start_engine: Any) -> None:
 @pytest.mark.parametrize("python", ["/nowhere/python", str(ROOT), ""])
 def test_an_interpreter_that_does_not_exist(start_engine: Any, python: str) -> None:
     engine = start_engine(python=python)
+    wait_until(lambda: engine.state is State.FAILED)
     assert engine.state is State.FAILED
     assert engine.error.code == "start_failed"
     assert "interpreter" in engine.error.hint

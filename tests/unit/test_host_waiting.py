@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import wait_until
-from keyportrait.host.client import EngineError, State, Timing
+from conftest import FAKE, ROOT, engine_threads, is_alive, wait_until
+from keyportrait.host.client import Engine, EngineError, Launch, State, Timing
 from test_host_client import FRAME_S, IMAGE, open_picture, render_fields
 
 OPENING = {
@@ -107,3 +110,69 @@ def test_the_heartbeat_is_no_sign_of_work(start_engine: Any, tmp_path: Path) -> 
     with pytest.raises(EngineError) as caught:
         engine.wait(ticket, 0.5)
     assert caught.value.code == "timeout"
+
+
+def test_a_disk_that_hangs_at_the_start_blocks_nobody(start_engine: Any) -> None:
+    """`resolve` stands for everything that looks at the disk before the child runs."""
+    hangs = threading.Event()
+
+    def resolve(launch: Launch) -> Launch:
+        hangs.wait(FRAME_S)
+        return launch
+
+    fake = (str(FAKE),)
+    launch = Launch(sys.executable, ROOT, Path(os.devnull), arguments=fake, resolve=resolve)
+    engine = Engine(launch, Timing(handshake=0.2, heartbeat=0.1))
+    before = time.monotonic()
+    engine.start()
+    ticket = submit_open(engine)
+    assert time.monotonic() - before < 0.15
+    assert engine.state is State.STARTING
+    wait_until(lambda: engine.state is State.FAILED, "the time-out")
+    assert "a disk does not answer" in ticket.error.message
+    engine.leave()
+    hangs.set()
+    wait_until(lambda: not engine_threads(), "the end of what had hung")
+
+
+def test_a_child_that_starts_too_late_is_ended(start_engine: Any) -> None:
+    hangs, started = threading.Event(), []
+
+    def resolve(launch: Launch) -> Launch:
+        hangs.wait(FRAME_S)
+        started.append(True)
+        return launch
+
+    fake = (str(FAKE),)
+    launch = Launch(sys.executable, ROOT, Path(os.devnull), arguments=fake, resolve=resolve)
+    engine = Engine(launch)
+    engine.start()
+    before = time.monotonic()
+    engine.leave()
+    assert time.monotonic() - before < 0.15
+    assert engine.state is State.STOPPED
+    hangs.set()
+    wait_until(lambda: started and not engine_threads(), "the end of the late child")
+    assert engine.pid is None
+
+
+def test_leaving_does_not_wait_for_a_child_that_works(start_engine: Any, tmp_path: Path) -> None:
+    engine = start_engine("--stubborn", "--release", str(tmp_path / "never"))
+    handle = open_picture(engine)
+    engine.submit("render", render_fields(handle))
+    pid = engine.pid
+    before = time.monotonic()
+    engine.leave(0.5)
+    assert time.monotonic() - before < 0.2
+    assert engine.state is State.STOPPED
+    wait_until(lambda: not is_alive(pid), "the end of the child")
+
+
+def test_a_folder_that_cannot_be_read_is_named(start_engine: Any) -> None:
+    def resolve(launch: Launch) -> Launch:
+        raise PermissionError(13, "Permission denied", "/mnt/studio/environment.json")
+
+    engine = start_engine(resolve=resolve)
+    wait_until(lambda: engine.state is State.FAILED)
+    assert engine.error.code == "start_failed"
+    assert "'/mnt/studio/environment.json'" in engine.error.message
