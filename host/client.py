@@ -51,8 +51,8 @@ class State(Enum):
 class Engine:
     """A background engine process. Every method may be called from any thread.
 
-    Nothing here blocks but `wait`, `wait_ready` and `stop`, and those no longer than told. Disks are
-    only looked at by the engine's own threads.
+    Nothing here blocks but `wait`, `wait_ready` and `stop`, and those no longer than told. The disk
+    is only looked at by the engine's own threads.
     """
 
     def __init__(self, launch: Launch, timing: Timing | None = None) -> None:

@@ -135,7 +135,8 @@ class EngineLife:
 
     def _start(self) -> None:
         try:
-            process = spawn(self._launch.resolve(self._launch))
+            self._launch = self._launch.resolve(self._launch)
+            process = spawn(self._launch)
         except StartError as error:
             self._fail(error)
             return
@@ -202,7 +203,8 @@ class EngineLife:
         kind = EngineDiedError if self._is_ready else StartError
         during = "" if self._is_ready else " while starting"
         text = f"The engine ended{during} ({exit_text(status)})."
-        self._fail(kind(text, f"{self._last_line()}{log}"))
+        repair = "" if self._is_ready else f" {self._launch.repair_hint}"
+        self._fail(kind(text, f"{self._last_line()}{log}{'.' if repair else ''}{repair}"))
 
     def _exit_status(self) -> int | None:
         if self.process is None or self._wire is None:

@@ -38,6 +38,7 @@ class Launch:
     version       the extension's version; the engine must have the same ("" skips the check)
     arguments     what the interpreter runs
     environment   variables added to the child's environment
+    repair_hint   what to do when the interpreter cannot be started
     resolve       finishes the launch where a slow disk may be looked at: called by the thread that
                   starts the child; may raise OSError
     """
@@ -49,6 +50,7 @@ class Launch:
     version: str = ""
     arguments: tuple[str, ...] = ("-m", "engine")
     environment: Mapping[str, str] = field(default_factory=_no_variables)
+    repair_hint: str = "Choose a working Python interpreter in the extension's preferences."
     resolve: Callable[[Launch], Launch] = _unchanged
 
 
@@ -89,7 +91,7 @@ def spawn(launch: Launch) -> subprocess.Popen[bytes]:
     except (OSError, ValueError) as error:
         raise StartError(
             f"The engine could not be started with '{launch.python}': {error}.",
-            "Choose a working Python interpreter in the extension's preferences.",
+            launch.repair_hint,
         ) from error
     _widen(process.stdin)
     _widen(process.stdout)

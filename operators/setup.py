@@ -52,7 +52,7 @@ Blender's Python stays as it is"""
         return poll_idle(cls)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        engine_process.stop()
+        engine_process.free_setup()
         return follow(self, setup.start_environment(), "The LivePortrait environment is installed")
 
 
@@ -169,7 +169,7 @@ A weights folder of your own is left alone"""
         return context.window_manager.invoke_confirm(self, event)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        engine_process.stop()
+        engine_process.free_setup()
         setup.remove()
         setup.renew_engine()
         self.report({"INFO"}, f"LivePortrait was removed from '{setup.folder()}'")

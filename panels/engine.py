@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..engine.renderer_table import label_of
+from ..engine.renderer_table import RENDERERS, label_of
 from ..rig import engine as engine_process
 from ..rig import live, portraits
 from .source import KeyPortraitPanel, draw_problem
@@ -34,23 +34,27 @@ class KEYPORTRAIT_PT_engine(KeyPortraitPanel, bpy.types.Panel):
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
-        state = engine_process.status()
-        layout.label(text=TEXTS[state.name], icon=ICONS[state.name])
-        if not draw_active(layout, portraits.active_plane(context)):
-            names = [label for name in state.renderers if (label := label_of(name))]
-            if names:
-                layout.label(text=f"Available: {', '.join(names)}", icon="BLANK1")
-        if state.problem is not None:
-            draw_problem(layout, *state.problem)
+        states = engine_process.statuses()
+        for name, state in states.items():
+            text = TEXTS[state.name] if len(states) == 1 else f"{name}: {TEXTS[state.name]}"
+            layout.label(text=text, icon=ICONS[state.name])
+            if state.problem is not None:
+                draw_problem(layout, *state.problem)
+        state = next(iter(states.values()))
+        if not draw_active(layout, portraits.active_plane(context)) and state.renderers:
+            missing = engine_process.missing_renderers()
+            names = [row.label for name, row in RENDERERS.items() if name not in missing]
+            layout.label(text=f"Available: {', '.join(names)}", icon="BLANK1")
         row = layout.row(align=True)
         label = "Start" if state.name == "STOPPED" else "Restart"
         row.operator("keyportrait.engine_restart", text=label, icon="FILE_REFRESH")
         row.operator("keyportrait.engine_stop", text="Stop", icon="X")
         layout.operator("keyportrait.engine_log", icon="TEXT")
-        if state.log_path:
-            column = layout.column(align=True)
-            column.scale_y = 0.8
-            column.label(text=f"Log: {state.log_path}")
+        column = layout.column(align=True)
+        column.scale_y = 0.8
+        for state in states.values():
+            if state.log_path:
+                column.label(text=f"Log: {state.log_path}")
 
 
 def draw_active(layout: bpy.types.UILayout, plane: bpy.types.Object | None) -> bool:

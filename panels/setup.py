@@ -19,6 +19,9 @@ class KEYPORTRAIT_PT_setup(KeyPortraitPanel, bpy.types.Panel):
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
         state = setup.installed()
+        silent = setup.silent_folder()
+        if silent:
+            draw_problem(layout, f"'{silent}' does not answer.", "Check its drive or network.")
         if not bpy.app.online_access and not state.is_ready:
             draw_problem(
                 layout,

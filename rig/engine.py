@@ -1,4 +1,9 @@
-"""The one engine process of this Blender."""
+"""The engine processes of this Blender: one for Preview, one for the networks.
+
+Preview's runs on Blender's Python and knows nothing of the set-up, so that nothing in it, however
+slow or broken, can stop Preview; nor do its pictures wait behind the networks' long loading. The
+networks' engine is started when one of them is first wanted.
+"""
 
 from __future__ import annotations
 
@@ -11,80 +16,101 @@ from typing import NamedTuple
 
 import bpy
 
-from ..engine.renderer_table import PREVIEW
+from ..engine.renderer_table import PREVIEW, RENDERERS, label_of, needs_setup
 from ..host.client import Engine, Launch, State
 from ..preferences import has_setup, preferences, user_folder
 
 ROOT = Path(__file__).resolve().parent.parent
-LOG_NAME = "engine.log"
-# The engine reads it when it is started, and it decides how pictures come out.
-PRECISION_VARIABLE = "KEYPORTRAIT_PRECISION"
+LOG_NAMES = {False: "engine.log", True: "networks.log"}
+# Stands for all renderers that need the set-up.
+NETWORKS = next(name for name, row in RENDERERS.items() if row.needs_setup)
 # What the engine imports; found beside Blender's own modules or unpacked from the bundled wheels.
 ENGINE_MODULES = ("numpy", "cv2")
 
-_engine: Engine | None = None
+# By whether their renderers need the set-up.
+_engines: dict[bool, Engine] = {}
 
 
-def engine() -> Engine:
-    """The engine, which may be stopped; see start()."""
-    global _engine
-    if _engine is None:
-        _engine = Engine(launch())
-    return _engine
+def engine(renderer: str = PREVIEW) -> Engine:
+    """The engine of a renderer, which may be stopped; see start()."""
+    kind = _is_of_networks(renderer)
+    if kind not in _engines:
+        _engines[kind] = Engine(launch(renderer))
+    return _engines[kind]
 
 
-def launch() -> Launch:
-    """How the engine is started now, from the preferences and what is installed."""
+def engines() -> tuple[Engine, ...]:
+    """Those that were needed so far; Preview's first."""
+    return tuple(_engines[kind] for kind in sorted(_engines))
+
+
+def launch(renderer: str = PREVIEW) -> Launch:
+    """How the engine of a renderer is started now, from the preferences. Looks at no disk."""
     own_python = preferences().python_path
-    environment, variables = _liveportrait()
-    blenders = bpy.path.abspath(own_python) if own_python else sys.executable
-    return Launch(
-        python=str(environment or blenders),
+    is_of_networks = _is_of_networks(renderer)
+    plain = Launch(
+        python=bpy.path.abspath(own_python) if own_python else sys.executable,
         root=ROOT,
-        log_path=user_folder("logs") / LOG_NAME,
-        # The environment brings its own modules; Blender's would not fit its Python.
-        python_paths=() if environment else module_folders(),
+        log_path=user_folder("logs") / LOG_NAMES[is_of_networks],
+        python_paths=module_folders(),
         version=version(),
-        environment=variables,
     )
+    if not is_of_networks:
+        return plain
+    return importlib.import_module(f"{__package__}.setup").launch(plain)
 
 
-def _liveportrait() -> tuple[Path | None, dict[str, str]]:
-    """Interpreter and variables of the LivePortrait set-up, which one flavour does not have."""
-    if not has_setup():
-        return None, {}
-    setup = importlib.import_module(f"{__package__}.setup")
-    return setup.python(), setup.engine_variables()
+def _is_of_networks(renderer: str) -> bool:
+    # The flavour without the set-up has no engine for them: Preview's says so.
+    return needs_setup(renderer) and has_setup()
 
 
 def start(renderer: str = PREVIEW) -> Engine:
     """Start a renderer's engine if it is stopped, and return it at once; a failed one stays so."""
-    current = engine()
+    current = engine(renderer)
     if current.state is State.STOPPED:
-        current.launch = launch()
+        current.launch = launch(renderer)
         current.start()
     return current
 
 
 def restart(renderer: str = PREVIEW) -> Engine:
-    """Kill the engine, if it runs, and start a new one with today's settings."""
-    current = engine()
-    current.launch = launch()
+    """Kill a renderer's engine, if it runs, and start a new one with today's settings."""
+    current = engine(renderer)
+    current.launch = launch(renderer)
     current.restart()
     return current
 
 
+def restart_all() -> None:
+    """Restart Preview's engine, and the networks' where it was started before."""
+    for renderer in (PREVIEW, NETWORKS):
+        if renderer == PREVIEW or status(renderer).name != State.STOPPED.name:
+            restart(renderer)
+
+
+def leave(*renderers: str) -> None:
+    """End the engines of these renderers, or all, without waiting; they start when needed."""
+    for current in [engine(name) for name in renderers] or engines():
+        current.leave()
+
+
 def stop() -> None:
-    """End the engine."""
-    if _engine is not None:
-        _engine.stop()
+    """End all engines and wait for that, a moment at most."""
+    for current in engines():
+        current.stop()
 
 
-def start_ready(timeout_s: float) -> Engine:
+def free_setup() -> None:
+    """Kill the networks' engine, which has files of the set-up open, and wait for its end."""
+    engine(NETWORKS).stop(0.0)
+
+
+def start_ready(timeout_s: float, renderer: str = PREVIEW) -> Engine:
     """The running engine, waited for; a failed one is started again once. Raises EngineError."""
-    current = start()
+    current = start(renderer)
     if current.state is State.FAILED:
-        current = restart()
+        current = restart(renderer)
     current.wait_ready(timeout_s)
     return current
 
@@ -116,9 +142,9 @@ class Status(NamedTuple):
     log_path: str
 
 
-def status() -> Status:
-    """The state of the engine, read without asking it anything."""
-    current = _engine
+def status(renderer: str = PREVIEW) -> Status:
+    """The state of a renderer's engine, read without asking it anything."""
+    current = _engines.get(_is_of_networks(renderer))
     if current is None:
         return Status(State.STOPPED.name, (), None, "")
     renderers = tuple(current.capabilities.get("renderers", {}))
@@ -128,11 +154,19 @@ def status() -> Status:
     return Status(current.state.name, renderers, problem, str(current.log_path))
 
 
+def statuses() -> dict[str, Status]:
+    """Every engine that was needed so far, and Preview's, by what to call it."""
+    found = {label_of(PREVIEW): status(PREVIEW)}
+    if status(NETWORKS).log_path:
+        found["Networks"] = status(NETWORKS)
+    return found
+
+
 def missing_renderers() -> frozenset[str]:
-    """Names of renderers that the engine has tried in vain; empty before it has started."""
-    if _engine is None:
-        return frozenset()
-    return frozenset(_engine.capabilities.get("problems", {}))
+    """Names of renderers that are not set up, as far as is known without waiting."""
+    if not has_setup():
+        return frozenset(name for name, row in RENDERERS.items() if row.needs_setup)
+    return importlib.import_module(f"{__package__}.setup").missing_renderers()
 
 
 def register() -> None:
@@ -140,6 +174,5 @@ def register() -> None:
 
 
 def unregister() -> None:
-    global _engine
     stop()
-    _engine = None
+    _engines.clear()

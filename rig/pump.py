@@ -28,7 +28,7 @@ def drain() -> int:
     if not live.traffic.acquire(blocking=False):
         return 0
     try:
-        replies = engine_process.engine().drain()
+        replies = [reply for engine in engine_process.engines() for reply in engine.drain()]
         for reply in replies:
             receive = getattr(reply.ticket.tag, "receive", None)
             if receive is not None:

@@ -24,24 +24,36 @@ log = logging.getLogger(__name__)
 # The engine no longer has what we opened; opening again puts it right.
 LOST_CODES = frozenset({"unknown_handle", "engine_died", "engine_silent", "garbled", "not_running"})
 QUIET_CODES = frozenset({"superseded", "cancelled"})
-# Asking again for the same picture and faces would fail again.
-HOPELESS_CODES = frozenset(
-    {"no_face", "bad_face", "bad_image", "unknown_renderer", "no_models", "not_installed"}
-)
+# What fails for another reason while a picture is opened would fail again for the same picture and
+# faces, and these would fail again for any motion.
+HOPELESS_CODES = frozenset({"out_of_memory", "bad_request"})
+# The cause may be gone although nothing in the file has changed.
+PASSING_CODES = frozenset({"out_of_memory", "internal"})
+REFRESH_HINT = "Then press Refresh beside Live."
 
 
 @dataclass(frozen=True)
 class Problem:
-    """What the panel shows when a portrait cannot move."""
+    """What the panel shows when a portrait cannot move.
+
+    is_final  asking the engine again is no use until the picture, a face or the renderer changes,
+              the engine is restarted, or the artist presses Refresh
+    """
 
     code: str
     message: str
     hint: str
+    is_final: bool = False
 
     @classmethod
-    def of(cls, error: AddonError | EngineError) -> Problem:
-        """The problem that an error tells about."""
-        return cls(getattr(error, "code", "addon"), error.message, error.hint)
+    def of(cls, error: AddonError | EngineError, *, is_opening: bool = False) -> Problem:
+        """The problem that an error tells about; whether it came when a picture was opened."""
+        code = error.code if isinstance(error, EngineError) else "addon"
+        is_final = code in HOPELESS_CODES
+        if is_opening:
+            is_final = code not in LOST_CODES | QUIET_CODES | {"addon", "timeout"}
+        hint = f"{error.hint} {REFRESH_HINT}" if is_final and code in PASSING_CODES else error.hint
+        return cls(code, error.message, hint.strip(), is_final)
 
 
 def picture_key(item: Portrait) -> tuple[Any, ...]:
@@ -89,6 +101,7 @@ class Session:
         self.notices: list[str] = []
         self._key: tuple[Any, ...] | None = None
         self._handle: int | None = None
+        self._client: Engine | None = None
         self._generation = -1
         self._opening: Ticket | None = None
         self._rendering: Ticket | None = None
@@ -117,7 +130,7 @@ class Session:
             return
         if is_neutral(motions):
             self._show_still(item)
-        elif self.problem is None or self.problem.code not in HOPELESS_CODES:
+        elif self.problem is None or not self.problem.is_final:
             self._ask(item)
 
     def retry(self) -> None:
@@ -127,13 +140,12 @@ class Session:
         self._drop_handle()
 
     def _ask(self, item: Portrait) -> None:
-        client = engine_process.start()
+        client = engine_process.start(item.settings.renderer)
         if not client.is_running:
             if client.error is not None:
                 self.problem = Problem.of(client.error)
             return
-        if self._generation != client.generation:
-            self._drop_handle()
+        self._use(client)
         if self._handle is not None:
             self._rendering = self._submit_render(client, self.wanted, Policy.NEWEST, True)
         elif self._opening is None:
@@ -145,9 +157,9 @@ class Session:
         self._opening = None
         item = find(self.uid)
         if reply.error is not None:
-            self._fail(reply.error)
+            self._fail(reply.error, is_opening=True)
         elif item is None:
-            engine_process.engine().abandon(reply.ticket)
+            self._abandon(reply.ticket)
         elif reply.message is not None:
             self._take_handle(reply.message)
             self.problem = None
@@ -169,13 +181,13 @@ class Session:
             except AddonError as error:
                 self.problem = Problem.of(error)
 
-    def _fail(self, error: EngineError) -> None:
+    def _fail(self, error: EngineError, *, is_opening: bool = False) -> None:
         if error.code in QUIET_CODES:
             return
         if error.code in LOST_CODES:
             self._drop_handle()
         self.shown = None
-        self.problem = Problem.of(error)
+        self.problem = Problem.of(error, is_opening=is_opening)
         log.warning("Portrait %s: %s", self.uid, error)
 
     # --- blocking: while rendering and in the background ----------------------------------------
@@ -211,9 +223,8 @@ class Session:
 
     def _render_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
         timeouts = preferences()
-        client = engine_process.start_ready(timeouts.open_timeout_s)
-        if self._generation != client.generation:
-            self._drop_handle()
+        client = engine_process.start_ready(timeouts.open_timeout_s, item.settings.renderer)
+        self._use(client)
         if self._handle is None:
             ticket = self._opening or self._submit_open(client, item, False)
             self._opening = None
@@ -231,9 +242,6 @@ class Session:
 
     def close(self) -> None:
         """Let the engine forget the picture; the session may be used again."""
-        client = engine_process.engine()
-        if self._handle is not None and self._generation == client.generation:
-            client.submit("close", {"handle": self._handle}, use_drain=False)
         self._drop_handle()
         self._key = None
 
@@ -259,7 +267,7 @@ class Session:
 
     def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
         picture = self._picture()
-        self._generation = client.generation
+        self._use(client)
         return client.submit(
             "open",
             {**open_fields(item), **picture.wire_fields},
@@ -302,7 +310,7 @@ class Session:
         self.canvas.restore()
         self.push(item)
         self.shown = self.wanted
-        if self._handle is not None or self._generation < 0:
+        if self._handle is not None or self._client is None:
             self.problem = None
 
     def _picture(self) -> Picture:
@@ -314,10 +322,23 @@ class Session:
         self._handle = int(opened.fields["handle"])
         self.renderer = dict(opened.fields.get("renderer", {}))
 
+    def _use(self, client: Engine) -> None:
+        """Work with this engine as it runs now; what another or a dead one had is dropped."""
+        if self._client is not client or self._generation != client.generation:
+            self._drop_handle()
+        self._client, self._generation = client, client.generation
+
+    def _abandon(self, ticket: Ticket | None) -> None:
+        if ticket is not None and self._client is not None:
+            self._client.abandon(ticket)
+
     def _drop_handle(self) -> None:
-        for ticket in (self._opening, self._rendering):
-            if ticket is not None:
-                engine_process.engine().abandon(ticket)
+        self._abandon(self._opening)
+        self._abandon(self._rendering)
+        client = self._client
+        is_there = client is not None and client.generation == self._generation
+        if client is not None and is_there and client.is_running and self._handle is not None:
+            client.submit("close", {"handle": self._handle}, use_drain=False)
         self._handle = None
         self._opening = None
         self._rendering = None

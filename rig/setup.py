@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from ..engine.renderer_table import RENDERERS
 from ..host import environment, weights
+from ..host.looking import Look
+from ..host.process import Launch
 from ..host.task import Step, Task, TaskState
 from ..preferences import preferences, user_folder
-from .engine import PRECISION_VARIABLE
 from .errors import AddonError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -27,6 +30,11 @@ LOG_NAME = "setup.log"
 OWN_FOLDER = "keyportrait-liveportrait"
 MANIFEST_NAME = "download.json"
 REDRAW_S = 0.25
+# How long to wait for the disk, and how old its answer may be while panels draw.
+PANEL_PATIENCE_S = 0.03
+SCRIPT_PATIENCE_S = 10.0
+FRESH_S = 0.1
+SILENT_S = 3.0
 
 _task: Task | None = None
 
@@ -40,13 +48,17 @@ class Installed:
     has_own_weights  the user chose a folder instead; the engine knows what it is good for
     torch         the installed build of PyTorch, "" without an environment
     notice        what the user should know of that build, "" usually
+    has_files     there is anything that `remove` would delete
+    is_known      False while the disk has not answered; everything else is then empty
     """
 
-    environment: bool
-    sets: tuple[str, ...]
-    has_own_weights: bool
+    environment: bool = False
+    sets: tuple[str, ...] = ()
+    has_own_weights: bool = False
     torch: str = ""
     notice: str = ""
+    has_files: bool = False
+    is_known: bool = True
 
     @property
     def has_weights(self) -> bool:
@@ -72,20 +84,60 @@ def weights_folder() -> Path:
 
 
 def installed() -> Installed:
-    """Look at the disk; cheap enough for a panel."""
-    root, is_own = weights_folder(), bool(preferences().weights_folder)
+    """What is on the disk. Waits a moment at most, so that panels may ask while drawing."""
+    where = (folder(), weights_folder(), bool(preferences().weights_folder))
+    is_script = bpy.app.background
+    found = _look.ask(
+        where,
+        lambda: _look_at(*where),
+        patience_s=SCRIPT_PATIENCE_S if is_script else PANEL_PATIENCE_S,
+        fresh_s=0.0 if is_script else FRESH_S,
+    )
+    return Installed(is_known=False) if found is None else found
+
+
+def silent_folder() -> str:
+    """The folder of the set-up where it has not answered for a while, "" when all is well."""
+    if _look.silent_s < SILENT_S:
+        return ""
+    return str(weights_folder() if preferences().weights_folder else folder())
+
+
+def _look_at(root: Path, weights_root: Path, is_own: bool) -> Installed:
     sets: tuple[str, ...] = ()
     if not is_own:
-        sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(root, s))
-    marker = environment.read_marker(folder())
+        sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(weights_root, s))
+    marker = environment.read_marker(root)
     torch, notice = (str((marker or {}).get(key, "")) for key in ("torch", "notice"))
-    return Installed(marker is not None, sets, is_own and root.is_dir(), torch, notice)
+    return Installed(
+        environment=marker is not None,
+        sets=sets,
+        has_own_weights=is_own and weights_root.is_dir(),
+        torch=torch,
+        notice=notice,
+        has_files=bool(environment.own_files(root)),
+    )
 
 
 def python() -> Path | None:
     """The environment's interpreter, None while there is no complete environment."""
-    root = folder()
-    return environment.python_of(root) if environment.read_marker(root) is not None else None
+    return environment.python_of(folder()) if installed().environment else None
+
+
+def launch(plain: Launch) -> Launch:
+    """How the networks' engine is started: in the environment, where there is one by then."""
+    return replace(
+        plain, environment=engine_variables(), resolve=partial(environment.launch_in, folder())
+    )
+
+
+def missing_renderers() -> frozenset[str]:
+    """Names of renderers for which nothing is installed, as far as is known without waiting."""
+    state = installed()
+    has_python = state.environment or bool(preferences().python_path)
+    if not state.is_known or (has_python and state.has_weights):
+        return frozenset()
+    return frozenset(name for name, row in RENDERERS.items() if row.needs_setup)
 
 
 def engine_variables() -> dict[str, str]:
@@ -94,13 +146,16 @@ def engine_variables() -> dict[str, str]:
     return {
         "KEYPORTRAIT_WEIGHTS": str(weights_folder()),
         "KEYPORTRAIT_DEVICE": prefs.device,
-        PRECISION_VARIABLE: prefs.precision,
+        "KEYPORTRAIT_PRECISION": prefs.precision,
         "KEYPORTRAIT_ACCELERATION": prefs.acceleration,
         "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
         # What compiled networks leave behind is removed with the rest.
         "TORCHINDUCTOR_CACHE_DIR": str(folder() / "cache" / "inductor"),
         "TRITON_CACHE_DIR": str(folder() / "cache" / "triton"),
     }
+
+
+_look: Look[Installed] = Look()
 
 
 def task() -> Task | None:
@@ -244,7 +299,7 @@ def label_of(name: str) -> str:
 
 def has_files() -> bool:
     """Whether there is anything that `remove` would delete."""
-    return bool(environment.own_files(folder()))
+    return installed().has_files
 
 
 def check_online(what: str, otherwise: str) -> None:
@@ -291,10 +346,10 @@ def _tick() -> float | None:
 
 
 def renew_engine() -> None:
-    """Let the engine start anew with what is installed now, and portraits ask it again."""
+    """Let the networks start anew with what is installed now, and portraits ask again."""
     from . import engine, live
 
-    engine.stop()
+    engine.leave(engine.NETWORKS)
     live.retry_all()
 
 

@@ -85,7 +85,7 @@ def test_the_check_tells_device_and_speed(folder: Path, module: Any) -> None:
 def test_the_engine_tells_how_far_loading_is(folder: Path, add_portrait: Any, module: Any) -> None:
     plane, _ = add_portrait()
     engine_process = module("rig.engine")
-    client = engine_process.restart()
+    client = engine_process.restart("liveportrait")
     plane.keyportrait.portrait.renderer = "liveportrait"
     item = next(iter(module("rig.portraits").portraits_of(bpy.context.scene)))
     fields, arrays = module("rig.session").open_request(item)
