@@ -13,12 +13,11 @@ import platform
 import re
 import shutil
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from . import torch_build
-from .process import Launch
 from .task import SetupError, Step
 from .torch_build import TorchBuild
 
@@ -81,19 +80,6 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
     if not isinstance(content, dict) or not python_of(folder).exists():
         return None
     return cast("dict[str, Any]", content)
-
-
-def launch_in(folder: Path, launch: Launch) -> Launch:
-    """The launch in a finished environment, or as it is where there is none; reads the disk."""
-    if read_marker(folder) is None:
-        return launch
-    # The environment brings its own modules; Blender's would not fit its Python.
-    return replace(
-        launch,
-        python=str(python_of(folder)),
-        python_paths=(),
-        repair_hint="Install LivePortrait's environment again. Preview works without it.",
-    )
 
 
 def write_marker(folder: Path, content: dict[str, Any]) -> None:

@@ -30,6 +30,7 @@ LOG_NAME = "setup.log"
 OWN_FOLDER = "keyportrait-liveportrait"
 MANIFEST_NAME = "download.json"
 REDRAW_S = 0.25
+REPAIR_HINT = "Install LivePortrait's environment again. Preview works without it."
 # How long to wait for the disk, and how old its answer may be while panels draw.
 PANEL_PATIENCE_S = 0.03
 SCRIPT_PATIENCE_S = 10.0
@@ -127,7 +128,17 @@ def python() -> Path | None:
 def launch(plain: Launch) -> Launch:
     """How the networks' engine is started: in the environment, where there is one by then."""
     return replace(
-        plain, environment=engine_variables(), resolve=partial(environment.launch_in, folder())
+        plain, environment=engine_variables(), resolve=partial(_in_environment, folder())
+    )
+
+
+def _in_environment(root: Path, plain: Launch) -> Launch:
+    """The launch in a finished environment, or as it is where there is none; reads the disk."""
+    if environment.read_marker(root) is None:
+        return plain
+    # The environment brings its own modules; Blender's would not fit its Python.
+    return replace(
+        plain, python=str(environment.python_of(root)), python_paths=(), repair_hint=REPAIR_HINT
     )
 
 
