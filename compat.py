@@ -63,6 +63,35 @@ def _slot_fcurves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCu
                 yield from bag.fcurves
 
 
+# As F-curves' keyframe_points.foreach_set takes it.
+LINEAR_INTERPOLATION = 1
+
+
+class ActionCurves:
+    """The F-curves of a new action for one object; since 4.4 they lie in a slot's channel bag."""
+
+    def __init__(self, action: bpy.types.Action, item: bpy.types.Object) -> None:
+        self._action = action
+        self._slot = None
+        self._bag: Any = action
+        if HAS_SLOTS:
+            self._slot = action.slots.new(id_type="OBJECT", name=item.name)
+            strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+            self._bag = strip.channelbag(self._slot, ensure=True)
+
+    def new(self, data_path: str, index: int, group: str) -> bpy.types.FCurve:
+        """An empty F-curve in a group, which is made when there is none."""
+        curve = self._bag.fcurves.new(data_path, index=index)
+        groups = self._bag.groups
+        curve.group = groups.get(group) or groups.new(group)
+        return curve
+
+    def choose_slot(self, user: bpy.types.AnimData | bpy.types.NlaStrip) -> None:
+        """Let animation data or an NLA strip that uses the action play these curves."""
+        if HAS_SLOTS:
+            user.action_slot = self._slot
+
+
 def refresh_image(image: bpy.types.Image) -> None:
     """Tell Blender that an image's pixels were written; 5.x redraws only a tagged image."""
     image.update()

@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .motion import Face, Motion
@@ -19,6 +20,7 @@ from .renderers import (
     probe,
     release_version,
 )
+from .take import TakeOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +78,8 @@ class Operations:
             return self._open(message, report)
         if message.type == "render":
             return self._render(message)
+        if message.type == "capture":
+            return _capture(message, report)
         if message.type == "probe":
             name = check_renderer(message.fields["renderer"])
             return Message("probed", message.id, {"renderer": name, "facts": probe(name, report)})
@@ -146,6 +150,19 @@ class Operations:
         if name not in self._renderers:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
+
+
+def _capture(message: Message, report: Report) -> Message:
+    from .capture import capture
+
+    try:
+        options = TakeOptions.from_json(message.fields["options"])
+    except (TypeError, ValueError) as error:
+        raise ReportedError("bad_request", f"Unreadable options: {error}.") from error
+    takes = capture(Path(str(message.fields["path"])), read_faces(message), options, report)
+    arrays = {name: to_array(array) for name, array in takes.arrays.items()}
+    fields = {"columns": list(takes.columns), "reference": takes.reference}
+    return Message("captured", message.id, fields, arrays)
 
 
 def check_renderer(name: object) -> str:

@@ -108,6 +108,22 @@ _ROWS = (
         "top left, pixels (height, width, 4) of the source's dtype. Empty when nothing differs or "
         "the picture was saved.",
     ),
+    MessageType(
+        "capture",
+        "captured",
+        ("path", "faces", "options"),
+        (),
+        "Read a performance and make the takes of faces. options: TakeOptions.to_json().",
+    ),
+    MessageType(
+        "captured",
+        "",
+        ("columns", "reference"),
+        ("times", "values", "keys", "expression", "translation"),
+        "F takes of T frames: times (T,) float64 seconds, values (F, T, C) float32 of the controls "
+        "in columns, keys (F, T, C) uint8: the frames that a reduced curve needs, expression "
+        "(T, 63) and translation (T, 3) float32 as in Motion.",
+    ),
     MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
     MessageType("closed", "", ("handle",), (), "Answer to close."),
     MessageType(
@@ -139,6 +155,7 @@ ERROR_CODES: Mapping[str, str] = {
     "out_of_memory": "not enough memory on the device",
     "cancelled": "the request was cancelled",
     "write_failed": "a file could not be written",
+    "bad_performance": "a file that holds no performance, or a damaged one",
     "internal": "a bug in the engine; the traceback is in the log",
 }
 

@@ -9,6 +9,7 @@ import bpy
 from mathutils import Matrix
 
 from ..engine.controls import CONTROLS, Face
+from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import PortraitError
 from .placement import Spot, UvSurface
 from .portraits import forget, portrait
@@ -20,6 +21,7 @@ BROW_TO_CHIN = 0.83
 RATIO_DIGITS = 2
 # A plain custom property, so that its driver stays valid where the extension is not installed.
 DEPENDENCY = "keyportrait_faces"
+PROPERTIES = (*(control.name for control in CONTROLS), *(amount.name for amount in AMOUNTS))
 DEPENDENCY_PATH = f'["{DEPENDENCY}"]'
 
 
@@ -173,7 +175,10 @@ def link_evaluation(plane: bpy.types.Object) -> None:
 
 def _depend_on_controls(driver: bpy.types.Driver, controller: bpy.types.Object) -> None:
     # One by one: Blender evaluates only the curves of properties that something depends on.
-    for control in CONTROLS:
+    paths = [f'["{name}"]' for name in PROPERTIES if name in controller]
+    # One number of an array keeps all of them evaluated.
+    paths += [f'["{name}"][0]' for name in (EXPRESSION, TRANSLATION) if name in controller]
+    for path in paths:
         variable = driver.variables.new()
         variable.targets[0].id = controller
-        variable.targets[0].data_path = f'["{control.name}"]'
+        variable.targets[0].data_path = path

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import bpy
 from mathutils import Matrix
 
-from ..engine.controls import CONTROLS, mirrored
+from ..engine.controls import CONTROLS, GROUPS, mirrored
 from .controllers import control_defaults, face_of, reset_handle, rest_matrix
 from .motions import control_values
+from .takes import reset_properties
 
 KEY_GROUP = "Face"
 ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
@@ -51,7 +52,7 @@ def key_all(controller: bpy.types.Object, frame: float) -> int:
 
 def reset(
     controller: bpy.types.Object,
-    groups: Iterable[str],
+    groups: Collection[str],
     *,
     use_handle: bool,
     key_frame: float | None = None,
@@ -63,6 +64,8 @@ def reset(
     rest = rest_values(controller)
     names = [control.name for control in CONTROLS if control.group in groups]
     held = set_controls(controller, {name: rest[name] for name in names}, key_frame)
+    if set(groups) >= set(GROUPS):
+        reset_properties(controller)
     if use_handle:
         reset_handle(controller)
         if key_frame is not None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 import bpy
 from mathutils import Euler, Matrix, Vector
 
 from .. import compat
-from ..engine.controls import CONTROLS, Face, Motion, motion_from_controls
-from .controllers import face_of, rest_matrix
+from ..engine.controls import CONTROLS_BY_NAME, Face, Motion, motion_from_controls
+from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, weakened, with_take
+from .controllers import control_defaults, face_of, rest_matrix
 from .portraits import Portrait
+from .takes import numbers_of
 
 # Degrees that a gaze control of 1 turns the eyes by.
 GAZE_X_DEG = 40.0
@@ -32,35 +35,56 @@ def motions_of(item: Portrait, depsgraph: bpy.types.Depsgraph) -> tuple[Motion, 
 
 
 def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Motion:
-    """What one controller asks for: sliders, the Empty's own transform, and its gaze target."""
+    """What one controller asks for: sliders, take, the Empty's own transform, gaze target."""
     face = face_of(controller)
     relative = handle_matrix(controller, depsgraph)
-    values = control_values(controller, depsgraph)
+    state = _State(controller, depsgraph)
+    amounts = state.numbers(amount.name for amount in AMOUNTS)
+    values = state.numbers(CONTROLS_BY_NAME)
+    values = weakened(values, control_defaults(face), amounts)
     _add_gaze(values, controller, depsgraph)
     motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
+    if EXPRESSION in controller or TRANSLATION in controller:
+        expression, translation = (
+            numbers_of(state.holder(name), name) for name in (EXPRESSION, TRANSLATION)
+        )
+        motion = with_take(motion, expression, translation, amounts)
     return _with_handle(motion, relative, controller.keyportrait.face.half_crop, face)
 
 
 def control_values(
     controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None
 ) -> dict[str, float]:
-    """Control name → value. Missing or damaged properties are left out, which means neutral.
+    """Control name → value. Missing or damaged properties are left out, which means neutral."""
+    return _State(controller, depsgraph).numbers(CONTROLS_BY_NAME)
 
-    Animated values come from `depsgraph`, the others from the object itself, so that a value set
+
+class _State:
+    """A controller's properties as they are now.
+
+    Animated values come from the depsgraph, the others from the object itself, so that a value set
     by a script counts without tagging the object.
     """
-    animated: set[str] = set()
-    evaluated = controller
-    if depsgraph is not None and controller.animation_data is not None:
-        animated = compat.driven_paths(controller)
-        evaluated = controller.evaluated_get(depsgraph)
-    values: dict[str, float] = {}
-    for control in CONTROLS:
-        holder = evaluated if f'["{control.name}"]' in animated else controller
-        value = holder.get(control.name)
-        if isinstance(value, int | float) and math.isfinite(value):
-            values[control.name] = float(value)
-    return values
+
+    def __init__(self, controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None) -> None:
+        self._original = self._evaluated = controller
+        self._animated: set[str] = set()
+        if depsgraph is not None and controller.animation_data is not None:
+            self._animated = compat.driven_paths(controller)
+            self._evaluated = controller.evaluated_get(depsgraph)
+
+    def holder(self, name: str) -> bpy.types.Object:
+        """The object whose property of this name counts."""
+        return self._evaluated if f'["{name}"]' in self._animated else self._original
+
+    def numbers(self, names: Iterable[str]) -> dict[str, float]:
+        """name → value of those that hold a finite number."""
+        found = {name: self.holder(name).get(name) for name in names}
+        return {
+            name: float(value)
+            for name, value in found.items()
+            if isinstance(value, int | float) and math.isfinite(value)
+        }
 
 
 def handle_matrix(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Matrix:

@@ -86,6 +86,15 @@ def rotation_matrix(pitch: np.ndarray, yaw: np.ndarray, roll: np.ndarray) -> np.
     return rotation.transpose(0, 2, 1).astype(np.float32)
 
 
+def euler_degrees(rotation: np.ndarray) -> np.ndarray:
+    """(N, 3) pitch, yaw, roll in degrees of (N, 3, 3) rotations R; rotation_matrix's reverse."""
+    turned = np.asarray(rotation, np.float64).transpose(0, 2, 1)
+    yaw = np.arcsin(np.clip(-turned[:, 2, 0], -1.0, 1.0))
+    pitch = np.arctan2(turned[:, 2, 1], turned[:, 2, 2])
+    roll = np.arctan2(turned[:, 1, 0], turned[:, 0, 0])
+    return np.degrees(np.stack([pitch, yaw, roll], axis=1))
+
+
 def _axis_rotation(axis: int, radians: np.ndarray) -> np.ndarray:
     first, second = (axis + 1) % 3, (axis + 2) % 3
     matrix = np.zeros((len(radians), 3, 3))

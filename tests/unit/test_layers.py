@@ -14,9 +14,15 @@ LAYERS = ("engine", "host", "rig", "operators", "panels")
 ROOT_MODULES = ("__init__", "registration", "compat", "preferences")
 
 # Modules of the engine that Blender's side reads too: its tables.
-SHARED = {"engine.protocol", "engine.controls", "engine.motion", "engine.renderer_table"}
+SHARED = {
+    "engine.protocol",
+    "engine.controls",
+    "engine.motion",
+    "engine.renderer_table",
+    "engine.take",
+}
 
-TABLES = {"engine.controls", "engine.renderer_table"}
+TABLES = {"engine.controls", "engine.motion", "engine.renderer_table", "engine.take"}
 
 # Layer → what it may import of this project.
 ALLOWED: dict[str, set[str]] = {

@@ -1,0 +1,133 @@
+"""Takes: what one face shall do over time, and how a performance becomes one.
+
+Standard library only: the engine makes takes, Blender's side writes them as F-curves. A take is
+columns over time: control values, `expression`, which the controls cannot say, and `translation`
+of the head. All three together are the performance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, NamedTuple
+
+from .controls import CONTROLS_BY_NAME
+from .motion import KEYPOINT_COUNT, Motion
+
+# What is carried over: (name as in LivePortrait, label, description).
+REGION_ITEMS = (
+    ("all", "Everything", "Head, expression and size"),
+    ("exp", "Expression", "Eyes, brows and mouth; the head stays"),
+    ("pose", "Head", "How the head turns and moves; the expression stays"),
+    ("lip", "Lips", "The mouth alone"),
+    ("eyes", "Eyes", "Lids and gaze alone"),
+)
+FIRST, NEUTRAL = "FIRST", "NEUTRAL"
+REFERENCE_ITEMS = (
+    (FIRST, "First Frame", "The performance's first frame, as LivePortrait does"),
+    (NEUTRAL, "Most Neutral", "The frame in which the performer's face is most at rest"),
+)
+
+
+@dataclass(frozen=True)
+class TakeOptions:
+    """How a performance becomes the take of a face.
+
+    region      a name of REGION_ITEMS
+    multiplier  factor on all motion
+    reference   which frame is the performer's rest, a name of REFERENCE_ITEMS: the face moves by
+                the difference to it
+    tolerance   how far a reduced curve may be from the performance, in the control's range
+    """
+
+    region: str = "all"
+    multiplier: float = 1.0
+    reference: str = FIRST
+    tolerance: float = 0.02
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value; TakeOptions.from_json reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> TakeOptions:
+        """Read to_json's value. Raises ValueError or TypeError for what is no such value."""
+        unknown = set(data) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown option {sorted(unknown)}")
+        options = cls(**data)
+        is_region = options.region in {item[0] for item in REGION_ITEMS}
+        if not is_region or options.reference not in {FIRST, NEUTRAL}:
+            raise ValueError(f"no such choice: '{options.region}', '{options.reference}'")
+        if not (0.0 <= options.multiplier <= 10.0 and 0.0 <= options.tolerance <= 1.0):
+            raise ValueError("a multiplier or a tolerance out of range")
+        return options
+
+
+class Amount(NamedTuple):
+    """A property of a face controller that scales what its curves say, 1 for as they are."""
+
+    name: str
+    label: str
+    description: str
+
+
+AMOUNTS = (
+    Amount("head_amount", "Head", "How much of the head's motion is shown"),
+    Amount("eyes_amount", "Eyes", "How much of what the eyes do is shown"),
+    Amount("brows_amount", "Brows", "How much of what the brows do is shown"),
+    Amount("mouth_amount", "Mouth", "How much of what the mouth does is shown"),
+    Amount("detail", "Detail", "How much is shown of what a captured face does beyond the sliders"),
+)
+# Animatable properties of a face controller, beside the controls: 63 and 3 numbers.
+EXPRESSION, TRANSLATION = "expression", "translation"
+_KEYPOINTS = {"Eyes": (11, 13, 15, 16, 18), "Brows": (1, 2)}
+_GROUP_OF_KEYPOINT = tuple(
+    next((group for group, points in _KEYPOINTS.items() if index in points), "Mouth")
+    for index in range(KEYPOINT_COUNT)
+)
+
+
+# Groups of controls that a region moves.
+REGION_GROUPS: Mapping[str, tuple[str, ...]] = {
+    "all": ("Head", "Eyes", "Brows", "Mouth"),
+    "exp": ("Eyes", "Brows", "Mouth"),
+    "pose": ("Head",),
+    "lip": ("Mouth",),
+    "eyes": ("Eyes",),
+}
+
+
+def amount_of(amounts: Mapping[str, float], group: str) -> float:
+    """The amount of a group of controls; 1 where none is set."""
+    return amounts.get(f"{group.lower()}_amount", 1.0)
+
+
+def weakened(
+    values: Mapping[str, float], rest: Mapping[str, float], amounts: Mapping[str, float]
+) -> dict[str, float]:
+    """Control values moved towards their rest by the amounts of their groups."""
+    result = dict(values)
+    for name, value in values.items():
+        amount = amount_of(amounts, CONTROLS_BY_NAME[name].group)
+        if amount != 1.0:
+            result[name] = rest[name] + amount * (value - rest[name])
+    return result
+
+
+def with_take(
+    motion: Motion,
+    expression: Sequence[float],
+    translation: Sequence[float],
+    amounts: Mapping[str, float],
+) -> Motion:
+    """A Motion with what a take adds to the controls: 63 offsets of exp, 3 of t."""
+    detail = amounts.get("detail", 1.0)
+    share = [detail * amount_of(amounts, group) for group in _GROUP_OF_KEYPOINT]
+    offsets = (
+        own + share[index // 3] * extra
+        for index, (own, extra) in enumerate(zip(motion.expression, expression, strict=True))
+    )
+    head = amount_of(amounts, "Head")
+    moved = (own + head * extra for own, extra in zip(motion.translation, translation, strict=True))
+    return replace(motion, expression=tuple(offsets), translation=tuple(moved))

@@ -1,0 +1,158 @@
+"""From motion templates to takes: what the sliders say, what they leave over, where keys are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.analytic.slider_fit import FITTED, expression_of, fit_sliders
+from engine.capture import COLUMNS, capture, neutral_frame
+from engine.controls import CONTROLS_BY_NAME, motion_from_controls
+from engine.motion import Face, Motion
+from engine.performance.curve_keys import key_mask
+from engine.performance.geometry import euler_degrees, rotation_matrix
+from engine.performance.template import MotionTemplate, write_template
+from engine.renderer import ReportedError
+from engine.take import TakeOptions, weakened, with_take
+
+COUNT = 40
+FACE = Face((0.0, 0.0, 1.0, 1.0), pitch=4.0, yaw=-8.0, roll=3.0)
+
+
+def quiet(_fraction: float, _text: str) -> None:
+    pass
+
+
+def values_of(captured, name: str) -> np.ndarray:
+    return captured.values[0, :, COLUMNS.index(name)]
+
+
+@pytest.fixture
+def performance(tmp_path):
+    """(path, template): a turning head, keyed sliders and what no slider can say."""
+    rng = np.random.default_rng(3)
+    steps = np.linspace(0.0, 1.0, COUNT)
+    sliders = np.zeros((COUNT, len(FITTED)))
+    sliders[:, FITTED.index("mouth_open")] = 0.8 * np.sin(np.pi * steps)
+    rest = rng.normal(0.0, 0.0015, 63)[None] * steps[:, None]
+    expression = (expression_of(sliders) + rest).reshape(COUNT, 21, 3).astype(np.float32)
+    template = MotionTemplate(
+        rotation=rotation_matrix(5.0 * steps, 20.0 * steps, -3.0 * steps),
+        expression=expression + rng.normal(0.0, 0.02, (1, 21, 3)).astype(np.float32),
+        translation=np.stack([0.1 * steps, 0.0 * steps, 5.0 * steps], axis=1).astype(np.float32),
+        scale=(1.5 + 0.3 * steps).astype(np.float32),
+        fps=25.0,
+    )
+    path = tmp_path / "performance.pkl"
+    write_template(path, template)
+    return path, template
+
+
+@pytest.mark.parametrize("name", FITTED)
+def test_a_slider_is_recognised_by_what_it_shows(name: str) -> None:
+    for value in (0.5, 1.0, -0.5):
+        if value < CONTROLS_BY_NAME[name].minimum:
+            continue
+        wanted = np.zeros((1, len(FITTED)))
+        wanted[0, FITTED.index(name)] = value
+        # Alike shapes of the mouth may share it; nobody else's slider moves.
+        close = 0.3 if CONTROLS_BY_NAME[name].group == "Mouth" else 0.06
+        assert fit_sliders(expression_of(wanted)) == pytest.approx(wanted, abs=close * 1.6)
+
+
+def test_the_sliders_expression_is_that_of_the_controls() -> None:
+    values = {name: 0.3 * (-1) ** index for index, name in enumerate(FITTED)}
+    values |= {name: abs(values[name]) for name in FITTED if CONTROLS_BY_NAME[name].minimum == 0}
+    row = np.array([[values[name] for name in FITTED]])
+    assert expression_of(row)[0] == pytest.approx(motion_from_controls(values).expression)
+
+
+def test_sliders_and_detail_are_the_performance_exactly(performance) -> None:
+    path, template = performance
+    captured = capture(path, [FACE], TakeOptions(), quiet)
+    sliders = np.stack([values_of(captured, name) for name in FITTED], axis=1)
+    total = expression_of(sliders) + captured.expression
+    wanted = (template.expression - template.expression[:1]).reshape(COUNT, -1)
+    assert total == pytest.approx(wanted, abs=1e-6)
+    assert values_of(captured, "mouth_open").max() > 0.5
+
+
+def test_the_head_turns_from_the_faces_own_pose(performance) -> None:
+    path, template = performance
+    captured = capture(path, [FACE], TakeOptions(), quiet)
+    own = np.array([FACE.pitch, FACE.yaw, FACE.roll])
+    turned = captured.values[0, :, :3] + own
+    source = rotation_matrix(*own[:, None])[0]
+    wanted = template.rotation @ template.rotation[0].T @ source
+    assert rotation_matrix(*turned.T) == pytest.approx(wanted, abs=1e-5)
+    assert values_of(captured, "head_scale")[-1] == pytest.approx(1.8 / 1.5, abs=1e-5)
+    assert captured.translation[-1] == pytest.approx([0.1, 0.0, 0.0], abs=1e-6)
+    assert captured.times[-1] == pytest.approx((COUNT - 1) / 25.0)
+
+
+@pytest.mark.parametrize(
+    ("region", "still"),
+    [("pose", FITTED), ("exp", COLUMNS[:4]), ("lip", (*COLUMNS[:4], "blink", "gaze_x", "brows")),
+     ("eyes", (*COLUMNS[:4], "brows", "smile", "mouth_open"))],
+)  # fmt: skip
+def test_a_region_moves_nothing_else(performance, region: str, still) -> None:
+    captured = capture(performance[0], [FACE], TakeOptions(region=region), quiet)
+    for name in still:
+        rest = 1.0 if name == "head_scale" else 0.0
+        assert np.abs(values_of(captured, name) - rest).max() < 1e-6, name
+    assert not captured.translation.any() or region == "pose"
+
+
+def test_reduced_curves_stay_near_the_performance(performance) -> None:
+    captured = capture(performance[0], [FACE], TakeOptions(tolerance=0.02), quiet)
+    for index, name in enumerate(COLUMNS):
+        column, keys = captured.values[0, :, index], captured.keys[0, :, index]
+        line = np.interp(np.arange(COUNT), np.flatnonzero(keys), column[keys])
+        reach = max(map(abs, CONTROLS_BY_NAME[name].soft_range))
+        assert np.abs(line - column).max() <= 0.02 * reach + 1e-6
+        assert keys.sum() < COUNT / 2
+    assert key_mask(np.zeros(9), 0.1).sum() == 1
+    assert not len(key_mask(np.zeros(0), 0.1))
+
+
+def test_a_performance_that_starts_mid_smile_has_a_neutral_frame() -> None:
+    sliders = np.zeros((60, len(FITTED)))
+    sliders[:20, FITTED.index("mouth_open")] = 0.8
+    sliders[40:50, FITTED.index("blink")] = 1.0
+    frame = neutral_frame(expression_of(sliders))
+    assert 20 <= frame < 40 or frame >= 50
+
+
+def test_angles_come_back() -> None:
+    angles = np.random.default_rng(0).uniform(-60.0, 60.0, (50, 3))
+    assert euler_degrees(rotation_matrix(*angles.T)) == pytest.approx(angles, abs=1e-3)
+
+
+def test_amounts_weaken_towards_rest() -> None:
+    rest = {"eyes_open": 0.4, "smile": 0.0, "head_yaw": 0.0}
+    values = {"eyes_open": 0.2, "smile": 1.0, "head_yaw": 10.0}
+    amounts = {"eyes_amount": 0.5, "mouth_amount": 0.0}
+    expected = {"eyes_open": 0.3, "smile": 0.0, "head_yaw": 10.0}
+    assert weakened(values, rest, amounts) == pytest.approx(expected)
+    motion = with_take(Motion(), [0.1] * 63, [1.0, 2.0, 0.0], {"detail": 0.5, "eyes_amount": 0.5})
+    assert motion.expression[0] == pytest.approx(0.05)
+    assert motion.expression[3 * 11] == pytest.approx(0.025)
+    assert motion.translation == (1.0, 2.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    "options", [{"region": "nose"}, {"multiplier": -1.0}, {"speed": 2.0}, {"multiplier": "much"}]
+)
+def test_options_that_make_no_sense_are_refused(options) -> None:
+    with pytest.raises((ValueError, TypeError)):
+        TakeOptions.from_json(options)
+    assert TakeOptions.from_json(TakeOptions(region="lip").to_json()) == TakeOptions(region="lip")
+
+
+def test_a_file_that_is_no_performance_is_named(tmp_path) -> None:
+    path = tmp_path / "notes.pkl"
+    for content in (b"", b"some notes"):
+        path.write_bytes(content)
+        with pytest.raises(ReportedError, match=r"notes\.pkl") as caught:
+            capture(path, [FACE], TakeOptions(), quiet)
+        assert caught.value.code == "bad_performance"
