@@ -127,6 +127,11 @@ def has_nodes(material: bpy.types.Material) -> bool:
     return VERSION >= (5, 0, 0) or material.use_nodes
 
 
+def relative_path_options() -> set[str]:
+    """Options of a file path property that may begin with //; since 4.5 that must be said."""
+    return {"PATH_SUPPORTS_BLEND_RELATIVE"} if VERSION >= (4, 5, 0) else set()
+
+
 def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:
     """Let a scene render to still pictures; since 5.0 the media type comes first."""
     settings = scene.render.image_settings

@@ -9,9 +9,10 @@ import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
+from .. import compat
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
-from ..rig import creation, framing, images, live, planes, portraits, stance, textures
+from ..rig import creation, framing, live, planes, portraits, stance, stills, textures
 from ..rig.errors import AddonError
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces, Source
@@ -29,11 +30,23 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     bl_label = "Add Portrait"
     bl_options = {"UNDO"}
 
+    filepath: StringProperty(
+        name="File Path",
+        description="The picture's file",
+        subtype="FILE_PATH",
+        options={"HIDDEN", "SKIP_SAVE", *compat.relative_path_options()},
+    )
     filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
     files: CollectionProperty(
         type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
     )
     directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    relative_path: BoolProperty(
+        name="Relative Path",
+        description="Store the file's path relative to the .blend file, once that is saved",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
     image: StringProperty(
         name="Image",
         description="Name of an image in this file, instead of a file",
@@ -85,6 +98,8 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
             self.material = preferences().default_material
         if self.image or self.properties.is_property_set("filepath"):
             return self.execute(context)
+        if not self.properties.is_property_set("relative_path"):
+            self.relative_path = context.preferences.filepaths.use_relative_paths
         return super().invoke(context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
@@ -100,13 +115,17 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         column = layout.column(heading="Camera")
         column.prop(self, "use_camera", text="Add")
         column.prop(self, "use_resolution", text="Picture's Size")
+        layout.prop(self, "relative_path")
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         if self.image:
-            return [lambda: (image_named(self.image), False)]
+            return [lambda: stills.open_image(image_named(self.image), None, context.scene)]
+        use_relative = None
+        if self.properties.is_property_set("relative_path"):
+            use_relative = self.relative_path
         names = [file.name for file in self.files if file.name]
         paths = [str(Path(self.directory, name)) for name in names] or [self.filepath]
-        return [partial(images.load_file, path) for path in paths]
+        return [partial(stills.open_file, path, use_relative, context.scene) for path in paths]
 
     def wanted_renderer(self) -> str:
         return self.renderer
@@ -170,8 +189,8 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         self.item_name = context.active_object.name
-        image = textures.active_texture(context.active_object).node.image
-        return [lambda: (image, False)]
+        node = textures.active_texture(context.active_object).node
+        return [partial(stills.open_image, node.image, node.image_user, context.scene)]
 
     def finish(
         self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
@@ -222,7 +241,6 @@ def image_named(name: str) -> bpy.types.Image:
     image = bpy.data.images.get(name)
     if image is None:
         raise AddonError(f"There is no image '{name}' in this file.", "Choose another.")
-    images.check_readable(image)
     return image
 
 

@@ -80,9 +80,8 @@ def add_portrait(
     name = PurePath(image.name).stem or image.name
     check_editable(context.collection)
     with _nothing_left_behind():
-        source = images.still_of(image)
-        picture = images.read_picture(source)
-        output = images.new_image(f"{name} Live", picture, source)
+        picture = images.read_picture(image)
+        output = images.new_image(f"{name} Live", picture, image)
         row = row or stance.row_at_cursor(context.scene)
         place = row.place(*planes.scene_size(picture.size))
         plane = planes.add_plane(context.collection, name, picture.size, place)
@@ -90,7 +89,7 @@ def add_portrait(
             name, output, material_kind, is_transparent=picture.is_transparent
         )
         plane.data.materials.append(material)
-        _make_portrait(plane, source, output, faces)
+        _make_portrait(plane, image, output, faces)
         plane.keyportrait.portrait.renderer = renderer
     select_only(context, plane)
     return portrait(plane)
@@ -117,7 +116,6 @@ def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Ima
     """Turn an object with an image texture into a portrait; its material shows the live image."""
     textures.active_texture(item)
     check_editable(item.active_material)
-    source = images.still_of(source)
     picture = images.read_picture(source)
     # Fails before anything is changed when the mesh cannot carry a picture.
     for face in faces:

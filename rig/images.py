@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -17,14 +16,9 @@ import numpy as np
 from .. import compat
 from ..engine.protocol import Array
 from .errors import ImageError
+from .image_files import check_readable, no_pixels
 
-MAX_EDGE_PX = 16384
-MAX_PIXEL_BYTES = 2 * 1024**3
 _BYTE_TO_UNIT = np.float32(1.0 / 255.0)
-_UNREADABLE = {
-    "RENDER_RESULT": "Save the render to a file and choose that.",
-    "COMPOSITING": "Save the viewer's picture to a file and choose that.",
-}
 
 
 @dataclass(frozen=True)
@@ -99,43 +93,6 @@ def _straight(pixels: np.ndarray) -> np.ndarray:
     return result
 
 
-def check_readable(image: bpy.types.Image) -> None:
-    """Raise ImageError for an image that cannot be a portrait, with what to do instead."""
-    name = f"'{image.name}'"
-    if image.type in _UNREADABLE:
-        raise ImageError(f"{name} has no pixels of its own.", _UNREADABLE[image.type])
-    if image.source == "TILED":
-        raise ImageError(f"{name} is a UDIM set.", "Choose the file of one tile.")
-    if image.type == "MULTILAYER":
-        raise ImageError(f"{name} is a multilayer file.", "Save one layer as an ordinary picture.")
-    width, height = image.size
-    if not width or not height:
-        raise _no_pixels(image)
-    if max(width, height) > MAX_EDGE_PX:
-        raise ImageError(
-            f"{name} is {width} x {height} px; {MAX_EDGE_PX} px a side are the most.",
-            "Scale it down first.",
-        )
-    itemsize = 4 if image.is_float else 1
-    if width * height * 4 * itemsize > MAX_PIXEL_BYTES:
-        gigabytes = width * height * 4 * itemsize / 1e9
-        raise ImageError(
-            f"{name} is {width} x {height} px, {gigabytes:.1f} GB.", "Scale it down first."
-        )
-
-
-def _no_pixels(image: bpy.types.Image) -> ImageError:
-    name = f"'{image.name}'"
-    path = Path(bpy.path.abspath(image.filepath, library=image.library)) if image.filepath else None
-    if path is None or image.packed_file is not None:
-        return ImageError(f"{name} has no pixels.", "Reload it or choose another picture.")
-    if not path.exists():
-        return ImageError(
-            f"The file of {name} is missing: {path}", "Put it back or choose it again."
-        )
-    return ImageError(f"The file of {name} cannot be read: {path}", "Save it as PNG or JPEG.")
-
-
 def read_picture(image: bpy.types.Image) -> Picture:
     """The pixels of an image data-block as it is now. Raises ImageError."""
     check_readable(image)
@@ -145,7 +102,7 @@ def read_picture(image: bpy.types.Image) -> Picture:
     try:
         image.pixels.foreach_get(flat)
     except (TypeError, RuntimeError) as error:
-        raise _no_pixels(image) from error
+        raise no_pixels(image) from error
     pixels = _to_rgba(flat.reshape(height, width, channels)[::-1])
     if image.is_float:
         is_premultiplied = image.alpha_mode not in {"CHANNEL_PACKED", "NONE"}
@@ -162,38 +119,6 @@ def _to_rgba(pixels: np.ndarray) -> np.ndarray:
     if channels == 2:
         result[..., 3] = pixels[..., 1]
     return result
-
-
-def load_file(filepath: str) -> tuple[bpy.types.Image, bool]:
-    """The image data-block of a file, and whether it is new. Raises ImageError."""
-    path = Path(bpy.path.abspath(filepath))
-    if not path.is_file():
-        raise ImageError(f"There is no file '{path}'.", "Choose a picture file.")
-    if path.stat().st_size == 0:
-        raise ImageError(f"'{path.name}' is empty (0 bytes).", "Choose another picture.")
-    known = set(bpy.data.images)
-    try:
-        image = bpy.data.images.load(str(path), check_existing=True)
-    except RuntimeError as error:
-        raise ImageError(f"'{path.name}' cannot be read.", "Save it as PNG or JPEG.") from error
-    is_new = image not in known
-    try:
-        check_readable(image)
-    except ImageError:
-        if is_new:
-            bpy.data.images.remove(image)
-        raise
-    return image, is_new
-
-
-def still_of(image: bpy.types.Image) -> bpy.types.Image:
-    """A packed copy of what a movie or a sequence shows now; other images are returned as is."""
-    if image.source not in {"MOVIE", "SEQUENCE"}:
-        return image
-    picture = read_picture(image)
-    still = new_image(f"{image.name} Still", picture, image)
-    still.pack()
-    return still
 
 
 def new_image(
