@@ -23,6 +23,10 @@ RATIO_DIGITS = 2
 DEPENDENCY = "keyportrait_faces"
 PROPERTIES = (*(control.name for control in CONTROLS), *(amount.name for amount in AMOUNTS))
 DEPENDENCY_PATH = f'["{DEPENDENCY}"]'
+# How a controller's rest is stored, see rest.py; 0 until KeyPortrait 0.1.
+REST_VERSION = 1
+IDENTITY = Matrix.Identity(4)
+MIRROR = Matrix.Diagonal((-1.0, 1.0, 1.0, 1.0))
 
 
 def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types.Object:
@@ -37,10 +41,11 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     for collection in plane.users_collection:
         collection.objects.link(controller)
     controller.parent = plane
-    controller.matrix_local = spot.frame
+    # The controller's own transform is identity at rest: clearing it means rest.
+    controller.matrix_parent_inverse = spot.frame
     controller.empty_display_type = "SPHERE"
     x0, y0, x1, y1 = face.box
-    controller.empty_display_size = 0.5 * max(x1 - x0, y1 - y0) * spot.unit_per_px
+    controller.empty_display_size = 0.5 * max(x1 - x0, y1 - y0) * spot.unit_per_px[0]
     controller.show_in_front = True
     controller.hide_render = False
     settings = controller.keyportrait
@@ -48,7 +53,11 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     settings.face.portrait = plane
     settings.face.data = face_to_text(face)
     settings.face.rest_matrix = spot.frame
-    settings.face.half_crop = max(half_crop_px(face) * spot.unit_per_px, 1e-6)
+    settings.face.rest_version = REST_VERSION
+    half_px = half_crop_px(face)
+    settings.face.half_crop, settings.face.half_crop_y = (
+        max(half_px * unit, 1e-6) for unit in spot.unit_per_px
+    )
     write_controls(controller, face)
     plane.keyportrait.portrait.faces.add().controller = controller
     forget()
@@ -133,14 +142,84 @@ def remove_controller(controller: bpy.types.Object) -> None:
 
 def reset_handle(controller: bpy.types.Object) -> None:
     """Put the Empty itself back to where it stands at rest; its properties stay."""
-    controller.matrix_basis = controller.matrix_parent_inverse.inverted_safe() @ rest_matrix(
-        controller
-    )
+    place_handle(controller, IDENTITY)
 
 
-def rest_matrix(controller: bpy.types.Object) -> Matrix:
-    """The controller's neutral matrix in the plane's space, without scale."""
-    return controller.keyportrait.face.rest_matrix.copy()
+def place_handle(controller: bpy.types.Object, motion: Matrix) -> None:
+    """Put the Empty where it means a motion, whatever it is parented to.
+
+    motion  as from handle_matrix: relative to rest; identity is rest
+    """
+    rest, plane = controller.keyportrait.face.rest_matrix, _plane_of(controller)
+    if stands_on_plane(controller):
+        offset = handle_offset(controller)
+        # Library overrides are left as they were made.
+        if controller.matrix_parent_inverse != rest @ offset:
+            offset = rest.inverted_safe() @ controller.matrix_parent_inverse
+        controller.matrix_basis = _right_handed(offset.inverted_safe() @ motion)
+        return
+    # Parents that were moved by a script are where they were before the next update.
+    bpy.context.view_layer.update()
+    controller.matrix_world = _right_handed(plane.matrix_world @ rest @ motion)
+
+
+def handle_matrix(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None
+) -> Matrix:
+    """The Empty's transform relative to rest, in the picture's frame: x right, y up, z outwards.
+
+    Mirrored planes and pictures do not mirror it. Without a depsgraph, as the objects themselves
+    have it, for changing them.
+    """
+    rest, plane = controller.keyportrait.face.rest_matrix, _plane_of(controller)
+    is_child = stands_on_plane(controller)
+    if depsgraph is not None:
+        controller, plane = controller.evaluated_get(depsgraph), plane.evaluated_get(depsgraph)
+    if is_child and not (depsgraph and len(controller.constraints)):
+        # The same without the rounding of a place far away.
+        in_plane = controller.matrix_parent_inverse @ controller.matrix_basis
+    else:
+        in_plane = plane.matrix_world.inverted_safe() @ controller.matrix_world
+    return relative_to(rest, in_plane)
+
+
+def _plane_of(controller: bpy.types.Object) -> bpy.types.Object:
+    plane = controller.keyportrait.face.portrait
+    if plane is None:
+        raise PortraitError(f"The plane of '{controller.name}' was deleted.", "Delete it too.")
+    return plane
+
+
+def relative_to(rest: Matrix, in_plane: Matrix) -> Matrix:
+    """A place in the plane's space relative to a rest; both may be mirrored."""
+    return _right_handed(rest.inverted_safe() @ in_plane)
+
+
+def is_mirrored(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    """Whether the picture's right is the Empty's left."""
+    plane = controller.keyportrait.face.portrait.evaluated_get(depsgraph)
+    rest = plane.matrix_world @ controller.keyportrait.face.rest_matrix
+    world = controller.evaluated_get(depsgraph).matrix_world
+    return rest.determinant() * world.determinant() < 0.0
+
+
+def stands_on_plane(controller: bpy.types.Object) -> bool:
+    """Whether a controller is a plain child of its plane, not of a bone, Empty or vertex."""
+    plane = controller.keyportrait.face.portrait
+    return plane is not None and controller.parent == plane and controller.parent_type == "OBJECT"
+
+
+def handle_offset(controller: bpy.types.Object) -> Matrix:
+    """What lies between the rest and the transform of a controller on its plane.
+
+    Identity but for mirrored pictures, and for old files whose keys count from elsewhere.
+    """
+    offset = controller.keyportrait.face.handle_offset
+    return offset.copy() if any(any(row) for row in offset) else IDENTITY.copy()
+
+
+def _right_handed(matrix: Matrix) -> Matrix:
+    return matrix @ MIRROR if matrix.determinant() < 0.0 else matrix
 
 
 def link_evaluation(plane: bpy.types.Object) -> None:

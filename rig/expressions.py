@@ -5,16 +5,21 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 import bpy
-from mathutils import Matrix
 
 from ..engine.controls import CONTROLS, GROUPS, mirrored
-from .controllers import control_defaults, face_of, reset_handle, rest_matrix
+from .controllers import (
+    MIRROR,
+    control_defaults,
+    face_of,
+    handle_matrix,
+    place_handle,
+    reset_handle,
+)
 from .motions import control_values
 from .takes import reset_properties
 
 KEY_GROUP = "Face"
 ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
-_MIRROR = Matrix.Diagonal((-1.0, 1.0, 1.0, 1.0))
 
 
 def rest_values(controller: bpy.types.Object) -> dict[str, float]:
@@ -80,10 +85,8 @@ def mirror(controller: bpy.types.Object, key_frame: float | None = None) -> list
     """
     values = rest_values(controller) | control_values(controller)
     held = set_controls(controller, mirrored(values), key_frame)
-    to_rest = controller.matrix_parent_inverse @ controller.matrix_basis
-    relative = rest_matrix(controller).inverted_safe() @ to_rest
-    turned = rest_matrix(controller) @ _MIRROR @ relative @ _MIRROR
-    controller.matrix_basis = controller.matrix_parent_inverse.inverted_safe() @ turned
+    motion = handle_matrix(controller)
+    place_handle(controller, MIRROR @ motion @ MIRROR)
     if key_frame is not None:
         _key_transform(controller, key_frame)
     return held

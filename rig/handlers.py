@@ -1,7 +1,8 @@
 """Blender tells us that something changed: properties, frames, files, undo, renders.
 
 Handlers never raise and never report; problems are kept for the panels and the log. They write
-pixels, but make, remove and link no data-block: that would happen outside Blender's undo steps.
+pixels and where controllers stand, but make, remove and link no data-block: that would happen
+outside Blender's undo steps.
 """
 
 from __future__ import annotations
@@ -11,10 +12,14 @@ import threading
 import bpy
 from bpy.app.handlers import persistent
 
-from . import copies, live, portraits, render_guard, structure
+from . import copies, live, portraits, render_guard, rest, structure
 
 # Updates of these types may mean that objects came, went or were copied.
 STRUCTURE_TYPES = ("COLLECTION", "SCENE")
+# Updates of these may be motions.
+MOTION_TYPES = ("OBJECT", "ACTION")
+# Updates of these may move the spot of a mesh that shows a face.
+SPOT_TYPES = ("MESH", "NODETREE", "MATERIAL")
 
 _is_rendering = False
 _is_inside = False
@@ -32,10 +37,21 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
             portraits.forget()
             live.forget_gone()
         copies.notice()
-        if depsgraph.id_type_updated("OBJECT") or depsgraph.id_type_updated("ACTION"):
+        if _settle(depsgraph) or any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES):
             live.follow(scene, depsgraph)
     finally:
         _is_inside = False
+
+
+def _settle(depsgraph: bpy.types.Depsgraph) -> bool:
+    """Let faces follow their meshes. Whether controllers were moved; the depsgraph knows it."""
+    if any(depsgraph.id_type_updated(kind) for kind in SPOT_TYPES):
+        is_changed = rest.settle(is_mesh_changed=depsgraph.id_type_updated("MESH"))
+    else:
+        is_changed = depsgraph.id_type_updated("OBJECT") and rest.settle_handles()
+    if is_changed:
+        depsgraph.update()
+    return is_changed
 
 
 @persistent
@@ -54,6 +70,8 @@ def _on_load(*_args: object) -> None:
     live.forget_all()
     # Blender's first undo step is stored after this.
     copies.separate_all()
+    rest.forget()
+    rest.settle()
     live.refresh_later()
 
 
@@ -61,6 +79,8 @@ def _on_load(*_args: object) -> None:
 def _on_undo(*_args: object) -> None:
     portraits.forget()
     copies.leave_alone()
+    rest.forget()
+    rest.settle()
     live.push_all()
     live.refresh_later()
 

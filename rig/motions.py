@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import bpy
-from mathutils import Euler, Matrix, Vector
+from mathutils import Euler, Matrix, Quaternion, Vector
 
 from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME, Face, Motion, motion_from_controls
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, weakened, with_take
-from .controllers import control_defaults, face_of, rest_matrix
+from .controllers import control_defaults, face_of, handle_matrix, is_mirrored
 from .portraits import Portrait
 from .takes import numbers_of
 
@@ -22,6 +22,12 @@ GAZE_Y_DEG = 25.0
 # Transforms nearer to rest than these are rounding noise, not motion.
 ANGLE_NOISE_DEG = 1e-3
 LENGTH_NOISE = 1e-5
+# The part of a limit up to which the Empty's transform counts as it is.
+KNEE = 0.7
+# Beyond these, pitch, yaw and roll no longer tell how a head is turned.
+WIDEST_TURN_DEG = 75.0
+EDGE_ON_DEG = 85.0
+_TURNS = ("head_pitch", "head_yaw", "head_roll")
 # LivePortrait's frame is x right, y down, z away from the viewer; Blender's is x right, y up and
 # z towards the viewer.
 _FLIP = Matrix.Diagonal((1.0, -1.0, -1.0))
@@ -37,7 +43,7 @@ def motions_of(item: Portrait, depsgraph: bpy.types.Depsgraph) -> tuple[Motion, 
 def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Motion:
     """What one controller asks for: sliders, take, the Empty's own transform, gaze target."""
     face = face_of(controller)
-    relative = handle_matrix(controller, depsgraph)
+    added = _handle_amounts(controller, depsgraph, face)
     state = _State(controller, depsgraph)
     amounts = state.numbers(amount.name for amount in AMOUNTS)
     values = state.numbers(CONTROLS_BY_NAME)
@@ -49,7 +55,7 @@ def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> M
             numbers_of(state.holder(name), name) for name in (EXPRESSION, TRANSLATION)
         )
         motion = with_take(motion, expression, translation, amounts)
-    return _with_handle(motion, relative, controller.keyportrait.face.half_crop, face)
+    return _with_handle(motion, added, values)
 
 
 def control_values(
@@ -87,34 +93,94 @@ class _State:
         }
 
 
-def handle_matrix(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Matrix:
-    """The Empty's evaluated transform relative to rest, in its own rest frame."""
-    plane = controller.keyportrait.face.portrait.evaluated_get(depsgraph)
-    world = controller.evaluated_get(depsgraph).matrix_world
-    in_plane = plane.matrix_world.inverted_safe() @ world
-    return rest_matrix(controller).inverted_safe() @ in_plane
+def beyond_limits(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[str, ...]:
+    """Labels of the head controls whose range the Empty's own transform leaves. For panels."""
+    face = face_of(controller)
+    amounts = _handle_amounts(controller, depsgraph, face)
+    rooms = _rooms(control_values(controller, depsgraph))
+    return tuple(
+        CONTROLS_BY_NAME[name].label
+        for name, amount in amounts.items()
+        if not rooms[name][0] <= amount <= rooms[name][1]
+    )
 
 
-def _with_handle(motion: Motion, relative: Matrix, half_crop: float, face: Face) -> Motion:
-    location, rotation, scale = relative.decompose()
-    turn = _FLIP @ rotation.to_matrix() @ _FLIP
+def _handle_amounts(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph, face: Face
+) -> dict[str, float]:
+    """What the Empty's own transform adds to the head controls, in raw units; log of the scale.
+
+    0 for rounding noise.
+    """
+    location, rotation, scale = handle_matrix(controller, depsgraph).decompose()
+    turn = _FLIP @ _limited_turn(rotation, face).to_matrix() @ _FLIP
     own = Euler([math.radians(v) for v in (face.pitch, face.yaw, face.roll)], "XYZ")
     turned = (turn @ own.to_matrix()).to_euler("XYZ", own)
     degrees = [math.degrees(new - old) for new, old in zip(turned, own, strict=True)]
-    pitch, yaw, roll = (0.0 if abs(v) < ANGLE_NOISE_DEG else v for v in degrees)
-    shift = [location.x / half_crop, -location.y / half_crop]
-    x, y = (0.0 if abs(v) < LENGTH_NOISE else v for v in shift)
-    size = math.sqrt(abs(scale.x * scale.y))
-    if abs(size - 1.0) < LENGTH_NOISE:
-        size = 1.0
+    half_crop = controller.keyportrait.face.half_crop
+    size = max(math.sqrt(abs(scale.x * scale.y)), 1e-3)
+    amounts = dict(zip(("head_pitch", "head_yaw", "head_roll"), degrees, strict=True))
+    amounts |= {"head_x": location.x / half_crop, "head_y": -location.y / half_crop}
+    amounts["head_scale"] = math.log(size)
+    noise = dict.fromkeys(amounts, LENGTH_NOISE) | dict.fromkeys(_TURNS, ANGLE_NOISE_DEG)
+    return {name: 0.0 if abs(v) < noise[name] else v for name, v in amounts.items()}
+
+
+def _limited_turn(rotation: Quaternion, face: Face) -> Quaternion:
+    """A turn that stays where pitch, yaw and roll can tell it; small ones as they are."""
+    axis, angle = rotation.to_axis_angle()
+    if angle > math.pi:
+        axis, angle = -axis, 2.0 * math.pi - angle
+    most = math.radians(min(WIDEST_TURN_DEG, EDGE_ON_DEG - abs(face.yaw)))
+    limited = soft_limited(angle, most)
+    return rotation if limited == angle else Quaternion(axis, limited)
+
+
+def _rooms(values: Mapping[str, float]) -> dict[str, tuple[float, float]]:
+    """How far the Empty may take each head control beyond its slider, in raw units, log of scale.
+
+    The ends are those of the slider.
+    """
+    rooms: dict[str, tuple[float, float]] = {}
+    for name in (*_TURNS, "head_x", "head_y", "head_scale"):
+        control = CONTROLS_BY_NAME[name]
+        value = min(max(values.get(name, control.default), control.minimum), control.maximum)
+        ends = control.minimum, value, control.maximum
+        if name == "head_scale":
+            low, now, high = (math.log(end) for end in ends)
+        else:
+            low, now, high = (control.raw(end) for end in ends)
+        low, high = min(low, high), max(low, high)
+        rooms[name] = low - now, high - now
+    return rooms
+
+
+def soft_limited(amount: float, most: float) -> float:
+    """An amount of 0 or more that goes towards `most` and never beyond: itself up to a knee."""
+    if most <= 0.0:
+        return 0.0
+    knee = KNEE * most
+    if amount <= knee:
+        return amount
+    return knee + (most - knee) * math.tanh((amount - knee) / (most - knee))
+
+
+def _with_handle(
+    motion: Motion, amounts: Mapping[str, float], values: Mapping[str, float]
+) -> Motion:
+    """The Empty's transform on top of the sliders, both together within the sliders' limits."""
+    added: dict[str, float] = {}
+    for name, (low, high) in _rooms(values).items():
+        amount = amounts[name]
+        added[name] = soft_limited(amount, high) if amount > 0.0 else -soft_limited(-amount, -low)
     tx, ty, tz = motion.translation
     return replace(
         motion,
-        pitch=motion.pitch + pitch,
-        yaw=motion.yaw + yaw,
-        roll=motion.roll + roll,
-        translation=(tx + x, ty + y, tz),
-        scale=motion.scale * max(size, 1e-3),
+        pitch=motion.pitch + added["head_pitch"],
+        yaw=motion.yaw + added["head_yaw"],
+        roll=motion.roll + added["head_roll"],
+        translation=(tx + added["head_x"], ty + added["head_y"], tz),
+        scale=motion.scale * math.exp(added["head_scale"]),
     )
 
 
@@ -131,6 +197,7 @@ def _add_gaze(
     # The eyes only make up for what the turned head does not do already.
     direction = world.normalized().inverted_safe() @ place
     x, y = gaze_towards(direction)
+    x = -x if is_mirrored(controller, depsgraph) else x
     for name, amount in (("gaze_x", x), ("gaze_y", y)):
         values[name] = min(max(values.get(name, 0.0) + amount, -1.0), 1.0)
 

@@ -15,6 +15,7 @@ from bpy.props import (
     EnumProperty,
     FloatProperty,
     FloatVectorProperty,
+    IntProperty,
     PointerProperty,
     StringProperty,
 )
@@ -80,10 +81,15 @@ class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):
         poll=lambda self, target: target != self.id_data,
         update=lambda self, context: _on_gaze_target_changed(self),
     )
-    # The neutral matrix in the plane's space, without scale.
+    # The neutral matrix in the plane's space: the frame of the face's spot on the mesh. Its scale
+    # is 1 when the face is made and follows what is done to the mesh.
     rest_matrix: FloatVectorProperty(size=(4, 4), subtype="MATRIX")
-    # Plane units for one half crop width, the unit of Motion.translation.
+    # From that to the parent inverse of a controller on its plane; all zeros mean identity.
+    handle_offset: FloatVectorProperty(size=(4, 4), subtype="MATRIX")
+    rest_version: IntProperty(description="How the rest is stored; 0 until KeyPortrait 0.1")
+    # Units of the rest for one half crop width along x and y, the unit of Motion.translation.
     half_crop: FloatProperty(default=1.0, min=1e-6)
+    half_crop_y: FloatProperty(default=1.0, min=1e-6)
 
 
 def _on_gaze_target_changed(face: KEYPORTRAIT_PG_face) -> None:

@@ -23,7 +23,7 @@ import bpy
 
 from .. import compat
 from ..host.client import EngineError
-from . import live, portraits
+from . import live, portraits, rest
 from .errors import AddonError
 
 log = logging.getLogger(__name__)
@@ -61,6 +61,8 @@ def begin(scene: bpy.types.Scene) -> None:
     if bpy.app.background and original.view_layers:
         view_layer = original.view_layers[0]
         view_layer.update()
+        if rest.settle():
+            view_layer.update()
         prepare_frame(original, view_layer.depsgraph)
 
 

@@ -98,10 +98,10 @@ def test_the_turned_head_is_the_turn_times_the_own_pose(face, motion, module) ->
 def test_moving_and_scaling_the_empty(face, motion, module) -> None:
     _, controller = face
     half = controller.keyportrait.face.half_crop
-    controller.location += Vector((0.5 * half, 0.25 * half, 0.0))
+    controller.location += Vector((0.2 * half, 0.1 * half, 0.0))
     controller.scale = (1.2, 1.2, 1.2)
     result = motion(controller)
-    assert result.translation[:2] == pytest.approx((0.5, -0.25), abs=1e-5)
+    assert result.translation[:2] == pytest.approx((0.2, -0.1), abs=1e-5)
     assert result.scale == pytest.approx(1.2)
     bpy.context.view_layer.objects.active = controller
     bpy.ops.keyportrait.reset_handle()
