@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -147,6 +148,22 @@ class Task:
         except OSError as error:
             self.error = SetupError(f"{error.strerror or error}: '{error.filename or ''}'.")
             self.state = TaskState.FAILED
+        finally:
+            # A bug goes on to threading.excepthook, but nobody may wait for this task for ever.
+            if self.state is TaskState.RUNNING:
+                self._fail_from_bug(traceback.format_exc())
+
+    def _fail_from_bug(self, report: str) -> None:
+        with contextlib.suppress(OSError):
+            self._log_path.parent.mkdir(parents=True, exist_ok=True)
+            with self._log_path.open("a", encoding="utf-8") as log:
+                log.write(f"\n{report}")
+        last = report.strip().splitlines()[-1]
+        text = f"The set-up has a bug: {last}"
+        self.error = SetupError(
+            text[:500], "Please report it with the set-up log.", code="internal"
+        )
+        self.state = TaskState.FAILED
 
     def _check_cancelled(self) -> None:
         if self._is_cancelled.is_set():
@@ -178,13 +195,15 @@ class Task:
         if self._is_cancelled.is_set():
             _interrupt(process)
         title = f"{step.title}: {' '.join(command)}"
+        is_read = False
         with process:
             try:
                 tail, failure = self._read_output(process, title)
-            except OSError:
-                # The log is on a full disk: without a reader the command would hang.
-                _interrupt(process)
-                raise
+                is_read = True
+            finally:
+                # The log is on a full disk, or there is a bug: without a reader the command hangs.
+                if not is_read:
+                    _interrupt(process)
         status = process.wait()
         with self._lock:
             self._process = None

@@ -88,17 +88,20 @@ class Wire:
                     return  # the child has gone; the reading thread tells
 
     def _read(self) -> None:
-        error: ProtocolError | None = None
+        # What stays when a bug of ours ends this thread: the engine must not seem to live on.
+        error: ProtocolError | None = ProtocolError("its answer met a bug in KeyPortrait")
         with io.BufferedReader(cast("Any", self._process.stdout), BUFFER_BYTES) as stdout:
             try:
                 while (message := read_message(stdout)) is not None:
                     self._on_message(message)
+                error = None
             except ProtocolError as caught:
                 error = caught
             except OSError as caught:
                 error = TruncatedError(f"the pipe broke: {caught}")
-            # With the pipe still open: a child that goes on writing is to be killed by us.
-            self._on_end(error)
+            finally:
+                # With the pipe still open: a child that goes on writing is to be killed by us.
+                self._on_end(error)
 
     def _keep(self) -> None:
         with io.BufferedReader(cast("Any", self._process.stderr), BUFFER_BYTES) as stderr:

@@ -9,6 +9,9 @@ import os
 import signal
 import threading
 import time
+from dataclasses import replace
+from functools import wraps
+from pathlib import Path
 
 import bpy
 import numpy as np
@@ -56,9 +59,11 @@ class Interface:
 
 
 @pytest.fixture(autouse=True)
-def unpause(module):
+def unpause(module, monkeypatch):
     yield
     module("rig.live")._pauses = 0
+    if hasattr(module("rig.engine").launch, "__wrapped__"):
+        module("rig.engine").stop()
 
 
 def test_a_slider_returns_at_once_and_the_picture_comes(ui) -> None:
@@ -213,3 +218,57 @@ def test_a_picture_that_changes_while_it_opens_leaves_nothing_open(
     ui.settle()
     assert ui.live.problem_of(ui.plane) is None
     assert len(open_handles(module, session)) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "most"),
+    [
+        ("open:out_of_memory", 1),
+        ("open:bad_request", 1),
+        ("open:internal", 1),
+        ("open:a_code_of_tomorrow", 1),
+        ("render:out_of_memory", 1),
+        ("render:bad_request", 1),
+        ("open:engine_died", 4),
+    ],
+)
+def test_what_would_fail_again_is_not_asked_at_every_slider_move(
+    ui, module, monkeypatch, fault: str, most: int
+) -> None:
+    kind, _, code = fault.partition(":")
+    use_fake_engine(ui, monkeypatch, "--fail", fault)
+    asked: list[str] = []
+    session_class = module("rig.session").Session
+    for name in ("open", "render"):
+        real = getattr(session_class, f"_submit_{name}")
+
+        def counted(*arguments, name=name, real=real):
+            asked.append(name)
+            return real(*arguments)
+
+        monkeypatch.setattr(session_class, f"_submit_{name}", counted)
+    for step in range(1, 5):
+        ui.set(smile=step / 10)
+        ui.settle()
+    assert asked.count(kind) == most
+    problem = ui.live.problem_of(ui.plane)
+    assert problem.message == f"It failed: {code}."
+    if code == "out_of_memory":
+        assert "press Refresh" in problem.hint
+    ui.live.retry_all()
+    ui.set(smile=0.9)
+    ui.settle()
+    assert asked.count(kind) == most + 1
+
+
+def use_fake_engine(ui, monkeypatch, *modes: str) -> None:
+    """From now on the pretended engine of the unit tests, misbehaving as told."""
+    fake = Path(__file__).resolve().parents[1] / "fakes" / "engine.py"
+    real = ui.engine.launch
+
+    @wraps(real)
+    def launch(renderer: str = "analytic"):
+        return replace(real(renderer), arguments=(str(fake), *modes))
+
+    monkeypatch.setattr(ui.engine, "launch", launch)
+    ui.engine.restart()

@@ -43,6 +43,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--work", default="render", help="the request that delay and release mean")
     parser.add_argument("--release", default="", help="work until this file exists")
     parser.add_argument("--lack", default="", help="the renderer that is not installed")
+    parser.add_argument("--fail", default="", help="REQUEST:CODE, what always fails, and how")
     parser.add_argument("--ignore-cancel", action="store_true", help="finish what was cancelled")
     parser.add_argument("--progress", type=int, default=0, help="progress notes per request")
     parser.add_argument("--beat", type=float, default=0.0, help="seconds between notes at work")
@@ -178,6 +179,9 @@ class FakeEngine:
         self.dawdle(message)
         if message.id in self.cancelled and not self.options.ignore_cancel:
             self.say(failed(message, "cancelled", "The request was cancelled."))
+        elif self.options.fail.partition(":")[0] == message.type:
+            code = self.options.fail.partition(":")[2]
+            self.say(failed(message, code, f"It failed: {code}.", "Do something."))
         elif self.count != self.options.mix_up_on:
             self.say(getattr(self, "do_" + message.type)(message))
 

@@ -251,3 +251,21 @@ engine.stop()
     command = [sys.executable, "-c", script]
     run = subprocess.run(command, capture_output=True, timeout=90, check=False)
     assert run.returncode == 0, run.stderr.decode()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_of_the_host_in_an_answer_ends_the_engine(
+    start_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a reader nothing would ever be answered, and nobody would know."""
+
+    def bug(*_: object) -> None:
+        raise KeyError("a bug of ours")
+
+    engine = start_engine()
+    engine.wait_ready(FRAME_S)
+    monkeypatch.setattr("keyportrait.host.requests.RequestBook._release", bug)
+    ticket = detect(engine)
+    error = wait_failed(engine, "garbled")
+    assert "met a bug" in error.message
+    assert ticket.error is error

@@ -168,3 +168,33 @@ def test_a_log_on_a_full_disk_ends_the_task_and_its_command(tmp_path: Path) -> N
     assert "No space left" in str(task.error)
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid_file.read_text()), 0)
+
+
+def bug(*_: Any) -> Any:
+    raise KeyError("a bug of ours")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.parametrize("where", ["command", "is_done", "explain", "finish"])
+def test_a_bug_ends_the_task_and_leaves_a_traceback(tmp_path: Path, where: str) -> None:
+    values: dict[str, Any] = {"title": "Step", "command": python("raise SystemExit(3)")}
+    if where == "finish":
+        values["command"] = python("")
+    else:
+        values[where] = bug
+    task = run(tmp_path, Step(**values), finish=bug if where == "finish" else lambda: None)
+    assert task.state is TaskState.FAILED
+    assert task.error is not None
+    assert task.error.code == "internal"
+    assert "a bug of ours" in task.error.message
+    assert "Traceback" in (tmp_path / "log" / "setup.log").read_text()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_bug_while_a_command_runs_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("keyportrait.host.task._parse_event", bug)
+    code = "import time; print('{}', flush=True); time.sleep(60)"
+    task = run(tmp_path, Step("Step", python(code)))
+    assert task.state is TaskState.FAILED
