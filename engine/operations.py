@@ -73,7 +73,7 @@ class Operations:
         ReportedError.
         """
         if message.type == "detect":
-            return self._detect(message)
+            return self._detect(message, report)
         if message.type == "open":
             return self._open(message, report)
         if message.type == "render":
@@ -90,10 +90,10 @@ class Operations:
             return Message("closed", message.id, {"handle": handle})
         raise ReportedError("bad_request", f"'{message.type}' cannot be asked now.")
 
-    def _detect(self, message: Message) -> Message:
+    def _detect(self, message: Message, report: Report) -> Message:
         wanted = check_renderer(message.fields.get("renderer", PREVIEW))
         finds = RENDERERS[wanted].finds
-        faces = find_faces(read_image(message), finds)
+        faces = find_faces(read_image(message), finds, report)
         if not faces:
             what, hint = NOT_FOUND[finds]
             raise ReportedError("no_face", f"No {what} found in {picture_name(message)}.", hint)
@@ -173,12 +173,12 @@ def check_renderer(name: object) -> str:
     raise ReportedError("unknown_renderer", text, f"Choose one of {', '.join(RENDERERS)}.")
 
 
-def find_faces(image: SourceImage, finds: str = PEOPLE) -> list[Face]:
+def find_faces(image: SourceImage, finds: str = PEOPLE, report: Report | None = None) -> list[Face]:
     """Faces in a picture: of PEOPLE or of CATS, see engine.renderer_table."""
     from .faces import find
 
     if finds == PEOPLE:
-        return find.find_faces(image)
+        return find.find_faces(image, report)
     try:
         from .liveportrait.cat_faces import find_cat_faces
     except ImportError as error:

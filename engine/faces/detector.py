@@ -1,9 +1,13 @@
-"""Faces in a picture: MediaPipe's short-range detector, over the whole picture and over tiles."""
+"""Faces in a picture of any size: MediaPipe's short-range detector at several scales.
+
+The network was made for views of 128 pixels, but it is convolutional: on a larger picture it looks
+everywhere at once, as on tiles without end.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 
 import cv2
 import numpy as np
@@ -12,16 +16,25 @@ from .models import load
 
 _SIDE = 128
 _KEYPOINTS = 6
-# Side of the cells of an anchor grid in network pixels, and anchors per cell.
+_GREY = 127.5  # the network's zero, with which it also pads
+# The network's grids: side of a cell in network pixels, and anchors per cell.
 _GRIDS = ((8, 2), (16, 6))
+_OUTPUTS = ("classificator_8", "regressor_8", "classificator_16", "regressor_16")
+_STRIDE = 16
 
 WHOLE_THRESHOLD = 0.4
-# Tiles are many and cut through things: ask for more certainty there.
-TILE_THRESHOLD = 0.65
+# Closer views are many and cut through things: ask for more certainty there.
+CLOSE_THRESHOLD = 0.65
 _OVERLAP_LIMIT = 0.3
-_WORKING_SIDE = 2048  # pictures are analysed at most this large, pixels of the long side
-_SMALLEST_TILE = 160  # pixels of the working picture
-_TILE_LIMIT = 140
+# The finest look is for faces of this side in picture pixels; the network is sure of faces from
+# 20 network pixels on, measured on portraits of people, paintings and a statue.
+SMALLEST_FACE = 40.0
+_FINEST_FACE = 22.0
+_LEVEL_STEP = 0.5
+_BLOCK = 1024  # network pixels; bounds memory and the time between two reports
+_BLOCK_OVERLAP = 128  # faces cut by a block's border are whole in the next one or a level up
+
+Fraction = Callable[[float], None]  # is told how much is done, 0..1; may raise to stop
 
 
 @dataclass(frozen=True)
@@ -32,7 +45,7 @@ class Detection:
     keypoints  (6, 2) float64: eye on the picture's left, on its right, nose tip, mouth, left ear,
                right ear of the picture
     score      0..1
-    is_whole_view  seen in a view of the whole picture, and not only in a tile
+    is_whole_view  seen in a view of the whole picture, and not only from closer
     """
 
     box: np.ndarray
@@ -46,34 +59,46 @@ class Detection:
         return float((self.box[2:] - self.box[:2]).max())
 
 
-def detect(rgb: np.ndarray) -> list[Detection]:
+def detect(
+    rgb: np.ndarray, report: Fraction | None = None, smallest: float = SMALLEST_FACE
+) -> list[Detection]:
     """Faces of an (H, W, 3) uint8 sRGB picture, largest first; empty when there are none.
 
+    report    is told the share of the work done, 0..1, and may raise to stop it
+    smallest  side of the smallest faces that are looked for, pixels
     Raises ReportedError "no_models".
     """
     height, width = rgb.shape[:2]
-    shrink = min(1.0, _WORKING_SIDE / max(height, width))
-    picture = rgb
-    if shrink < 1.0:
-        size = (max(1, round(width * shrink)), max(1, round(height * shrink)))
-        picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
-    found = _detect_square(picture, _whole_square(picture), WHOLE_THRESHOLD)
-    for square in _tiles(*picture.shape[:2]):
-        found += _detect_square(picture, square, TILE_THRESHOLD)
-    merged = merge(found)
-    return [_scaled(d, width / picture.shape[1], height / picture.shape[0]) for d in merged]
+    square = _whole_square(rgb)
+    step = square[2] / _SIDE
+    seen = _run(_cut(rgb, square), WHOLE_THRESHOLD)
+    found = [_placed(d, (step, step), (square[0] - 0.5, square[1] - 0.5)) for d in seen]
+    levels = _levels(height, width, _FINEST_FACE / smallest)
+    blocks = [_blocks(*size) for size in levels]
+    todo, done, picture = sum(map(len, blocks)), 0, rgb
+    for size, corners in zip(levels, blocks, strict=True):
+        picture = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        to_picture = (width / size[0], height / size[1])
+        for corner in corners:
+            seen = _detect_block(picture, corner)
+            found += [_placed(d, to_picture, (-0.5, -0.5)) for d in seen]
+            done += 1
+            if report is not None:
+                report(done / todo)
+    return merge(found)
 
 
 def merge(detections: list[Detection]) -> list[Detection]:
     """Weighted non-maximum suppression: overlapping detections become their mean, largest first."""
     rest = sorted(detections, key=lambda d: -d.score)
+    boxes = np.array([d.box for d in rest]).reshape(-1, 4)
+    is_free = np.ones(len(rest), bool)
     merged: list[Detection] = []
-    while rest:
-        best = rest[0]
-        overlaps = [_overlap(best.box, d.box) for d in rest]
-        group = [d for d, overlap in zip(rest, overlaps, strict=True) if overlap > _OVERLAP_LIMIT]
-        rest = [d for d, overlap in zip(rest, overlaps, strict=True) if overlap <= _OVERLAP_LIMIT]
-        merged.append(_mean_of_alike(best, group))
+    for index, best in enumerate(rest):
+        if is_free[index]:
+            is_near = is_free & (_overlaps(best.box, boxes) > _OVERLAP_LIMIT)
+            is_free &= ~is_near
+            merged.append(_mean_of_alike(best, [rest[i] for i in np.flatnonzero(is_near)]))
     return sorted(merged, key=lambda d: -d.size)
 
 
@@ -86,24 +111,12 @@ def _mean_of_alike(best: Detection, group: list[Detection]) -> Detection:
     return Detection(box, keypoints, best.score, any(d.is_whole_view for d in group))
 
 
-def _overlap(first: np.ndarray, second: np.ndarray) -> float:
-    """Intersection over the smaller area: also catches a box inside another."""
-    low, high = np.maximum(first[:2], second[:2]), np.minimum(first[2:], second[2:])
-    intersection = float(np.prod(np.maximum(high - low, 0.0)))
-    smaller = min(float(np.prod(b[2:] - b[:2])) for b in (first, second))
-    return intersection / max(smaller, 1e-9)
-
-
-@cache
-def _anchors() -> np.ndarray:
-    """(896, 2) float32 anchor centres, 0..1 of the network's view."""
-    centres: list[tuple[float, float]] = []
-    for cell, count in _GRIDS:
-        cells = _SIDE // cell
-        for y in range(cells):
-            for x in range(cells):
-                centres += [((x + 0.5) / cells, (y + 0.5) / cells)] * count
-    return np.array(centres, np.float32)
+def _overlaps(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """(N,) intersection over the smaller area: also catches a box inside another."""
+    low, high = np.maximum(box[:2], boxes[:, :2]), np.minimum(box[2:], boxes[:, 2:])
+    intersection = np.prod(np.maximum(high - low, 0.0), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return intersection / np.maximum(np.minimum(areas, np.prod(box[2:] - box[:2])), 1e-9)
 
 
 def _whole_square(picture: np.ndarray) -> tuple[float, float, float]:
@@ -113,60 +126,65 @@ def _whole_square(picture: np.ndarray) -> tuple[float, float, float]:
     return (width - side) / 2, (height - side) / 2, side
 
 
-def _tiles(height: int, width: int) -> list[tuple[float, float, float]]:
-    """Half-overlapping squares (x0, y0, side), of ever smaller sides while there are few enough."""
-    squares: list[tuple[float, float, float]] = []
-    side = min(height, width) if max(height, width) > 1.5 * min(height, width) else 0
-    side = side or min(height, width) * 0.55
-    while side >= _SMALLEST_TILE:
-        layer = [(x, y, side) for y in _starts(height, side) for x in _starts(width, side)]
-        if len(squares) + len(layer) > _TILE_LIMIT:
-            break
-        squares += layer
-        side *= 0.55
-    return squares
+def _levels(height: int, width: int, scale: float) -> list[tuple[int, int]]:
+    """(width, height) of the closer views, finest first, until the whole view takes over."""
+    sizes: list[tuple[int, int]] = []
+    while scale * max(height, width) > 1.5 * _SIDE:
+        sizes.append((max(1, round(width * scale)), max(1, round(height * scale))))
+        scale *= _LEVEL_STEP
+    return sizes
 
 
-def _starts(length: int, side: float) -> np.ndarray:
-    count = 1 + int(np.ceil((length - side) / (0.5 * side))) if length > side else 1
-    return np.linspace(0.0, length - side, count)
+def _blocks(width: int, height: int) -> list[tuple[int, int]]:
+    """(x, y) of the corners of overlapping blocks that cover a view."""
+    return [(x, y) for y in _starts(height) for x in _starts(width)]
 
 
-def _detect_square(
-    picture: np.ndarray, square: tuple[float, float, float], threshold: float
-) -> list[Detection]:
-    """Run the network on one square; outside the picture it sees black."""
-    x0, y0, side = square
-    is_whole_view = side >= max(picture.shape[:2])
-    net = load("face_detection_short_range")
-    net.setInput(cv2.dnn.blobFromImage(_cut(picture, square), 1 / 127.5, mean=(127.5,) * 3))
-    raw, logits = (np.asarray(o) for o in net.forward(["regressors", "classificators"]))
-    scores = 1 / (1 + np.exp(-np.clip(logits.reshape(-1).astype(np.float64), -80, 80)))
-    keep = np.flatnonzero(scores >= threshold)
-    if not keep.size:
-        return []
-    values = raw.reshape(len(scores), -1)[keep].astype(np.float64) / _SIDE
-    anchors = _anchors()[keep]
-    origin = np.array([x0, y0]) - 0.5  # from unit squares to pixel centres
-    centres = (values[:, :2] + anchors) * side + origin
-    half = values[:, 2:4] * side / 2
-    points = values[:, 4 : 4 + 2 * _KEYPOINTS].reshape(-1, _KEYPOINTS, 2) + anchors[:, None]
-    boxes = np.concatenate([centres - half, centres + half], axis=1)
-    detections = [
-        Detection(box, keypoints * side + origin, float(score), is_whole_view)
-        for box, keypoints, score in zip(boxes, points, scores[keep], strict=True)
-    ]
-    return [d for d in merge(detections) if not _is_cut(d.box, square, picture.shape)]
+def _detect_block(picture: np.ndarray, corner: tuple[int, int]) -> list[Detection]:
+    """Whole faces in one block of a view, in the view's pixels as unit squares."""
+    x, y = corner
+    block = picture[y : y + _BLOCK, x : x + _BLOCK]
+    limits = np.array([x, y, x + block.shape[1], y + block.shape[0]], np.float64)
+    edges = np.array([0.0, 0.0, picture.shape[1], picture.shape[0]])
+    found = [_placed(d, (1.0, 1.0), corner) for d in merge(_run(block, CLOSE_THRESHOLD))]
+    return [replace(d, is_whole_view=False) for d in found if not _is_cut(d.box, limits, edges)]
 
 
-def _is_cut(box: np.ndarray, square: tuple[float, float, float], shape: tuple[int, ...]) -> bool:
-    """Whether the border of a tile, rather than the picture's, cuts through the face."""
-    x0, y0, side = square
-    tile = np.array([x0, y0, x0 + side, y0 + side])
-    picture = np.array([0.0, 0.0, shape[1], shape[0]])
+def _starts(length: int) -> list[int]:
+    """Where blocks begin, so that neighbours overlap and the last one ends with the picture."""
+    if length <= _BLOCK:
+        return [0]
+    count = 1 + int(np.ceil((length - _BLOCK) / (_BLOCK - _BLOCK_OVERLAP)))
+    return [round(start) for start in np.linspace(0, length - _BLOCK, count)]
+
+
+def _is_cut(box: np.ndarray, block: np.ndarray, picture: np.ndarray) -> bool:
+    """Whether the border of a block, rather than the picture's, cuts through the face."""
     sign = np.array([1, 1, -1, -1])
-    is_inner = sign * (tile - picture) > 1.0
-    return bool((is_inner & (sign * (box - tile) < 0.0)).any())
+    is_inner = sign * (block - picture) > 1.0
+    return bool((is_inner & (sign * (box - block) < 0.0)).any())
+
+
+def _run(view: np.ndarray, threshold: float) -> list[Detection]:
+    """What the network sees in an (h, w, 3) uint8 view, in its pixels as unit squares."""
+    height, width = view.shape[:2]
+    below, right = -height % _STRIDE, -width % _STRIDE
+    blob = cv2.dnn.blobFromImage(view, 1 / 127.5, mean=(_GREY,) * 3)
+    net = load("face_detection_short_range")
+    net.setInput(np.pad(blob, ((0, 0), (0, 0), (0, below), (0, right))))
+    outputs = [np.asarray(output)[0] for output in net.forward(list(_OUTPUTS))]
+    detections: list[Detection] = []
+    for logits, raw, (cell, count) in zip(outputs[::2], outputs[1::2], _GRIDS, strict=True):
+        scores = 1 / (1 + np.exp(-np.clip(logits.astype(np.float64), -80, 80)))
+        for anchor, row, column in np.argwhere(scores >= threshold):
+            values = raw.reshape(count, -1, *raw.shape[1:])[anchor, :, row, column]
+            points = values.astype(np.float64).reshape(-1, 2)
+            place = np.array([column + 0.5, row + 0.5]) * cell
+            box = np.concatenate([points[0] - points[1] / 2, points[0] + points[1] / 2])
+            keypoints = points[2 : 2 + _KEYPOINTS] + place
+            score = float(scores[anchor, row, column])
+            detections.append(Detection(box + np.tile(place, 2), keypoints, score))
+    return detections
 
 
 def _cut(picture: np.ndarray, square: tuple[float, float, float]) -> np.ndarray:
@@ -189,11 +207,9 @@ def _cut(picture: np.ndarray, square: tuple[float, float, float]) -> np.ndarray:
     return view
 
 
-def _scaled(detection: Detection, x: float, y: float) -> Detection:
-    factors = np.array([x, y])
-    offset = 0.5 * factors - 0.5
-    return replace(
-        detection,
-        box=detection.box * np.tile(factors, 2) + np.tile(offset, 2),
-        keypoints=detection.keypoints * factors + offset,
-    )
+def _placed(
+    detection: Detection, step: tuple[float, float], origin: tuple[float, float]
+) -> Detection:
+    """A detection scaled and then shifted."""
+    box = detection.box * np.tile(step, 2) + np.tile(origin, 2)
+    return replace(detection, box=box, keypoints=detection.keypoints * step + np.array(origin))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,27 +10,48 @@ import numpy as np
 from ..motion import Face
 from ..renderer import ReportedError, SourceImage
 from ..srgb import srgb_from_linear
-from .canonical import (
-    LEFT_EYE,
-    MESH_COUNT,
-    NOSE_TIP,
-    OVAL,
-    RIGHT_EYE,
-    fit_pose,
-    pose_residual,
+from .candidates import (
+    detect_turned,
+    fit_detection,
+    keypoints_of,
+    pairs,
+    rough_face,
+    stretched_along,
 )
-from .checks import find_problem, is_human
-from .detector import Detection, detect
+from .canonical import MESH_COUNT, OVAL, fit_pose
+from .checks import find_problem, is_human, stretched_problem
+from .detector import Detection, Fraction
 from .measures import measure
 from .mesh import Mesh, fit_mesh, second_looks
 
 MAXIMUM_SIDE = 16384  # pixels, exclusive
 MAXIMUM_PIXELS = 100_000_000
 _GREY = 127.0  # what transparent pixels look like to the networks
-FACE_LIMIT = 64  # of a crowd, the largest are taken
-# Detector and mesh agree within this on a face that both see well, cm.
-_AGREEMENT = 0.9
+FACE_LIMIT = 64  # of a crowd, those that the detector is surest of
+_FAILURE_LIMIT = 24  # so many detections in a row that are no face: the rest are none either
+_STRANGER_LIMIT = 3
+_QUARTERS = (0, 2, 1, 3)  # quarter turns in which a picture is searched
+_DETECT_SHARE = 0.7  # of the time; the rest goes into fitting
+Report = Callable[[float, str], None]
+
 _STRIP_PIXELS = 1 << 21  # float pictures are converted in strips, to bound memory
+
+
+class Part:
+    """Part of a longer work: passes on how far it is."""
+
+    def __init__(self, report: Report | None, start: float, size: float) -> None:
+        self._report, self._start, self._size = report, start, size
+
+    def share(self, low: float, high: float) -> Fraction:
+        """A listener for the work from `low` to `high` of this part, 0..1."""
+
+        def tell(fraction: float) -> None:
+            if self._report is not None:
+                done = self._start + self._size * (low + (high - low) * fraction)
+                self._report(done, "Looking for faces")
+
+        return tell
 
 
 def check_image(image: SourceImage) -> None:
@@ -87,96 +109,69 @@ def _strip_8bit(strip: np.ndarray, encoding: str) -> np.ndarray:
     return np.rint(np.clip(mixed, 0.0, 255.0)).astype(np.uint8)
 
 
-def find_faces(image: SourceImage) -> list[Face]:
+def find_faces(image: SourceImage, report: Report | None = None) -> list[Face]:
     """The faces of an image, largest first; empty when there are none.
 
+    report  is told (0..1, text) and may raise to stop the search
     At most FACE_LIMIT faces, turned in any direction. A face that no renderer should move carries
     a `problem` instead of raising; animals are only reported where there is no human face.
     Raises ReportedError "bad_image", "no_models".
     """
     rgb = view_8bit(image)
-    detections = detect(rgb)
-    faces = _fit_all(rgb, detections)
-    if not faces:
-        # The detector knows heads that are tilted, but not all that are upside down.
-        for quarters in (2, 1, 3):
-            faces = faces or _fit_all(rgb, _detect_turned(rgb, quarters))
-    if not faces:
-        strangers = [_stranger(rgb, d) for d in detections if d.is_whole_view]
-        return [face for face in strangers if face.problem][:1]
-    return faces
+    upright: list[Detection] = []
+    # The detector knows heads that are tilted, but not all that are upside down.
+    for number, quarters in enumerate(_QUARTERS):
+        part = Part(report, number / len(_QUARTERS), 1 / len(_QUARTERS))
+        seen = detect_turned(rgb, quarters, part.share(0.0, _DETECT_SHARE))
+        faces = _fit_all(rgb, seen, part.share(_DETECT_SHARE, 1.0))
+        if faces:
+            return faces
+        upright = upright if quarters else seen
+    strangers = [_stranger(rgb, detection) for detection in upright[:_STRANGER_LIMIT]]
+    return [face for face in strangers if face.problem][:1]
 
 
-def _fit_all(rgb: np.ndarray, detections: list[Detection]) -> list[Face]:
+def _fit_all(rgb: np.ndarray, detections: list[Detection], report: Fraction) -> list[Face]:
     """The human faces among the detections, largest first, each once."""
     faces: list[Face] = []
-    for detection in detections[:FACE_LIMIT]:
-        mesh = _fit_detection(rgb, detection)
-        if not is_human(mesh) or any(_is_inside(mesh, face) for face in faces):
-            continue
-        mesh = second_looks(rgb, mesh)
+    failed = 0
+    for number, detection in enumerate(sorted(detections, key=lambda d: -d.score)):
+        report(number / len(detections))
+        mesh = fit_detection(rgb, detection)
+        if is_human(mesh):
+            mesh = second_looks(rgb, mesh)
         if is_human(mesh):
             faces.append(describe(mesh, _size(rgb), detection.score))
-    return sorted(faces, key=lambda face: face.box[0] - face.box[2])
+        failed = 0 if is_human(mesh) else failed + 1
+        if len(faces) == FACE_LIMIT or failed == _FAILURE_LIMIT:
+            break
+    return _each_once(faces)
 
 
-def _is_inside(mesh: Mesh, face: Face) -> bool:
-    """Whether a mesh sits on a face that was found already."""
-    x, y = mesh.landmarks[NOSE_TIP, :2]
-    x0, y0, x1, y1 = face.box
-    return bool(x0 < x < x1 and y0 < y < y1)
+def _each_once(faces: list[Face]) -> list[Face]:
+    """The faces, largest first, without those that sit on a larger one."""
+    kept: list[Face] = []
+    for face in sorted(faces, key=lambda face: face.box[0] - face.box[2]):
+        if not any(_is_inside(face, other) for other in kept):
+            kept.append(face)
+    return kept
 
 
-def _fit_detection(rgb: np.ndarray, detection: Detection) -> Mesh:
-    """The best mesh for a detection, trying other directions where the first does not agree."""
-    mesh = fit_mesh(rgb, _rough_face(detection, 0))
-    if is_human(mesh) and _disagreement(mesh, detection) < _AGREEMENT:
-        return mesh
-    others = [fit_mesh(rgb, _rough_face(detection, quarters)) for quarters in (1, 2, 3)]
-    return min([mesh, *others], key=lambda m: (not is_human(m), pose_residual(m.landmarks)))
-
-
-def _rough_face(detection: Detection, quarters: int) -> Face:
-    """The detection as a face, its keypoints turned about the box's centre by quarter turns."""
-    centre = (detection.box[:2] + detection.box[2:]) / 2
-    cosine, sine = ((1, 0), (0, 1), (-1, 0), (0, -1))[quarters]
-    turn = np.array([[cosine, sine], [-sine, cosine]])
-    keypoints = (detection.keypoints - centre) @ turn + centre
-    return Face(tuple(detection.box.tolist()), detection.score, _pairs(keypoints))
-
-
-def _disagreement(mesh: Mesh, detection: Detection) -> float:
-    """Mean distance between eyes, nose and mouth of mesh and detector, cm."""
-    offsets = keypoints_of(mesh.landmarks)[:4] - detection.keypoints[:4]
-    return float(np.hypot(*offsets.T).mean() / fit_pose(mesh.landmarks).scale)
-
-
-def _detect_turned(rgb: np.ndarray, quarters: int) -> list[Detection]:
-    """Detections in the picture turned by quarter turns, in the unturned picture's pixels."""
-    height, width = rgb.shape[:2]
-    turned = detect(np.ascontiguousarray(np.rot90(rgb, quarters)))
-    result: list[Detection] = []
-    for detection in turned:
-        corners = _turn_back(detection.box.reshape(2, 2), quarters, height, width)
-        box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-        keypoints = _turn_back(detection.keypoints, quarters, height, width)
-        result.append(replace(detection, box=box, keypoints=keypoints))
-    return result
-
-
-def _turn_back(points: np.ndarray, quarters: int, height: int, width: int) -> np.ndarray:
-    """(N, 2) pixels of np.rot90(picture, quarters) → pixels of the (height, width) picture."""
-    x, y = points.T
-    if quarters == 1:
-        return np.column_stack([width - 1 - y, x])
-    if quarters == 2:
-        return np.column_stack([width - 1 - x, height - 1 - y])
-    return np.column_stack([y, height - 1 - x])
+def _is_inside(face: Face, other: Face) -> bool:
+    """Whether a face's nose lies on another face."""
+    x, y = face.keypoints[2]
+    x0, y0, x1, y1 = other.box
+    return x0 < x < x1 and y0 < y < y1
 
 
 def _stranger(rgb: np.ndarray, detection: Detection) -> Face:
-    """A detection that no mesh fits, with its problem."""
-    face = _rough_face(detection, 0)
+    """A detection that no mesh fits, with its problem; none where nothing sure can be said."""
+    face = rough_face(detection, 0)
+    direction = stretched_along(rgb, detection)
+    if direction:
+        return replace(face, problem=stretched_problem(direction))
+    if not detection.is_whole_view:
+        return face
     mesh = second_looks(rgb, fit_mesh(rgb, face))
     return replace(face, problem=find_problem(mesh, _size(rgb)))
 
@@ -194,8 +189,8 @@ def describe(mesh: Mesh, picture_size: tuple[int, int], score: float = 1.0) -> F
     return Face(
         box=(float(low[0]), float(low[1]), float(high[0]), float(high[1])),
         score=score,
-        keypoints=_pairs(keypoints_of(landmarks)),
-        outline=_pairs(landmarks[list(OVAL)]),
+        keypoints=pairs(keypoints_of(landmarks)),
+        outline=pairs(landmarks[list(OVAL)]),
         pitch=pitch,
         yaw=yaw,
         roll=roll,
@@ -205,15 +200,5 @@ def describe(mesh: Mesh, picture_size: tuple[int, int], score: float = 1.0) -> F
     )
 
 
-def keypoints_of(landmarks: np.ndarray) -> np.ndarray:
-    """(6, 2) pixels: the detector's keypoints, see Detection, taken from (478, 3) landmarks."""
-    groups = [LEFT_EYE.corners, RIGHT_EYE.corners, (NOSE_TIP,), (13, 14), (234,), (454,)]
-    return np.array([landmarks[list(group), :2].mean(axis=0) for group in groups], np.float64)
-
-
 def _size(rgb: np.ndarray) -> tuple[int, int]:
     return rgb.shape[1], rgb.shape[0]
-
-
-def _pairs(points: np.ndarray) -> tuple[tuple[float, float], ...]:
-    return tuple((float(point[0]), float(point[1])) for point in points)

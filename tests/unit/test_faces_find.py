@@ -121,6 +121,86 @@ def test_the_same_face_at_4k(astronaut, face):
     assert np.array(found[0].box) / 8 == pytest.approx(np.array(face.box), abs=2.5)
 
 
+def place(canvas, head, side, x, y):
+    """Put the head, scaled to side x side, at (x, y); the face's expected centre."""
+    flag = cv2.INTER_AREA if side < 256 else cv2.INTER_CUBIC
+    canvas[y : y + side, x : x + side] = cv2.resize(head, (side, side), interpolation=flag)
+    return np.array([x, y]) + side * np.array([0.5, 0.47])
+
+
+def expect_faces(found, centres, reach):
+    """Each expected centre has exactly one face, and no face is without one."""
+    assert not any(f.problem for f in found)
+    distances = np.array([[np.hypot(*(centre(f) - c)) for f in found] for c in centres])
+    assert ((distances < reach).sum(axis=1) == 1).all()
+    assert len(found) == len(centres)
+
+
+def test_small_faces_anywhere_in_24_megapixels(head):
+    """Faces of 100 px at random places, also where blocks of the search meet."""
+    canvas = np.full((4000, 6000, 3), (90, 110, 120), np.uint8)
+    canvas[::37] = (60, 80, 70)
+    places = [(400, 300), (1560, 1560), (1690, 20), (3300, 1700), (5700, 3690), (2600, 3500)]
+    centres = [place(canvas, head, 270, x, y) for x, y in places]
+    expect_faces(find_faces(source(canvas)), centres, 35)
+
+
+@pytest.mark.parametrize("is_upright", [False, True])
+def test_panorama(head, is_upright):
+    canvas = np.full((520, 8192, 3), (90, 110, 120), np.uint8)
+    sides = [(420, 100, 60), (300, 2500, 200), (500, 4900, 10), (200, 7900, 300)]
+    centres = [place(canvas, head, *spot) for spot in sides]
+    if is_upright:
+        canvas = np.full((8192, 520, 3), (90, 110, 120), np.uint8)
+        centres = [place(canvas, head, side, y, x) for side, x, y in sides]
+        centres = [c for c in centres if c[0] < 520]
+    expect_faces(find_faces(source(canvas)), centres, 60)
+
+
+def test_crowd(head):
+    """Twenty faces of different sizes: each once."""
+    canvas = np.full((1200, 1800, 3), (90, 110, 120), np.uint8)
+    centres = []
+    for number in range(20):
+        side = (150, 200, 260, 300)[number % 4]
+        x, y = 10 + 360 * (number % 5), 300 * (number // 5)
+        centres.append(place(canvas, head, side, x, y))
+    expect_faces(find_faces(source(canvas)), centres, 40)
+
+
+@pytest.mark.parametrize("factors, words", [((1.5, 1.0), "sideways"), ((1.0, 1.7), "upwards")])
+def test_stretched_picture_is_refused_truthfully(astronaut, factors, words):
+    part = astronaut[:320, 64:384]
+    stretched = cv2.resize(part, None, fx=factors[0], fy=factors[1], interpolation=cv2.INTER_CUBIC)
+    (found,) = find_faces(source(stretched))
+    assert found.problem["code"] == "bad_face"
+    assert words in found.problem["message"] and "proportions" in found.problem["hint"]
+    assert "nimal" not in str(found.problem)
+
+
+@pytest.mark.parametrize("factors", [(1.0, 1.0), (1.4, 1.0), (1.0, 1.4), (1.6, 1.0)])
+def test_stretched_cats_stay_cats(factors):
+    cat = cv2.resize(data.chelsea(), None, fx=factors[0], fy=factors[1])
+    for f in find_faces(source(cat)):
+        assert "human" in f.problem["message"]
+
+
+def test_search_reports_and_can_be_stopped(head):
+    canvas = np.full((2600, 2600, 3), (90, 110, 120), np.uint8)
+    place(canvas, head, 256, 2000, 2000)
+    told = []
+    find_faces(source(canvas), lambda fraction, text: told.append((fraction, text)))
+    fractions = [fraction for fraction, _ in told]
+    assert len(told) > 3 and fractions == sorted(fractions) and 0 <= fractions[-1] <= 1
+    assert told[0][1]
+
+    def stop(fraction, text):
+        raise ReportedError("cancelled", "")
+
+    with pytest.raises(ReportedError):
+        find_faces(source(canvas), stop)
+
+
 def test_tiny_face_says_how_small(astronaut):
     small = cv2.resize(astronaut, None, fx=0.4, fy=0.4, interpolation=cv2.INTER_AREA)
     canvas = np.full((480, 640, 3), 100, np.uint8)

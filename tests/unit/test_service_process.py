@@ -52,6 +52,12 @@ class Pipes:
         assert isinstance(stdout, io.BufferedReader)
         return read_message(stdout)
 
+    def answer(self) -> Message | None:
+        """The next message that is no progress."""
+        while (message := self.read()) is not None and message.type == "progress":
+            pass
+        return message
+
     def end_input(self) -> int:
         assert self.process.stdin
         self.process.stdin.close()
@@ -102,7 +108,7 @@ def test_pings_are_answered_while_faces_are_found(pipes: Pipes) -> None:
     pipes.write(HELLO)
     assert pipes.read()
     pipes.write(Message("detect", 2, {"encoding": "srgb"}, ARRAYS), Message("ping", 3))
-    first, second = pipes.read(), pipes.read()
+    first, second = pipes.answer(), pipes.answer()
     assert types_and_ids([first, second]) == [("pong", 3), ("detected", 2)]
     assert first
     assert first.fields["is_busy"] is True
@@ -118,16 +124,30 @@ def test_cancel_of_a_waiting_request(pipes: Pipes) -> None:
         Message("cancel", 6, {"request": 99}),
         Message("cancel", 7, {"request": []}),
     )
-    replies = {m.id: m for m in (pipes.read() for _ in range(6)) if m}
+    replies = {m.id: m for m in (pipes.answer() for _ in range(6)) if m}
     assert [replies[n].fields["is_found"] for n in (5, 6, 7)] == [True, False, False]
     assert [replies[n].type for n in (2, 3, 4)] == ["detected", "failed", "detected"]
     assert replies[3].fields["code"] == "cancelled"
 
 
+def test_a_long_search_for_faces_says_how_far_it_is_and_stops(pipes: Pipes) -> None:
+    pipes.write(HELLO)
+    assert pipes.read()
+    image = np.zeros((3000, 4500, 4), np.uint8)
+    arrays = {"image": Array("uint8", image.shape, image.tobytes())}
+    pipes.write(Message("detect", 2, {"encoding": "srgb"}, arrays))
+    first = pipes.read()
+    assert first and first.type == "progress" and 0.0 < first.fields["fraction"] < 0.2
+    pipes.write(Message("cancel", 3, {"request": 2}))
+    last = [pipes.answer(), pipes.answer()]
+    assert types_and_ids(last) == [("cancelled", 3), ("failed", 2)]
+    assert last[1] and last[1].fields["code"] == "cancelled"
+
+
 def test_cancel_of_a_running_request(pipes: Pipes) -> None:
     pipes.write(HELLO, Message("detect", 2, {"encoding": "srgb"}, ARRAYS))
     assert pipes.read()
-    detected = pipes.read()
+    detected = pipes.answer()
     assert detected
     faces = detected.fields["faces"] * 12
     fields = {"encoding": "srgb", "renderer": "analytic", "faces": faces, "options": {}}
