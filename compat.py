@@ -27,6 +27,23 @@ def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
     return list(_slot_fcurves(animation.action, animation.action_slot))
 
 
+def set_curve_group(datablock: bpy.types.ID, curve: bpy.types.FCurve, name: str) -> None:
+    """Put a curve of a data-block's own action into a group, made when there is none of the name.
+
+    Since 4.4 the groups lie in the channel bag of the action's slot.
+    """
+    animation = datablock.animation_data
+    holders = [animation.action]
+    if HAS_SLOTS:
+        holders = [
+            bag
+            for bag in _slot_bags(animation.action, animation.action_slot)
+            if curve in list(bag.fcurves)
+        ]
+    for holder in holders:
+        curve.group = holder.groups.get(name) or holder.groups.new(name)
+
+
 def driven_paths(datablock: bpy.types.ID) -> set[str]:
     """Data paths of a data-block that animation writes: action, NLA strips and drivers."""
     animation = datablock.animation_data
@@ -54,13 +71,18 @@ def _strip_paths(strip: bpy.types.NlaStrip) -> set[str]:
 
 
 def _slot_fcurves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
+    for bag in _slot_bags(action, slot):
+        yield from bag.fcurves
+
+
+def _slot_bags(action: bpy.types.Action, slot: Any) -> Iterator[Any]:
     if slot is None:
         return
     for layer in action.layers:
         for strip in layer.strips:
             bag = strip.channelbag(slot)
             if bag is not None:
-                yield from bag.fcurves
+                yield bag
 
 
 # As F-curves' keyframe_points.foreach_set takes it.

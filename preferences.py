@@ -47,7 +47,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         name="Material", items=MATERIAL_ITEMS, description="Material of new portraits"
     )
     frame_timeout_s: FloatProperty(
-        name="Frame Time-out",
+        name="Frame Time-out (s)",
         description="Longest wait for one frame while rendering, seconds. Counted from the "
         "engine's last sign of progress",
         default=120.0,
@@ -55,7 +55,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         soft_max=600.0,
     )
     open_timeout_s: FloatProperty(
-        name="Start Time-out",
+        name="Start Time-out (s)",
         description="Longest wait for the engine's start or for fitting a picture, seconds. "
         "Counted from the engine's last sign of progress",
         default=120.0,
@@ -63,7 +63,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         soft_max=600.0,
     )
     cache_limit_mb: IntProperty(
-        name="Cache Limit",
+        name="Cache Limit (MB)",
         description="Size of the cache of baked frames, megabytes; the oldest frames go first",
         default=4096,
         min=64,

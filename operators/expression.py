@@ -1,4 +1,4 @@
-"""Expressions: apply, save and delete presets; key, reset and mirror faces."""
+"""Expressions: apply, save and delete presets; reset and mirror faces."""
 
 from __future__ import annotations
 
@@ -47,26 +47,24 @@ class ChangesFaces(ReportsErrors):
             self.report({"WARNING"}, f"Left alone, since drivers set them: {names}")
         live.refresh_later()
         what = f"'{faces[0].name}'" if len(faces) == 1 else f"{len(faces)} faces"
-        self.report({"INFO"}, f"{self.bl_label}: {what}")
+        self.report({"INFO"}, f"{self._title}: {what}")
         return {"FINISHED"}
 
+    @property
+    def _title(self) -> str:
+        return self.bl_label
 
-class KEYPORTRAIT_OT_apply_preset(ChangesFaces, bpy.types.Operator):
-    """Put an expression on the selected faces; the head stays, unless the preset turns it"""
 
-    bl_idname = "keyportrait.apply_preset"
-    bl_label = "Apply Preset"
-    bl_options = {"REGISTER", "UNDO"}
+class AppliesPreset(ChangesFaces):
+    """An operator that puts the preset named `preset` on faces."""
 
-    preset: StringProperty(name="Preset", description="Name of the preset")
+    preset: str
     factor: FloatProperty(**preset_library.STRENGTH)
     use_key: BoolProperty(name="Key", description="Set keyframes on the current frame")
 
-    @classmethod
-    def description(cls, context: bpy.types.Context, properties: object) -> str:
-        found = preset_library.find(properties.preset)
-        values = found.controls if found else {}
-        return ", ".join(f"{name} {value:g}" for name, value in values.items()) or cls.__doc__
+    @property
+    def _title(self) -> str:
+        return f"Preset {self.preset}"
 
     def _change(self, context: bpy.types.Context, controller: bpy.types.Object) -> list[str]:
         found = preset_library.find(self.preset)
@@ -74,6 +72,16 @@ class KEYPORTRAIT_OT_apply_preset(ChangesFaces, bpy.types.Operator):
             raise AddonError(f"There is no preset '{self.preset}'.", "Choose one in the panel.")
         values = found.values(expressions.rest_values(controller), self.factor)
         return expressions.set_controls(controller, values, key_frame(context, self.use_key))
+
+
+class KEYPORTRAIT_OT_apply_preset(AppliesPreset, bpy.types.Operator):
+    """Put an expression on the selected faces; the head stays, unless the preset turns it"""
+
+    bl_idname = "keyportrait.apply_preset"
+    bl_label = "Apply Preset"
+    bl_options = {"REGISTER", "UNDO"}
+
+    preset: StringProperty(name="Preset", description="Name of the preset")
 
 
 class KEYPORTRAIT_OT_save_preset(ReportsErrors, bpy.types.Operator):
@@ -150,17 +158,6 @@ class KEYPORTRAIT_OT_reload_presets(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KEYPORTRAIT_OT_key_all(ChangesFaces, bpy.types.Operator):
-    """Key every control of the selected faces, and the Empties themselves, on this frame"""
-
-    bl_idname = "keyportrait.key_all"
-    bl_label = "Key All"
-    bl_options = {"REGISTER", "UNDO"}
-
-    def _change(self, context: bpy.types.Context, controller: bpy.types.Object) -> None:
-        expressions.key_all(controller, context.scene.frame_current_final)
-
-
 class KEYPORTRAIT_OT_reset_face(ChangesFaces, bpy.types.Operator):
     """Put controls of the selected faces back to the picture's rest"""
 
@@ -201,7 +198,6 @@ CLASSES = (
     KEYPORTRAIT_OT_save_preset,
     KEYPORTRAIT_OT_delete_preset,
     KEYPORTRAIT_OT_reload_presets,
-    KEYPORTRAIT_OT_key_all,
     KEYPORTRAIT_OT_reset_face,
     KEYPORTRAIT_OT_mirror_face,
 )

@@ -38,9 +38,13 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     )
     filter_glob: StringProperty(default=PICTURES, options={"HIDDEN"})
     files: CollectionProperty(
-        type=bpy.types.OperatorFileListElement, options={"HIDDEN", "SKIP_SAVE"}
+        type=bpy.types.OperatorFileListElement,
+        description="Names of several files in one folder",
+        options={"HIDDEN", "SKIP_SAVE"},
     )
-    directory: StringProperty(subtype="DIR_PATH", options={"HIDDEN", "SKIP_SAVE"})
+    directory: StringProperty(
+        subtype="DIR_PATH", description="The folder of files", options={"HIDDEN", "SKIP_SAVE"}
+    )
     relative_path: BoolProperty(
         name="Relative Path",
         description="Store the file's path relative to the .blend file, once that is saved",
@@ -84,6 +88,7 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
     )
     display_type: EnumProperty(
         items=(("THUMBNAIL", "Thumbnails", "Pictures", "NONE", THUMBNAILS),),
+        description="How the file browser shows files",
         options={"HIDDEN", "SKIP_SAVE"},
     )
 

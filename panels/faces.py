@@ -50,16 +50,6 @@ def draw_loss(layout: bpy.types.UILayout, controller: bpy.types.Object) -> None:
         draw_problem(layout, "This is a copy of a face controller.", "It moves nothing.")
 
 
-class KEYPORTRAIT_MT_key(bpy.types.Menu):
-    bl_label = "Key"
-    bl_idname = "KEYPORTRAIT_MT_key"
-    bl_description = "Set keyframes of the selected faces on the current frame"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
-        layout.operator("keyportrait.key_all", icon="KEY_HLT")
-
-
 def folded_groups() -> list[tuple[str, ...]]:
     """The groups of each panel: a group with one control joins the one before it."""
     panels: list[tuple[str, ...]] = []
@@ -117,7 +107,6 @@ def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
 
 register, unregister = registration_of(
     (
-        KEYPORTRAIT_MT_key,
         KEYPORTRAIT_PT_face,
         *(_group_panel(groups) for groups in folded_groups()),
     )

@@ -6,6 +6,7 @@ import bpy
 
 from ..compat import registration_of
 from ..rig import preset_library
+from ..rig.presets import Preset
 from .source import KeyPortraitPanel, draw_problem
 
 
@@ -26,11 +27,11 @@ class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
         for preset in presets:
             if preset.is_shipped:
-                draw_preset(grid, preset.name, settings)
+                draw_preset(grid, preset, settings)
         for preset in presets:
             if not preset.is_shipped:
                 row = layout.row(align=True)
-                draw_preset(row, preset.name, settings)
+                draw_preset(row, preset, settings)
                 row.operator("keyportrait.delete_preset", text="", icon="X").preset = preset.name
         row = layout.row(align=True)
         row.operator("keyportrait.save_preset", icon="ADD")
@@ -39,10 +40,12 @@ class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
             draw_problem(layout, problem, "")
 
 
-def draw_preset(layout: bpy.types.UILayout, name: str, settings: bpy.types.PropertyGroup) -> None:
+def draw_preset(
+    layout: bpy.types.UILayout, preset: Preset, settings: bpy.types.PropertyGroup
+) -> None:
     """A button that applies one preset as the panel is set."""
-    button = layout.operator("keyportrait.apply_preset", text=name)
-    button.preset = name
+    name = f"keyportrait.{preset_library.operator_name(preset)}"
+    button = layout.operator(name, text=preset.name)
     button.factor = settings.factor
     button.use_key = settings.use_key
 

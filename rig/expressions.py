@@ -1,4 +1,4 @@
-"""Set, key, reset and mirror the values of a face controller."""
+"""Set, reset and mirror the values of a face controller."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import bpy
 
 from ..engine.controls import CONTROLS, GROUPS, mirrored
+from . import keying
 from .controllers import (
     MIRROR,
     control_defaults,
@@ -17,9 +18,6 @@ from .controllers import (
 )
 from .motions import control_values
 from .takes import reset_properties
-
-KEY_GROUP = "Face"
-ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 
 
 def rest_values(controller: bpy.types.Object) -> dict[str, float]:
@@ -34,25 +32,15 @@ def set_controls(
 
     Returns the names of controls that a driver holds and that were left alone.
     """
-    driven = _driven(controller)
-    held = [name for name in values if _path(name) in driven]
-    for name, value in values.items():
-        if name not in held:
-            controller[name] = float(value)
-            if key_frame is not None:
-                controller.keyframe_insert(_path(name), frame=key_frame, group=KEY_GROUP)
+    driven = keying.driven_paths(controller)
+    held = [name for name in values if keying.control_path(name) in driven]
+    free = [name for name in values if name not in held]
+    for name in free:
+        controller[name] = float(values[name])
+    if key_frame is not None:
+        keying.key(controller, map(keying.control_path, free), key_frame)
     controller.update_tag()
     return held
-
-
-def key_all(controller: bpy.types.Object, frame: float) -> int:
-    """Key every control and the Empty's own transform at a frame. Returns how many keys."""
-    driven = _driven(controller)
-    names = [control.name for control in CONTROLS if control.name in controller]
-    paths = [_path(name) for name in names if _path(name) not in driven]
-    for path in paths:
-        controller.keyframe_insert(path, frame=frame, group=KEY_GROUP)
-    return len(paths) + _key_transform(controller, frame)
 
 
 def reset(
@@ -74,7 +62,7 @@ def reset(
     if use_handle:
         reset_handle(controller)
         if key_frame is not None:
-            _key_transform(controller, key_frame)
+            keying.key_transform(controller, key_frame)
     return held
 
 
@@ -88,22 +76,5 @@ def mirror(controller: bpy.types.Object, key_frame: float | None = None) -> list
     motion = handle_matrix(controller)
     place_handle(controller, MIRROR @ motion @ MIRROR)
     if key_frame is not None:
-        _key_transform(controller, key_frame)
+        keying.key_transform(controller, key_frame)
     return held
-
-
-def _key_transform(controller: bpy.types.Object, frame: float) -> int:
-    rotation = ROTATION_PATHS.get(controller.rotation_mode, "rotation_euler")
-    paths = [path for path in ("location", rotation, "scale") if path not in _driven(controller)]
-    for path in paths:
-        controller.keyframe_insert(path, frame=frame, group=KEY_GROUP)
-    return len(paths)
-
-
-def _path(name: str) -> str:
-    return f'["{name}"]'
-
-
-def _driven(controller: bpy.types.Object) -> set[str]:
-    animation = controller.animation_data
-    return set() if animation is None else {curve.data_path for curve in animation.drivers}

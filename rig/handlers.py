@@ -12,7 +12,7 @@ import threading
 import bpy
 from bpy.app.handlers import persistent
 
-from . import copies, live, portraits, render_guard, rest, structure
+from . import copies, keying, live, portraits, render_guard, rest, structure
 
 # Updates of these types may mean that objects came, went or were copied.
 STRUCTURE_TYPES = ("COLLECTION", "SCENE")
@@ -37,6 +37,8 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
             portraits.forget()
             live.forget_gone()
         copies.notice()
+        if depsgraph.id_type_updated("ACTION"):
+            keying.group_portraits()
         if _settle(depsgraph) or any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES):
             live.follow(scene, depsgraph)
     finally:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -25,6 +28,9 @@ STRENGTH = {
 }
 
 log = logging.getLogger(__name__)
+
+# Called after the presets were read again: each has an operator of its own.
+listeners: list[Callable[[], None]] = []
 
 _users: list[Preset] | None = None
 _problems: list[str] = []
@@ -64,6 +70,16 @@ def reload() -> None:
     _users, _problems[:] = presets.users(folder())
     for problem in _problems:
         log.warning("%s", problem)
+    for listener in listeners:
+        listener()
+
+
+def operator_name(preset: Preset) -> str:
+    """What comes after "keyportrait." in the name of a preset's own operator."""
+    plain = re.sub(r"[^a-z0-9]+", "_", preset.name.lower()).strip("_")[:32]
+    if preset.is_shipped:
+        return f"preset_{plain}"
+    return f"preset_own_{plain}_{zlib.crc32(preset.name.casefold().encode()):08x}"
 
 
 def find(name: str) -> Preset | None:

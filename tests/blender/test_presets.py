@@ -59,6 +59,36 @@ def test_a_preset_leaves_the_head_unless_it_turns_it(face: Any) -> None:
     assert face["head_yaw"] < 0.0 and face["smile"] == 0.0
 
 
+def test_each_preset_has_an_operator_that_undo_history_names(
+    face: Any, module: Any, capfd: Any
+) -> None:
+    """Blender names undo steps by the operator's label."""
+    library = module("rig.preset_library")
+    for preset in library.all_presets():
+        label = getattr(bpy.types, f"KEYPORTRAIT_OT_{library.operator_name(preset)}").bl_label
+        assert label == f"Preset {preset.name}"
+    assert bpy.ops.keyportrait.preset_smile(factor=0.5) == {"FINISHED"}
+    assert face["smile"] == pytest.approx(0.35)
+    assert "Preset Smile: 'astronaut Face'" in capfd.readouterr().out
+    bpy.ops.keyportrait.apply_preset(preset="Anger")
+    assert "Preset Anger: 'astronaut Face'" in capfd.readouterr().out
+
+
+def test_a_preset_of_ones_own_gets_its_operator_and_loses_it(face: Any, module: Any) -> None:
+    library = module("rig.preset_library")
+    face["smile"] = 0.4
+    bpy.ops.keyportrait.save_preset(name="Häppy 1")
+    name = library.operator_name(library.find("Häppy 1"))
+    try:
+        face["smile"] = 0.0
+        getattr(bpy.ops.keyportrait, name)()
+        assert face["smile"] == pytest.approx(0.4)
+        assert getattr(bpy.types, f"KEYPORTRAIT_OT_{name}").bl_label == "Preset Häppy 1"
+    finally:
+        bpy.ops.keyportrait.delete_preset(preset="Häppy 1")
+    assert not hasattr(bpy.types, f"KEYPORTRAIT_OT_{name}")
+
+
 def test_strength_scales_a_preset(face: Any) -> None:
     bpy.ops.keyportrait.apply_preset(preset="Smile")
     whole = face["smile"]
@@ -226,9 +256,13 @@ def test_mirroring_the_empty_mirrors_the_motion(face: Any, module: Any) -> None:
 
 
 def test_without_a_face_the_buttons_say_why(module: Any) -> None:
-    operators = module("operators.expression")
-    for cls in operators.CLASSES:
-        if "poll" in dir(cls) and cls.__name__.split("_OT_")[1] in {"key_all", "mirror_face"}:
+    classes = (*module("operators.expression").CLASSES, *module("operators.keys").CLASSES)
+    for cls in classes:
+        if "poll" in dir(cls) and cls.__name__.split("_OT_")[-1] in {
+            "key_all",
+            "key_changed",
+            "mirror_face",
+        }:
             assert not cls.poll(bpy.context)
     with pytest.raises(RuntimeError, match="face controller"):
         bpy.ops.keyportrait.key_all()
@@ -240,7 +274,7 @@ def test_the_panel_draws_a_button_for_every_preset(face: Any, module: Any) -> No
     class Layout:
         def __getattr__(self, name: str) -> Any:
             def call(*arguments: Any, **options: Any) -> Any:
-                if name == "operator" and arguments[0] == "keyportrait.apply_preset":
+                if name == "operator" and arguments[0].startswith("keyportrait.preset_"):
                     drawn.append(options["text"])
                 return SimpleNamespace() if name == "operator" else Layout()
 
