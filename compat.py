@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 VERSION = bpy.app.version
 HAS_SLOTS = VERSION >= (4, 4, 0)
+# Since 5.2 Cycles' viewport notices that the pixels of an image were written.
+CYCLES_KEEPS_PICTURES = VERSION < (5, 2, 0)
 
 
 def fcurves(datablock: bpy.types.ID) -> list[bpy.types.FCurve]:
@@ -152,6 +154,13 @@ def has_nodes(material: bpy.types.Material) -> bool:
 def relative_path_options() -> set[str]:
     """Options of a file path property that may begin with //; since 4.5 that must be said."""
     return {"PATH_SUPPORTS_BLEND_RELATIVE"} if VERSION >= (4, 5, 0) else set()
+
+
+def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
+    """The node tree that a scene is composited with, None when it has none."""
+    if hasattr(scene, "compositing_node_group"):
+        return scene.compositing_node_group
+    return scene.node_tree if scene.use_nodes else None
 
 
 def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:

@@ -13,6 +13,7 @@ MODULES = (
     "rig.preset_library",
     "rig.engine",
     "rig.pump",
+    "rig.cycles_view",
     "rig.handlers",
     "rig.command_line",
     "rig.setup",

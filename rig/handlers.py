@@ -90,6 +90,7 @@ def _on_undo(*_args: object) -> None:
 @persistent
 def _on_save(*_args: object) -> None:
     copies.mark_instances()
+    live.restore_modes()
     structure.pack_outputs()
 
 
@@ -99,6 +100,11 @@ def _on_render_start(scene: bpy.types.Scene, *_args: object) -> None:
     _is_rendering = True
     portraits.forget()
     render_guard.begin(scene)
+
+
+@persistent
+def _on_render_frame(scene: bpy.types.Scene, *_args: object) -> None:
+    render_guard.prepare_composite(scene)
 
 
 @persistent
@@ -120,6 +126,7 @@ HANDLERS = (
     (bpy.app.handlers.redo_post, _on_undo),
     (bpy.app.handlers.save_pre, _on_save),
     (bpy.app.handlers.render_init, _on_render_start),
+    (bpy.app.handlers.render_pre, _on_render_frame),
     (bpy.app.handlers.render_complete, _on_render_end),
     (bpy.app.handlers.render_cancel, _on_render_end),
 )
@@ -139,5 +146,6 @@ def unregister() -> None:
         handlers.remove(handler)
     copies.unregister()
     render_guard.unregister()
+    live.restore_modes()
     live.forget_all()
     portraits.forget()

@@ -39,7 +39,7 @@ class Picture:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
 
-    @property
+    @cached_property
     def is_transparent(self) -> bool:
         """Whether any pixel is not opaque."""
         return bool((self.pixels[..., 3] < (255 if self.encoding == "srgb" else 1.0)).any())

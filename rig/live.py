@@ -192,6 +192,33 @@ def push_all() -> None:
                 found.push(item)
 
 
+def push_turned(is_cycles_shown: bool) -> bool:
+    """Write the pictures that Cycles' viewport must see again; whether one may need it later.
+
+    Where it is shown no more, the images get their own alpha modes back.
+    """
+    with _traffic_if_free() as is_free:
+        if not is_free:
+            return True
+        turned = [item for item in _sessions.values() if item.turns.home]
+        for found in turned:
+            item = portraits.find(found.uid)
+            if item is not None and (found.turns.is_due or not is_cycles_shown):
+                found.push(item)
+    return any(item.turns.home for item in turned)
+
+
+def restore_modes() -> None:
+    """Give all images their own alpha modes back, before the file is saved."""
+    if not any(item.turns.home for item in _sessions.values()):
+        return
+    with _traffic_if_free() as is_free:
+        for item in portraits.all_portraits() if is_free else ():
+            found = _sessions.get(item.settings.uid)
+            if found is not None:
+                found.restore_mode(item)
+
+
 def retry_all() -> None:
     """Ask the engine again for everything, after it was restarted."""
     with traffic:

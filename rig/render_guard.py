@@ -23,7 +23,7 @@ import bpy
 
 from .. import compat
 from ..host.client import EngineError
-from . import live, portraits, rest
+from . import compositing, live, portraits, rest
 from .errors import AddonError
 
 log = logging.getLogger(__name__)
@@ -31,6 +31,10 @@ log = logging.getLogger(__name__)
 EXIT_STATUS = 1
 VIEWPORT_RENDER = "RENDER_OT_opengl"
 CHECK_S = 0.2
+COMPOSITOR_ALONE = (
+    "The compositor shows a live image, but no Render Layers node lets Blender move it. "
+    "Add one, render with 'blender -b', or bake."
+)
 
 
 class _Output(NamedTuple):
@@ -42,6 +46,7 @@ class _Output(NamedTuple):
 _stopped: _Output | None = None
 _persistent_scenes: list[str] = []
 _is_exit_set = False
+_first_frame = 0
 last_error = ""
 
 
@@ -51,9 +56,10 @@ def begin(scene: bpy.types.Scene) -> None:
     With Persistent Data Cycles keeps a picture that it has once loaded, and would show the first
     frame's in every frame; so the option is off while portraits are rendered.
     """
-    global last_error
+    global last_error, _first_frame
     last_error = ""
     original = bpy.data.scenes[scene.name]
+    _first_frame = original.frame_current
     if original.render.use_persistent_data and portraits.portraits_of(original):
         original.render.use_persistent_data = False
         _persistent_scenes.append(original.name)
@@ -74,6 +80,22 @@ def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> Non
         live.refresh_now(scene, depsgraph)
     except (AddonError, EngineError) as error:
         _stop(scene, f"Frame {scene.frame_current} was not rendered. {error}")
+
+
+def prepare_composite(scene: bpy.types.Scene) -> None:
+    """Before a frame: what prepare_frame does, where only the compositor runs.
+
+    No depsgraph of the render's own exists then. In the background the scene's is brought to the
+    frame; in the interface this is another thread, which may not, and the render is stopped.
+    """
+    original = bpy.data.scenes[scene.name]
+    if _stopped is not None or not compositing.is_all_of_render(original):
+        return
+    if bpy.app.background:
+        original.frame_set(original.frame_current, subframe=original.frame_subframe)
+        prepare_frame(original, original.view_layers[0].depsgraph)
+    elif original.frame_current != _first_frame:
+        _stop(scene, f"Frame {scene.frame_current} was not rendered. {COMPOSITOR_ALONE}")
 
 
 def is_viewport_render() -> bool:

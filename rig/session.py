@@ -10,6 +10,7 @@ from ..host.client import Engine, EngineError, Policy, Reply, Ticket
 from ..preferences import preferences
 from . import engine as engine_process
 from .controllers import face_of
+from .cycles_view import Turns
 from .errors import AddonError
 from .images import Canvas, Picture, read_picture
 from .motions import NEUTRAL
@@ -99,6 +100,7 @@ class Session:
         self.canvas: Canvas | None = None
         self.renderer: dict[str, str] = {}
         self.notices: list[str] = []
+        self.turns = Turns()
         self._key: tuple[Any, ...] | None = None
         self._handle: int | None = None
         self._client: Engine | None = None
@@ -199,6 +201,7 @@ class Session:
         """
         self.wanted = motions
         self._check_picture(item)
+        self.restore_mode(item)
         if motions == self.shown:
             return
         if is_neutral(motions):
@@ -237,8 +240,19 @@ class Session:
 
     def push(self, item: Portrait) -> None:
         """Write what should be visible into the image again, after an undo or a load."""
-        if self.canvas is not None and item.settings.output is not None:
-            self.canvas.push(item.settings.output)
+        output = item.settings.output
+        if self.canvas is None or output is None:
+            return
+        is_turned = self.turns.begin(output, self.canvas.picture)
+        self.canvas.push(output)
+        if is_turned:
+            self.turns.finish(output)
+
+    def restore_mode(self, item: Portrait) -> None:
+        """Give the live image its own alpha mode back, where Cycles' viewport has changed it."""
+        output = item.settings.output
+        if self.canvas is not None and output is not None and self.turns.restore(output):
+            self.canvas.push(output)
 
     def close(self) -> None:
         """Let the engine forget the picture; the session may be used again."""

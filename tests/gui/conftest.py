@@ -82,3 +82,9 @@ def report(run_inside: RunInside) -> dict:
 def long_runs(run_inside: RunInside) -> dict:
     """What drive_long_runs.py noted; screenshots are in build/gui-long-runs."""
     return drive(run_inside, "drive_long_runs.py", OUTPUT.with_name("gui-long-runs"))
+
+
+@pytest.fixture(scope="session")
+def renders_in_window(run_inside: RunInside) -> dict:
+    """What drive_renders.py noted; screenshots are in build/gui-renders."""
+    return drive(run_inside, "drive_renders.py", OUTPUT.with_name("gui-renders"))
