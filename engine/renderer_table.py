@@ -21,6 +21,7 @@ class RendererRow(NamedTuple):
     description  one line for a tooltip
     finds        PEOPLE or CATS: whose faces are looked for
     needs_setup  works only where LivePortrait was set up
+    weight_set   the set of engine/weight_table.py that it needs, "" for none
     """
 
     name: str
@@ -28,6 +29,7 @@ class RendererRow(NamedTuple):
     description: str
     finds: str
     needs_setup: bool
+    weight_set: str = ""
 
 
 _ROWS = (
@@ -44,6 +46,7 @@ _ROWS = (
         "LivePortrait's networks for people; needs their set-up",
         PEOPLE,
         needs_setup=True,
+        weight_set="human",
     ),
     RendererRow(
         "liveportrait_animal",
@@ -51,6 +54,7 @@ _ROWS = (
         "LivePortrait's networks for animals; needs their set-up",
         CATS,
         needs_setup=True,
+        weight_set="animal",
     ),
 )
 RENDERERS: Mapping[str, RendererRow] = {row.name: row for row in _ROWS}

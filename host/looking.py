@@ -8,6 +8,8 @@ from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
+# Looking takes one of so many seconds at most.
+SELDOM = 20.0
 
 
 class Look(Generic[T]):
@@ -22,6 +24,7 @@ class Look(Generic[T]):
         self._question: Hashable = None
         self._answer: T | None = None
         self._answered_at = 0.0
+        self._took_s = 0.0
         self._running: tuple[Hashable, float, threading.Event] | None = None
         self._is_waited_for = False
 
@@ -37,7 +40,9 @@ class Look(Generic[T]):
         """
         with self._lock:
             is_known = question == self._question and self._answered_at > 0.0
-            if is_known and time.monotonic() - self._answered_at < fresh_s:
+            # What takes long is looked at the more seldom.
+            limit_s = max(fresh_s, SELDOM * self._took_s) if fresh_s else 0.0
+            if is_known and time.monotonic() - self._answered_at < limit_s:
                 return self._answer
             is_running = self._running is not None and self._running[0] == question
             if not is_running:
@@ -68,6 +73,7 @@ class Look(Generic[T]):
                     if self._running is not None and self._running[2] is done:
                         self._question, self._answer = question, answer
                         self._answered_at = time.monotonic()
+                        self._took_s = self._answered_at - self._running[1]
             finally:
                 with self._lock:
                     if self._running is not None and self._running[2] is done:

@@ -6,8 +6,8 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..compat import registration_of
+from ..engine.weight_table import WEIGHT_SETS
 from ..host.task import Task
-from ..host.weights import WEIGHT_SETS
 from ..preferences import preferences
 from ..rig import engine as engine_process
 from ..rig import pump, setup

@@ -157,7 +157,7 @@ def status(renderer: str = PREVIEW) -> Status:
 def statuses() -> dict[str, Status]:
     """Every engine that was needed so far, and Preview's, by what to call it."""
     found = {label_of(PREVIEW): status(PREVIEW)}
-    if status(NETWORKS).log_path:
+    if _engines.get(True) is not None:
         found["Networks"] = status(NETWORKS)
     return found
 

@@ -17,6 +17,8 @@ from typing import Any
 import bpy
 
 from ..engine.renderer_table import RENDERERS
+from ..engine.weight_search import FoundSet, find_sets
+from ..engine.weight_table import WEIGHT_SETS_BY_NAME
 from ..host import environment, weights
 from ..host.looking import Look
 from ..host.process import Launch
@@ -36,6 +38,7 @@ PANEL_PATIENCE_S = 0.03
 SCRIPT_PATIENCE_S = 10.0
 FRESH_S = 0.1
 SILENT_S = 3.0
+CHOICE_PATIENCE_S = 5.0
 
 _task: Task | None = None
 
@@ -45,8 +48,7 @@ class Installed:
     """What the set-up has done so far.
 
     environment   the environment is complete
-    sets          names of the weight sets that were downloaded
-    has_own_weights  the user chose a folder instead; the engine knows what it is good for
+    sets          names of the weight sets that are whole, downloaded or in the user's own folder
     torch         the installed build of PyTorch, "" without an environment
     notice        what the user should know of that build, "" usually
     has_files     there is anything that `remove` would delete
@@ -55,7 +57,6 @@ class Installed:
 
     environment: bool = False
     sets: tuple[str, ...] = ()
-    has_own_weights: bool = False
     torch: str = ""
     notice: str = ""
     has_files: bool = False
@@ -64,7 +65,7 @@ class Installed:
     @property
     def has_weights(self) -> bool:
         """There is something to render with."""
-        return self.has_own_weights or not {"human", "animal"}.isdisjoint(self.sets)
+        return any(row.weight_set in self.sets for row in RENDERERS.values())
 
     @property
     def is_ready(self) -> bool:
@@ -86,7 +87,7 @@ def weights_folder() -> Path:
 
 def installed() -> Installed:
     """What is on the disk. Waits a moment at most, so that panels may ask while drawing."""
-    where = (folder(), weights_folder(), bool(preferences().weights_folder))
+    where = (folder(), weights_folder())
     is_script = bpy.app.background
     found = _look.ask(
         where,
@@ -104,20 +105,14 @@ def silent_folder() -> str:
     return str(weights_folder() if preferences().weights_folder else folder())
 
 
-def _look_at(root: Path, weights_root: Path, is_own: bool) -> Installed:
-    sets: tuple[str, ...] = ()
-    if not is_own:
-        sets = tuple(s.name for s in weights.WEIGHT_SETS if weights.is_installed(weights_root, s))
+def _look_at(root: Path, weights_root: Path) -> Installed:
     marker = environment.read_marker(root)
     torch, notice = (str((marker or {}).get(key, "")) for key in ("torch", "notice"))
-    return Installed(
-        environment=marker is not None,
-        sets=sets,
-        has_own_weights=is_own and weights_root.is_dir(),
-        torch=torch,
-        notice=notice,
-        has_files=bool(environment.own_files(root)),
-    )
+    try:
+        sets = tuple(name for name, found in find_sets(weights_root).items() if found.is_whole)
+    except OSError:
+        sets = ()
+    return Installed(marker is not None, sets, torch, notice, bool(environment.own_files(root)))
 
 
 def python() -> Path | None:
@@ -146,9 +141,13 @@ def missing_renderers() -> frozenset[str]:
     """Names of renderers for which nothing is installed, as far as is known without waiting."""
     state = installed()
     has_python = state.environment or bool(preferences().python_path)
-    if not state.is_known or (has_python and state.has_weights):
+    if not state.is_known:
         return frozenset()
-    return frozenset(name for name, row in RENDERERS.items() if row.needs_setup)
+    return frozenset(
+        name
+        for name, row in RENDERERS.items()
+        if row.needs_setup and not (has_python and row.weight_set in state.sets)
+    )
 
 
 def engine_variables() -> dict[str, str]:
@@ -226,7 +225,7 @@ def start_download(names: tuple[str, ...]) -> Task:
     if interpreter is None:
         raise AddonError("The environment is not there yet.", "Do the first step before.")
     if not prefs.is_insightface_accepted and any(
-        not weights.WEIGHT_SETS_BY_NAME[name].is_commercial for name in names
+        not WEIGHT_SETS_BY_NAME[name].is_commercial for name in names
     ):
         text = "InsightFace's models are for non-commercial research only."
         raise AddonError(text, "Accept their licence first, or do without them.")
@@ -283,13 +282,19 @@ def use_weights(directory: str) -> None:
     path = Path(bpy.path.abspath(directory))
     if not path.is_dir():
         raise AddonError(f"The folder '{path}' does not exist.", "Choose another one.")
-    if not any(path.rglob("spade_generator.pth")) and not any(
-        path.rglob("spade_generator.safetensors")
-    ):
-        raise AddonError(
-            f"The folder '{path}' has no LivePortrait weights (spade_generator.*).",
-            "Choose LivePortrait's pretrained_weights or ComfyUI's models/liveportrait.",
-        )
+    look: Look[dict[str, FoundSet]] = Look()
+    found = look.ask(path, lambda: find_sets(path), patience_s=CHOICE_PATIENCE_S)
+    if found is None:
+        text = f"The folder '{path}' does not answer, or has too many files to look through."
+        raise AddonError(text, "Choose the folder of the weights itself.")
+    models = [found[row.weight_set] for row in RENDERERS.values() if row.weight_set]
+    if not any(each.is_whole for each in models):
+        begun = [f"{', '.join(x.missing)} in '{x.place}'" for x in models if x.place]
+        text = f"The folder '{path}' has no LivePortrait weights (spade_generator.*)."
+        if begun:
+            text = f"The folder '{path}' has no whole set of weights: it lacks {begun[0]}."
+        hint = "Choose LivePortrait's pretrained_weights or ComfyUI's models/liveportrait."
+        raise AddonError(text, hint)
     preferences().weights_folder = str(path)
 
 
@@ -300,12 +305,12 @@ def environment_bytes() -> int:
 
 def weights_bytes(name: str) -> int:
     """Size of a weight set's download."""
-    return weights.WEIGHT_SETS_BY_NAME[name].size_bytes
+    return WEIGHT_SETS_BY_NAME[name].size_bytes
 
 
 def label_of(name: str) -> str:
     """What a weight set is called."""
-    return weights.WEIGHT_SETS_BY_NAME[name].label
+    return WEIGHT_SETS_BY_NAME[name].label
 
 
 def has_files() -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..networks.weight_files import CheckpointFiles, files_below, find_checkpoints
+from ..networks.weight_files import CheckpointFiles, find_checkpoints, look
 from ..renderer import ReportedError
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ INSIGHTFACE_VARIABLE = "KEYPORTRAIT_INSIGHTFACE"  # "1" where its licence was ac
 
 SET_UP_HINT = "Press Set Up LivePortrait in the Engine panel, or use the Preview renderer."
 FINGERPRINT_BYTES = 1 << 16
-OFFICIAL_NAMES = ("det_10g.onnx", "landmark.onnx")
 
 Report = Callable[[float, str], None]
 
@@ -140,11 +139,10 @@ def _official_files(folder: Path) -> tuple[Path, Path] | None:
     """InsightFace's detector and the 203-point model, where both are there and accepted."""
     if os.environ.get(INSIGHTFACE_VARIABLE) != "1":
         return None
-    found: dict[str, Path] = {}
-    for path in files_below(folder):
-        found.setdefault(path.name, path)
-    detector, landmarks = (found.get(name) for name in OFFICIAL_NAMES)
-    return None if detector is None or landmarks is None else (detector, landmarks)
+    detector, landmarks = (look(folder)[name] for name in ("insightface", "landmark"))
+    if not (detector.is_whole and landmarks.is_whole):
+        return None
+    return detector.paths["det_10g"], landmarks.paths["landmark"]
 
 
 def _files(kind: str) -> tuple[Path, CheckpointFiles]:

@@ -17,12 +17,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ..weight_table import STITCHING
 from .appearance import AppearanceFeatureExtractor
 from .generator import SpadeGenerator
 from .motion import MotionExtractor
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
-from .weight_files import STITCHING, CheckpointError
+from .weight_files import CheckpointError
 
 BUILDERS: dict[str, Callable[[], nn.Module]] = {
     "appearance_feature_extractor": AppearanceFeatureExtractor,

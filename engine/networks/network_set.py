@@ -117,7 +117,7 @@ class NetworkSet:
     ) -> NetworkSet:
         """Load a model set from a folder of weight files.
 
-        folder         see weight_files.find_checkpoints
+        folder         see weight_search.find_sets
         kind           "human" or "animal"
         device         "auto", "cuda", "mps" or "cpu"
         precision      "auto", "fp32", "fp16" or "bf16"

@@ -1,27 +1,17 @@
-"""Finds LivePortrait's published weight files in a folder, whatever program laid it out.
+"""LivePortrait's weight files in a folder, or the reason why they cannot be used.
 
 Imports no torch: whether a renderer can work is asked long before its networks are loaded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..renderer import ReportedError
+from ..weight_search import FoundSet, files_below, find_sets
 
-STITCHING = "stitching_retargeting_module"
-NETWORKS = (
-    "appearance_feature_extractor",
-    "motion_extractor",
-    "warping_module",
-    "spade_generator",
-    STITCHING,
-)
-# Tensors only, so safer than a pickle: taken first where a folder has both.
-SUFFIXES = (".safetensors", ".pth")
-SEARCH_DEPTH = 4
 DOWNLOAD_HINT = "Download the file again with Set Up LivePortrait, or choose another folder."
 
 
@@ -34,89 +24,45 @@ class CheckpointError(ReportedError):
 
 @dataclass(frozen=True)
 class CheckpointFiles:
-    """Where the five files of one model set lie, by the names of NETWORKS."""
+    """Where the five files of one model set lie, by the names of weight_table.NETWORKS."""
 
     kind: str  # "human" or "animal"
     paths: Mapping[str, Path]
 
 
 def find_checkpoints(folder: Path, kind: str = "human") -> CheckpointFiles:
-    """Find a model set below `folder`, whatever program laid it out.
+    """Find a model set below `folder`, see weight_search.find_sets.
 
-    folder  LivePortrait's checkout or pretrained_weights/, FasterLivePortrait's checkpoints/,
-            ComfyUI's models/liveportrait/ (flat), or any folder with the published file names
-    kind    "human" or "animal"; animals have four files of their own, in a folder with "animal"
-            in its name, and borrow the human stitching file, or the copy beside them
-
+    kind  "human" or "animal"; animals borrow the human stitching file, or take the one beside them
     Raises CheckpointError that names what is missing.
     """
-    found: dict[str, list[Path]] = {}
-    for path in files_below(folder):
-        if path.suffix in SUFFIXES and path.stem in NETWORKS:
-            found.setdefault(path.stem, []).append(path)
-    paths: dict[str, Path] = {}
-    for name in NETWORKS:
-        wants_animal = kind == "animal" and name != STITCHING
-        anywhere = found.get(name, [])
-        candidates = [p for p in anywhere if _is_animal(p, folder) == wants_animal]
-        if kind == "animal" and name == STITCHING:
-            candidates = candidates or anywhere
-        if candidates:
-            paths[name] = min(candidates, key=_preference)
-    missing = [name for name in NETWORKS if name not in paths]
-    if missing:
-        raise CheckpointError(*_missing_files(folder, kind, missing))
-    return CheckpointFiles(kind, paths)
+    found = look(folder)[kind]
+    if not found.is_whole:
+        raise CheckpointError(*_missing_files(folder, kind, found))
+    return CheckpointFiles(kind, found.paths)
 
 
-def files_below(folder: Path) -> Iterator[Path]:
-    """All files within SEARCH_DEPTH folders of `folder`, those nearest to it first.
-
-    Raises CheckpointError when it does not exist.
-    """
-    if not folder.is_dir():
-        raise CheckpointError(f"Folder '{folder}' does not exist.", "Choose another folder.")
-    level = [folder]
-    for _ in range(SEARCH_DEPTH + 1):
-        below: list[Path] = []
-        for parent in level:
-            for path in _content(parent):
-                if not path.is_dir():
-                    yield path
-                elif not path.name.startswith("."):
-                    below.append(path)
-        level = below
-
-
-def _content(folder: Path) -> list[Path]:
+def look(folder: Path) -> dict[str, FoundSet]:
+    """weight_search.find_sets. Raises CheckpointError when the folder cannot be read."""
     try:
-        return sorted(folder.iterdir())
-    except PermissionError:
-        # Somebody else's folder inside the chosen one: nothing in it is meant for us.
-        return []
+        return find_sets(folder)
+    except FileNotFoundError as error:
+        text = f"Folder '{folder}' does not exist."
+        raise CheckpointError(text, "Choose another folder.") from error
+    except OSError as error:
+        text = f"Folder '{folder}' cannot be read: {error.strerror}."
+        raise CheckpointError(text, "Choose another folder.") from error
 
 
-def _is_animal(path: Path, folder: Path) -> bool:
-    # The chosen folder's own name counts too: the user may pick liveportrait_animals itself.
-    names = (folder.name, *path.relative_to(folder).parts[:-1])
-    return any("animal" in name.lower() for name in names)
-
-
-def _preference(path: Path) -> tuple[bool, int, int]:
-    """Small is better: newest animal weights, then safetensors, then the shortest path."""
-    is_old_version = not any(part.endswith("_v1.1") for part in path.parts)
-    return is_old_version, SUFFIXES.index(path.suffix), len(path.parts)
-
-
-def _missing_files(folder: Path, kind: str, missing: list[str]) -> tuple[str, str]:
-    if set(missing) >= set(NETWORKS) - {STITCHING}:
+def _missing_files(folder: Path, kind: str, found: FoundSet) -> tuple[str, str]:
+    if found.place is None:
         message = (
             f"'{folder}' has no LivePortrait weights for {kind}s: nothing of the {kind} model set"
             " is in it."
         )
     else:
-        files = ", ".join(f"{name}.safetensors or .pth" for name in missing)
-        message = f"Folder '{folder}' lacks {files} of the {kind} model set."
+        files = ", ".join(f"{name}.safetensors or .pth" for name in found.missing)
+        message = f"Folder '{found.place}' lacks {files} of the {kind} model set."
     if any(path.match("warping_spade*.onnx") for path in files_below(folder)):
         return message, "Its ONNX files are not usable here: choose the original weights."
     return message, "Choose the folder that holds them, or run Set Up LivePortrait."

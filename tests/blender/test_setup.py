@@ -80,7 +80,8 @@ def test_a_folder_of_animals_alone_is_not_shown_as_people(
 ) -> None:
     folder = tmp_path / "liveportrait_animals" / "base_models_v1.1"
     folder.mkdir(parents=True)
-    (folder / "spade_generator.pth").touch()
+    for name in module("engine.weight_table").NETWORKS:
+        (folder / f"{name}.pth").touch()
     bpy.ops.keyportrait.setup_choose_weights(directory=str(tmp_path))
     state = module("rig.setup").installed()
     assert state.has_weights

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from engine.liveportrait import installed
-from engine.networks.weight_files import NETWORKS, STITCHING
 from engine.renderer import ReportedError
 from engine.renderer_table import PREVIEW
 from engine.renderers import describe_engine, probe
+from engine.weight_table import NETWORKS, STITCHING
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ def test_insightface_counts_only_where_it_was_accepted(
     weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (weights / "det_10g.onnx").write_bytes(b"x")
+    (weights / "2d106det.onnx").write_bytes(b"x")
     (weights / "landmark.onnx").write_bytes(b"x")
     assert installed.probe_people()["landmarks"] == "mesh"
     monkeypatch.setenv(installed.INSIGHTFACE_VARIABLE, "1")
@@ -75,7 +76,7 @@ def test_nothing_of_the_set_up_stands_before_ready(
     def hangs(*_: object) -> None:
         raise AssertionError("a folder on a dead drive was looked at")
 
-    monkeypatch.setattr(installed, "files_below", hangs)
+    monkeypatch.setattr(installed, "look", hangs)
     monkeypatch.setattr(installed, "find_checkpoints", hangs)
     assert list(describe_engine()["renderers"]) == [PREVIEW]
 

@@ -20,14 +20,18 @@ SHARED = {
     "engine.motion",
     "engine.renderer_table",
     "engine.take",
+    "engine.weight_table",
+    "engine.weight_search",
 }
 
-TABLES = {"engine.controls", "engine.motion", "engine.renderer_table", "engine.take"}
+# Downloads and engine must look for the same files.
+WEIGHTS = {"engine.weight_table", "engine.weight_search"}
+TABLES = {"engine.controls", "engine.motion", "engine.renderer_table", "engine.take", *WEIGHTS}
 
 # Layer → what it may import of this project.
 ALLOWED: dict[str, set[str]] = {
     "engine": {"engine"},
-    "host": {"host", "engine.protocol"},
+    "host": {"host", "engine.protocol", "engine.weight_table"},
     "rig": {"rig", "host", "engine.protocol", *TABLES, "compat", "preferences"},
     "operators": {"operators", "rig", "host", *TABLES, "compat", "preferences"},
     "panels": {"panels", "rig", *TABLES, "compat", "preferences"},

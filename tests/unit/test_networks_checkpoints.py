@@ -17,12 +17,8 @@ from engine.networks.checkpoints import (  # noqa: E402
     load_network,
     read_tensors,
 )
-from engine.networks.weight_files import (  # noqa: E402
-    NETWORKS,
-    STITCHING,
-    CheckpointError,
-    find_checkpoints,
-)
+from engine.networks.weight_files import CheckpointError, find_checkpoints  # noqa: E402
+from engine.weight_table import NETWORKS, STITCHING  # noqa: E402
 
 KEYS = Path(__file__).resolve().parents[1] / "data" / "golden" / "state_dict_keys.json"
 

@@ -10,16 +10,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT
+from keyportrait.engine.weight_table import WEIGHT_SETS_BY_NAME, WeightFile
 from keyportrait.host import weights
-from keyportrait.host.weights import WEIGHT_SETS_BY_NAME, WeightFile, WeightSet
-
-GOOD = WeightFile("a/good.pth", 700, "0" * 64)
-
-
-def put(folder: Path, file: WeightFile, size: int) -> None:
-    path = folder / file.path
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(bytes(size))
 
 
 def test_rough_sizes_leave_two_percent() -> None:
@@ -27,18 +19,7 @@ def test_rough_sizes_leave_two_percent() -> None:
     assert 700 in rough.sizes
     assert 680 in rough.sizes
     assert 710 not in rough.sizes
-    assert list(GOOD.sizes) == [700]
-
-
-def test_a_set_is_there_when_all_its_files_are(tmp_path: Path) -> None:
-    other = WeightFile("b/other.pth", 700, is_size_exact=False)
-    both = WeightSet("both", "Both", "MIT", (GOOD, other))
-    put(tmp_path, GOOD, 700)
-    assert not weights.is_installed(tmp_path, both)
-    put(tmp_path, other, 690)
-    assert weights.is_installed(tmp_path, both)
-    put(tmp_path, GOOD, 699)
-    assert not weights.is_installed(tmp_path, both)
+    assert list(WeightFile("exact.pth", 700).sizes) == [700]
 
 
 def test_only_insightface_is_not_for_commerce() -> None:
