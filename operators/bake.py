@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
-from bpy.props import EnumProperty
+from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import bake, baked, frame_cache, portraits
+from ..rig import bake, bake_state, baked, frame_cache, portraits
 from ..rig.bake_settings import absolute_folder, settings_of
 from ._base import ReportsErrors, poll_portrait
 from ._long_run import RunsLong
@@ -22,11 +24,18 @@ def poll_shows_bake(cls: type, context: bpy.types.Context) -> bool:
     return True
 
 
+def poll_has_bake(cls: type, context: bpy.types.Context) -> bool:
+    """True when the active portrait was baked."""
+    if portraits.active_plane(context).keyportrait_baked.image is None:
+        cls.poll_message_set("The portrait has not been baked: press Bake")
+        return False
+    return True
+
+
 def poll_has_hidden_bake(cls: type, context: bpy.types.Context) -> bool:
     """True when the active portrait has a bake that its plane does not show."""
     plane = portraits.active_plane(context)
-    if plane.keyportrait_baked.image is None:
-        cls.poll_message_set("The portrait has not been baked: press Bake")
+    if not poll_has_bake(cls, context):
         return False
     if plane.keyportrait.portrait.use_baked:
         cls.poll_message_set("The plane shows its bake already")
@@ -128,6 +137,33 @@ class KEYPORTRAIT_OT_show_baked(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class KEYPORTRAIT_OT_choose_bake_folder(ReportsErrors, bpy.types.Operator):
+    """Take the plane's bake from the folder that it was moved to"""
+
+    bl_idname = "keyportrait.choose_bake_folder"
+    bl_label = "Choose Folder"
+    bl_options = {"REGISTER", "UNDO"}
+
+    directory: StringProperty(
+        name="Folder", subtype="DIR_PATH", description="Folder that the bake lies in now"
+    )
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_portrait(cls, context) and poll_has_bake(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        plane = portraits.active_plane(context)
+        bake_state.choose_folder(plane, Path(bpy.path.abspath(self.directory)))
+        self.report({"INFO"}, f"'{plane.name}' shows its bake again")
+        return {"FINISHED"}
+
+
 class KEYPORTRAIT_OT_clear_cache(ReportsErrors, bpy.types.Operator):
     """Delete all cached frames of all files; baked files stay"""
 
@@ -163,6 +199,7 @@ CLASSES = (
     KEYPORTRAIT_OT_stop_bake,
     KEYPORTRAIT_OT_show_live,
     KEYPORTRAIT_OT_show_baked,
+    KEYPORTRAIT_OT_choose_bake_folder,
     KEYPORTRAIT_OT_clear_cache,
     KEYPORTRAIT_OT_open_bake_folder,
 )

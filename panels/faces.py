@@ -7,7 +7,7 @@ import bpy
 from ..compat import registration_of
 from ..engine.controls import CONTROLS, GROUPS
 from ..rig import portraits
-from .source import KeyPortraitPanel, draw_problem
+from .source import KeyPortraitPanel, draw_bake_banner, draw_problem
 
 
 class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
@@ -31,6 +31,9 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
                 text = "Choose a face above"
             layout.label(text=text, icon="INFO")
             return
+        plane = portraits.active_plane(context)
+        if plane is not None:
+            draw_bake_banner(layout, plane)
         draw_loss(layout, controller)
         row = layout.row(align=True)
         row.popover("KEYPORTRAIT_PT_presets", text="Presets")

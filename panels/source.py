@@ -7,8 +7,8 @@ import bpy
 from ..compat import registration_of
 from ..engine.renderer_table import RENDERERS, needs_setup
 from ..preferences import has_setup
+from ..rig import bake_state, live, portraits, textures
 from ..rig import engine as engine_process
-from ..rig import live, portraits, textures
 
 CATEGORY = "KeyPortrait"
 
@@ -56,8 +56,32 @@ class KEYPORTRAIT_PT_source(KeyPortraitPanel, bpy.types.Panel):
         if plane is None:
             layout.label(text="Select a portrait to see its faces", icon="INFO")
             return
+        draw_bake_banner(layout, plane)
         draw_state(layout, plane)
         draw_faces(layout, plane, portraits.active_controller(context))
+
+
+def draw_bake_banner(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
+    """Why sliders do nothing: the plane shows its bake. Or that its bake is gone."""
+    is_lost = bake_state.is_lost(plane)
+    is_baked = plane.keyportrait.portrait.use_baked
+    if not is_lost and not is_baked:
+        return
+    box = layout.box()
+    is_stale = bake_state.is_stale(plane)
+    box.alert = is_lost or is_stale
+    if is_lost:
+        for number, line in enumerate(wrapped(bake_state.lost_text(plane))):
+            box.label(text=line, icon="BLANK1" if number else "ERROR")
+    else:
+        text = "Shows its bake, out of date here" if is_stale else "Shows its bake"
+        box.label(text=text, icon="ERROR" if is_stale else "FILE_IMAGE")
+    row = box.row(align=True)
+    if is_baked:
+        row.operator("keyportrait.show_live", icon="PLAY")
+    if is_lost:
+        row.operator("keyportrait.choose_bake_folder", icon="FILE_FOLDER")
+    row.operator("keyportrait.bake", icon="RENDER_ANIMATION")
 
 
 def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:

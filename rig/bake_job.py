@@ -20,6 +20,7 @@ from ..host.sequence import (
 )
 from .bake_colour import FileColour, colour_of
 from .bake_settings import BakeSettings, safe_name
+from .bake_state import digest_of, joined
 from .baked import BakedFiles
 from .errors import AddonError
 from .portraits import Portrait
@@ -54,6 +55,7 @@ class BakeJob:
     tasks: list[FrameTask] = field(default_factory=list)
     _identity: dict[str, Any] = field(default_factory=dict)
     _motions: dict[int, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    _digests: dict[int, str] = field(default_factory=dict)
 
     @property
     def is_movie(self) -> bool:
@@ -81,6 +83,7 @@ class BakeJob:
             output=self.output.settings(),
         )
         self._motions[frame] = (key, motions)
+        self._digests[frame] = digest_of(motions, self.open_request.fields["faces"])
 
     def make_tasks(self) -> None:
         """Turn the motions into tasks, one for each frame."""
@@ -95,7 +98,8 @@ class BakeJob:
         first = self.settings.frames[0]
         path = self.movie_path if self.is_movie else self.output.path(first)
         count = len(self.settings.frames)
-        return BakedFiles(path, self.settings.format, first, count, self.colour)
+        digests = joined(self._digests, self.settings.frames)
+        return BakedFiles(path, self.settings.format, first, count, self.colour, digests)
 
     # --- movies ---------------------------------------------------------------------------------
 

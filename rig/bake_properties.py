@@ -101,6 +101,8 @@ class KEYPORTRAIT_PG_baked(bpy.types.PropertyGroup):
     image: PointerProperty(type=bpy.types.Image, name="Baked Image")
     frame_start: IntProperty()
     frame_count: IntProperty()
+    digests: StringProperty(description="What each baked frame was made from")
+    is_lost: BoolProperty(description="The files were gone; the plane went back to live")
 
 
 CLASSES = (KEYPORTRAIT_PG_bake, KEYPORTRAIT_PG_baked)

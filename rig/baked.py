@@ -25,6 +25,7 @@ class BakedFiles(NamedTuple):
     frame_start  first frame of the scene; pictures carry scene frames as numbers
     frame_count  frames without a gap
     colour       what the files hold, and how they are read
+    digests      what each frame was made from, see bake_state
     """
 
     path: Path
@@ -32,6 +33,7 @@ class BakedFiles(NamedTuple):
     frame_start: int
     frame_count: int
     colour: FileColour = FileColour()
+    digests: str = ""
 
 
 def image_nodes(
@@ -53,6 +55,7 @@ def show_baked(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     image = _load(plane, files)
     baked.image = image
     baked.frame_start, baked.frame_count = files.frame_start, files.frame_count
+    baked.digests, baked.is_lost = files.digests, False
     for node in nodes:
         _show(node, image, baked)
     plane.keyportrait.portrait.use_baked = True
@@ -64,6 +67,12 @@ def show_again(plane: bpy.types.Object) -> None:
     baked = plane.keyportrait_baked
     if baked.image is None:
         raise PortraitError(f"'{plane.name}' has not been baked.", "Bake it first.")
+    if not has_files(plane):
+        raise PortraitError(
+            f"The bake of '{plane.name}' is gone: '{file_of(plane)}'.",
+            "Choose its folder, or bake again.",
+        )
+    baked.is_lost = False
     live = plane.keyportrait.portrait.output
     for node in _nodes(plane, live, baked.image):
         _show(node, baked.image, baked)
@@ -82,6 +91,28 @@ def show_live(plane: bpy.types.Object) -> None:
     for node in image_nodes(plane, baked.image):
         node.image = live
     plane.keyportrait.portrait.use_baked = False
+
+
+def file_of(plane: bpy.types.Object) -> Path:
+    """The movie or the first picture of a plane's bake; it must have one."""
+    image = plane.keyportrait_baked.image
+    return Path(bpy.path.abspath(image.filepath, library=image.library))
+
+
+def has_files(plane: bpy.types.Object) -> bool:
+    """Whether a plane's bake is on disk: its movie or its first picture."""
+    return plane.keyportrait_baked.image is not None and file_of(plane).is_file()
+
+
+def relink(plane: bpy.types.Object, path: Path) -> None:
+    """Read a plane's bake from another place, and show it. Raises PortraitError."""
+    check_editable(plane)
+    image = plane.keyportrait_baked.image
+    if not image.is_editable:
+        raise PortraitError(f"'{image.name}' is linked from another file.", "Make it local first.")
+    image.filepath = _blend_path(path)
+    image.reload()
+    show_again(plane)
 
 
 def _nodes(plane: bpy.types.Object, *images: bpy.types.Image | None) -> list[bpy.types.Node]:

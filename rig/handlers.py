@@ -12,7 +12,7 @@ import threading
 import bpy
 from bpy.app.handlers import persistent
 
-from . import copies, keying, live, portraits, render_guard, rest, structure
+from . import bake_state, copies, keying, live, portraits, render_guard, rest, structure
 
 # Updates of these types may mean that objects came, went or were copied.
 STRUCTURE_TYPES = ("COLLECTION", "SCENE")
@@ -72,6 +72,8 @@ def _on_load(*_args: object) -> None:
     live.forget_all()
     # Blender's first undo step is stored after this.
     copies.separate_all()
+    bake_state.forget()
+    bake_state.fall_back()
     rest.forget()
     rest.settle()
     live.refresh_later()
@@ -80,6 +82,7 @@ def _on_load(*_args: object) -> None:
 @persistent
 def _on_undo(*_args: object) -> None:
     portraits.forget()
+    bake_state.forget()
     copies.leave_alone()
     rest.forget()
     rest.settle()

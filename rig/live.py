@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import bpy
 
 from ..host.client import EngineError
-from . import portraits, pump
+from . import bake_state, portraits, pump
 from .errors import AddonError
 from .motions import motions_of
 from .portraits import Portrait
@@ -84,7 +84,10 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     """Let every live portrait of a scene follow its controllers, without waiting."""
     with _traffic_if_free() as is_free:
         for item in portraits.portraits_of(scene) if is_free else ():
-            if item.settings.use_live and not item.settings.use_baked:
+            if item.settings.use_baked:
+                bake_state.look(item)
+                bake_state.note(item, depsgraph, scene.frame_current)
+            elif item.settings.use_live:
                 _want(item, depsgraph)
     if is_pending():
         pump.start()
@@ -105,10 +108,10 @@ def refresh_now(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     portraits.forget()
     first_error: AddonError | EngineError | None = None
     for item in portraits.portraits_of(scene):
-        if item.settings.use_baked:
-            continue
         try:
-            show_now(item, depsgraph)
+            bake_state.check_there(item)
+            if not item.settings.use_baked:
+                show_now(item, depsgraph)
         except (AddonError, EngineError) as error:
             first_error = first_error or error
     if first_error is not None:

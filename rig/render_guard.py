@@ -23,7 +23,7 @@ import bpy
 
 from .. import compat
 from ..host.client import EngineError
-from . import compositing, live, portraits, rest
+from . import bake_state, compositing, live, portraits, rest
 from .errors import AddonError
 
 log = logging.getLogger(__name__)
@@ -65,6 +65,7 @@ def begin(scene: bpy.types.Scene) -> None:
         _persistent_scenes.append(original.name)
     # In the interface this is another thread, where the viewport's depsgraph must not be touched.
     if bpy.app.background and original.view_layers:
+        bake_state.fall_back()
         view_layer = original.view_layers[0]
         view_layer.update()
         if rest.settle():
