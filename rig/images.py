@@ -121,6 +121,11 @@ def _to_rgba(pixels: np.ndarray) -> np.ndarray:
     return result
 
 
+def is_blank(image: bpy.types.Image) -> bool:
+    """Whether an image has no pixels of its own: undo brings removed ones back empty."""
+    return image.source == "GENERATED" and not image.has_data
+
+
 def new_image(
     name: str, picture: Picture, template: bpy.types.Image | None = None
 ) -> bpy.types.Image:

@@ -17,6 +17,7 @@ import bpy
 from ..host.client import EngineError
 from . import bake_state, portraits, pump
 from .errors import AddonError
+from .images import Canvas, is_blank, read_picture
 from .motions import motions_of
 from .portraits import Portrait
 from .session import Problem, Session
@@ -187,12 +188,25 @@ def take_due_refresh() -> bool:
 
 
 def push_all() -> None:
-    """Write all pictures again: undo and redo bring old pixels back."""
+    """Write all pictures again: undo and redo bring old pixels back, or none."""
     with _traffic_if_free() as is_free:
         for item in portraits.all_portraits() if is_free else ():
             found = _sessions.get(item.identity)
             if found is not None:
                 found.push(item)
+            fill_blank(item.settings)
+        for copy in portraits.copies() if is_free else ():
+            fill_blank(copy.plane.keyportrait.portrait)
+
+
+def fill_blank(settings: bpy.types.PropertyGroup) -> None:
+    """Let a live image that has lost its pixels show the still picture, until it is moved again."""
+    if settings.output is None or settings.source is None or not is_blank(settings.output):
+        return
+    try:
+        Canvas(read_picture(settings.source)).push(settings.output)
+    except AddonError as error:
+        log.warning("%s", error)
 
 
 def push_turned(is_cycles_shown: bool) -> bool:

@@ -29,6 +29,20 @@ def _on_setting_changed(self: bpy.types.PropertyGroup, context: bpy.types.Contex
     live.refresh_later()
 
 
+# Annotations are strings, which Blender evaluates with this module's names as local ones: a lambda
+# written there would not find them when it is called.
+def _on_gaze_target_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import controllers, live
+
+    if self.portrait is not None:
+        controllers.link_evaluation(self.portrait)
+    live.refresh_later()
+
+
+def _is_another_object(self: bpy.types.PropertyGroup, target: bpy.types.Object) -> bool:
+    return target != self.id_data
+
+
 class KEYPORTRAIT_PG_face_link(bpy.types.PropertyGroup):
     """One entry of a portrait's list of face controllers."""
 
@@ -78,8 +92,8 @@ class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):
         type=bpy.types.Object,
         name="Look At",
         description="Object that the eyes follow; the gaze sliders are added",
-        poll=lambda self, target: target != self.id_data,
-        update=lambda self, context: _on_gaze_target_changed(self),
+        poll=_is_another_object,
+        update=_on_gaze_target_changed,
     )
     # The neutral matrix in the plane's space: the frame of the face's spot on the mesh. Its scale
     # is 1 when the face is made and follows what is done to the mesh.
@@ -90,14 +104,6 @@ class KEYPORTRAIT_PG_face(bpy.types.PropertyGroup):
     # Units of the rest for one half crop width along x and y, the unit of Motion.translation.
     half_crop: FloatProperty(default=1.0, min=1e-6)
     half_crop_y: FloatProperty(default=1.0, min=1e-6)
-
-
-def _on_gaze_target_changed(face: KEYPORTRAIT_PG_face) -> None:
-    from . import controllers, live
-
-    if face.portrait is not None:
-        controllers.link_evaluation(face.portrait)
-    live.refresh_later()
 
 
 class KEYPORTRAIT_PG_object(bpy.types.PropertyGroup):

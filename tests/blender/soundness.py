@@ -25,10 +25,13 @@ def wiring() -> dict[str, Any]:
     found: dict[str, Any] = {}
     for item in bpy.data.objects:
         kind = item.keyportrait.kind
-        if kind == "NONE" or not item.users_collection:
+        if kind == "NONE":
             continue
         for label, target in pointers(item):
             assert_is_in_file(f"{item.name}: {label}", target)
+        if not item.users_collection:
+            continue
+        for label, target in pointers(item):
             found[f"{item.name}: {label}"] = target and (target.name, target.session_uid)
         found[f"{item.name}: drivers"] = sorted(driver_targets(item))
         if kind == "PORTRAIT":

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 from conftest import PACKAGE, disable, enable, install
+from soundness import driver_targets
 
 
 def state() -> dict[str, Any]:
@@ -128,3 +129,30 @@ def test_everything_that_can_be_hovered_over_has_a_tooltip_of_one_line() -> None
         if p.identifier not in {"rna_type", "name"} and not p.description
     ]
     assert not silent
+
+
+def test_update_callbacks_survive_disabling(add_portrait, capfd) -> None:
+    """Blender prints what a callback raises, wherever the property is set."""
+    plane, (controller,) = add_portrait()
+    target = bpy.data.objects.new("target", None)
+    bpy.context.collection.objects.link(target)
+    for _ in range(2):
+        disable()
+        enable()
+    capfd.readouterr()
+    controller.keyportrait.face.gaze_target = target
+    assert "target" in driver_targets(plane)
+    settings = plane.keyportrait.portrait
+    for group in (settings, controller.keyportrait.face, bpy.context.scene.keyportrait_bake):
+        set_everything(group)
+    set_everything(bpy.context.preferences.addons[PACKAGE].preferences)
+    printed = "".join(capfd.readouterr())
+    assert "Error" not in printed, printed
+
+
+def set_everything(group: bpy.types.PropertyGroup) -> None:
+    """Set every property to what it is, which calls its update callback."""
+    for item in group.bl_rna.properties:
+        if item.identifier in {"rna_type", "name"} or item.is_readonly:
+            continue
+        setattr(group, item.identifier, getattr(group, item.identifier))

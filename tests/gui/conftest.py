@@ -45,6 +45,7 @@ def run_inside(debian: Path, picture: Path) -> RunInside:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(scripts, place, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(picture, place)
+        shutil.copy(ROOT / "tests" / "blender" / "soundness.py", place)
         zips = sorted((ROOT / "build" / "dist").glob("keyportrait-*-linux_x64.zip"))
         assert len(zips) == 1, "run 'make zip' first"
         shutil.copy(zips[0], place)
@@ -88,3 +89,9 @@ def long_runs(run_inside: RunInside) -> dict:
 def renders_in_window(run_inside: RunInside) -> dict:
     """What drive_renders.py noted; screenshots are in build/gui-renders."""
     return drive(run_inside, "drive_renders.py", OUTPUT.with_name("gui-renders"))
+
+
+@pytest.fixture(scope="session")
+def undo(run_inside: RunInside) -> dict:
+    """What drive_undo.py noted."""
+    return drive(run_inside, "drive_undo.py", OUTPUT.with_name("gui-undo"))

@@ -83,6 +83,18 @@ def test_only_compat_reads_blenders_version() -> None:
     assert not wrong, wrong
 
 
+def test_annotations_have_no_lambdas() -> None:
+    """Blender evaluates a property's annotation where a lambda cannot find its module's names."""
+    wrong = [
+        f"{names(path)}:{node.lineno}"
+        for path in PRODUCT_FILES
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.AnnAssign)
+        and any(isinstance(part, ast.Lambda) for part in ast.walk(node.annotation))
+    ]
+    assert not wrong, wrong
+
+
 def test_the_product_does_not_print() -> None:
     """stdout belongs to the wire in the engine and to Blender in the add-on."""
     wrong = [

@@ -34,6 +34,13 @@ def find_region(area: bpy.types.Area, region_type: str) -> bpy.types.Region:
     return next(region for region in area.regions if region.type == region_type)
 
 
+def override(area_type: str) -> bpy.types.Context:
+    """The context of a click into an area, for operators that scripts call."""
+    area = find_area(area_type)
+    region = find_region(area, "WINDOW")
+    return bpy.context.temp_override(window=window(), area=area, region=region)
+
+
 def screenshot(path: Path) -> None:
     """The whole display; Blender's own screenshot is black under software rendering."""
     subprocess.run(["import", "-window", "root", str(path)], check=True)
