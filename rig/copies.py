@@ -132,6 +132,7 @@ def separate_all() -> int:
 
 def separate(planes: list[bpy.types.Object]) -> None:
     """Make copies a portrait of its own, the first of them, and instances of that."""
+    live.restore_modes()
     uid = portraits.new_uid()
     for plane in planes:
         settings = plane.keyportrait.portrait

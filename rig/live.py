@@ -231,7 +231,7 @@ def restore_modes() -> None:
         return
     with _traffic_if_free() as is_free:
         for item in portraits.all_portraits() if is_free else ():
-            found = _sessions.get(item.settings.uid)
+            found = _sessions.get(item.identity)
             if found is not None:
                 found.restore_mode(item)
 
