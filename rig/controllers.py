@@ -173,14 +173,20 @@ def handle_matrix(
     """
     rest, plane = controller.keyportrait.face.rest_matrix, _plane_of(controller)
     is_child = stands_on_plane(controller)
-    if depsgraph is not None:
+    if depsgraph is not None and not (is_child and _is_settled_since(controller, depsgraph)):
         controller, plane = controller.evaluated_get(depsgraph), plane.evaluated_get(depsgraph)
-    if is_child and not (depsgraph and len(controller.constraints)):
+    if is_child and not (depsgraph is not None and len(controller.constraints)):
         # The same without the rounding of a place far away.
         in_plane = controller.matrix_parent_inverse @ controller.matrix_basis
     else:
         in_plane = plane.matrix_world.inverted_safe() @ controller.matrix_world
     return relative_to(rest, in_plane)
+
+
+def _is_settled_since(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> bool:
+    """Whether a controller was given another rest since it was evaluated, as in handlers."""
+    evaluated = controller.evaluated_get(depsgraph)
+    return evaluated.matrix_parent_inverse != controller.matrix_parent_inverse
 
 
 def _plane_of(controller: bpy.types.Object) -> bpy.types.Object:

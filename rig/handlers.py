@@ -39,20 +39,24 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
         copies.notice()
         if depsgraph.id_type_updated("ACTION"):
             keying.group_portraits()
-        if _settle(depsgraph) or any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES):
+        is_settled = _settle(depsgraph)
+        if is_settled or any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES):
             live.follow(scene, depsgraph)
     finally:
         _is_inside = False
 
 
 def _settle(depsgraph: bpy.types.Depsgraph) -> bool:
-    """Let faces follow their meshes. Whether controllers were moved; the depsgraph knows it."""
+    """Let faces follow their meshes. Whether controllers were moved.
+
+    Blender evaluates them again after this handler; evaluating inside it may crash.
+    """
     if any(depsgraph.id_type_updated(kind) for kind in SPOT_TYPES):
         is_changed = rest.settle(is_mesh_changed=depsgraph.id_type_updated("MESH"))
     else:
         is_changed = depsgraph.id_type_updated("OBJECT") and rest.settle_handles()
-    if is_changed:
-        depsgraph.update()
+    if is_changed and not bpy.app.background:
+        live.refresh_later()
     return is_changed
 
 

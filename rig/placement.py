@@ -50,8 +50,7 @@ class UvSurface:
             raise PortraitError(f"'{item.name}' has no faces to show a picture on.")
         corners = np.empty(count * 3, np.int32)
         mesh.loop_triangles.foreach_get("loops", corners)
-        vertices = np.empty(count * 3, np.int32)
-        mesh.loop_triangles.foreach_get("vertices", vertices)
+        vertices = _corner_vertices(mesh)[corners]
         places = _places(mesh)
         if space.source == GENERATED:
             coordinates = _generated(mesh, places)[vertices]
@@ -147,8 +146,15 @@ class UvSurface:
 
 def _places(mesh: bpy.types.Mesh) -> np.ndarray:
     flat = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", flat)
+    # Attributes are copied whole; the older collections go through every item.
+    mesh.attributes["position"].data.foreach_get("vector", flat)
     return flat.reshape(-1, 3).astype(np.float64)
+
+
+def _corner_vertices(mesh: bpy.types.Mesh) -> np.ndarray:
+    flat = np.empty(len(mesh.loops), np.int32)
+    mesh.attributes[".corner_vert"].data.foreach_get("value", flat)
+    return flat
 
 
 def _uvs(item: bpy.types.Object, name: str) -> np.ndarray:
@@ -161,7 +167,7 @@ def _uvs(item: bpy.types.Object, name: str) -> np.ndarray:
             f"'{item.name}' has no UV map.", "Unwrap it, so that the picture lies on it."
         )
     flat = np.empty(len(item.data.loops) * 2, np.float32)
-    layer.data.foreach_get("uv", flat)
+    layer.uv.foreach_get("vector", flat)
     return np.pad(flat.reshape(-1, 2).astype(np.float64), ((0, 0), (0, 1)))
 
 

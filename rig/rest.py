@@ -123,11 +123,11 @@ def _stamp(item: portraits.Portrait) -> tuple[Any, ...]:
 
 def _mesh_sum(mesh: bpy.types.Mesh) -> tuple[Any, ...]:
     places = np.empty(len(mesh.vertices) * 3, np.float32)
-    mesh.vertices.foreach_get("co", places)
+    mesh.attributes["position"].data.foreach_get("vector", places)
     sums: list[Any] = [len(mesh.loops), len(mesh.polygons), zlib.crc32(places)]
     for layer in mesh.uv_layers:
         uvs = np.empty(len(mesh.loops) * 2, np.float32)
-        layer.data.foreach_get("uv", uvs)
+        layer.uv.foreach_get("vector", uvs)
         sums.append((layer.name, layer.active_render, zlib.crc32(uvs)))
     return tuple(sums)
 
