@@ -1,12 +1,12 @@
-"""Face controllers: remove, add by hand, put the handle back, choose what the eyes follow."""
+"""Face controllers: remove, add by hand, put the handle back, choose what the head follows."""
 
 from __future__ import annotations
 
 import bpy
-from bpy.props import FloatVectorProperty, IntProperty
+from bpy.props import FloatVectorProperty, IntProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import controllers, creation, live, portraits
+from ..rig import controllers, creation, head_target, live, portraits
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
 
@@ -81,6 +81,64 @@ class KEYPORTRAIT_OT_reset_handle(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class KEYPORTRAIT_OT_head_look_at(ReportsErrors, bpy.types.Operator):
+    """Turn the head of the selected faces to the other selected object, or to a new Empty"""
+
+    bl_idname = "keyportrait.head_look_at"
+    bl_label = "Head Look At"
+    bl_options = {"REGISTER", "UNDO"}
+
+    target: StringProperty(
+        name="Target", description="Name of the object to look at, instead of the selected one"
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        target = self._target(context)
+        context.view_layer.update()
+        for controller in portraits.editable_controllers(context):
+            head_target.look_at(controller, target)
+        live.refresh_later()
+        return {"FINISHED"}
+
+    def _target(self, context: bpy.types.Context) -> bpy.types.Object | None:
+        if not self.target:
+            others = [o for o in context.selected_objects if o.keyportrait.kind == "NONE"]
+            return others[0] if others else None
+        target = bpy.data.objects.get(self.target)
+        if target is None:
+            raise AddonError(f"There is no object '{self.target}' in this file.", "Choose another.")
+        if target in portraits.editable_controllers(context):
+            raise AddonError(f"'{target.name}' cannot look at itself.", "Choose another object.")
+        return target
+
+
+class KEYPORTRAIT_OT_head_look_free(ReportsErrors, bpy.types.Operator):
+    """Let the head of the selected faces go; what it looked at stays"""
+
+    bl_idname = "keyportrait.head_look_free"
+    bl_label = "Stop Looking"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_face(cls, context):
+            return False
+        if head_target.constraint_of(portraits.active_controller(context)) is None:
+            cls.poll_message_set("This head looks at nothing: press Head Look At first")
+            return False
+        return True
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        for controller in portraits.editable_controllers(context):
+            head_target.look_free(controller)
+        live.refresh_later()
+        return {"FINISHED"}
+
+
 class KEYPORTRAIT_OT_select_face(ReportsErrors, bpy.types.Operator):
     """Select a face controller"""
 
@@ -123,6 +181,8 @@ CLASSES = (
     KEYPORTRAIT_OT_remove_face,
     KEYPORTRAIT_OT_add_face,
     KEYPORTRAIT_OT_reset_handle,
+    KEYPORTRAIT_OT_head_look_at,
+    KEYPORTRAIT_OT_head_look_free,
     KEYPORTRAIT_OT_select_face,
     KEYPORTRAIT_OT_select_portrait,
 )

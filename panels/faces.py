@@ -6,7 +6,7 @@ import bpy
 
 from ..compat import registration_of
 from ..engine.controls import CONTROLS, GROUPS
-from ..rig import portraits
+from ..rig import head_target, motions, portraits
 from .source import KeyPortraitPanel, draw_bake_banner, draw_problem
 
 
@@ -53,6 +53,28 @@ def draw_loss(layout: bpy.types.UILayout, controller: bpy.types.Object) -> None:
         draw_problem(layout, "This is a copy of a face controller.", "It moves nothing.")
 
 
+def draw_handle(
+    layout: bpy.types.UILayout, context: bpy.types.Context, controller: bpy.types.Object
+) -> None:
+    """What the head looks at, and whether the Empty asks for more than a head can do."""
+    constraint = head_target.constraint_of(controller)
+    if constraint is None:
+        layout.operator("keyportrait.head_look_at", icon="CON_TRACKTO")
+    else:
+        row = layout.row(align=True)
+        row.prop(constraint, "target", text="Look At")
+        row.operator("keyportrait.head_look_free", text="", icon="X")
+    if head_target.turned_away(controller) is not None:
+        layout.label(text="Its Track To turns the head away: press Head Look At", icon="INFO")
+    depsgraph = context.view_layer.depsgraph
+    plane = controller.keyportrait.face.portrait
+    if depsgraph is None or plane is None:
+        return
+    beyond = motions.beyond_limits(controller, depsgraph)
+    if beyond:
+        layout.label(text=f"The Empty is beyond the limits: {', '.join(beyond)}", icon="INFO")
+
+
 def folded_groups() -> list[tuple[str, ...]]:
     """The groups of each panel: a group with one control joins the one before it."""
     panels: list[tuple[str, ...]] = []
@@ -92,6 +114,8 @@ def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
                     text=f"{control.label} °" if control.unit == "deg" else control.label,
                     slider=True,
                 )
+        if "Head" in groups:
+            draw_handle(layout, context, controller)
         if "Eyes" in groups:
             layout.prop(controller.keyportrait.face, "gaze_target")
 

@@ -13,6 +13,7 @@ from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME, Face, Motion, motion_from_controls
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, weakened, with_take
 from .controllers import control_defaults, face_of, handle_matrix, is_mirrored
+from .errors import PortraitError
 from .portraits import Portrait
 from .takes import numbers_of
 
@@ -94,8 +95,14 @@ class _State:
 
 
 def beyond_limits(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> tuple[str, ...]:
-    """Labels of the head controls whose range the Empty's own transform leaves. For panels."""
-    face = face_of(controller)
+    """Labels of the head controls whose range the Empty's own transform leaves. For panels.
+
+    None for a face that is damaged.
+    """
+    try:
+        face = face_of(controller)
+    except PortraitError:
+        return ()
     amounts = _handle_amounts(controller, depsgraph, face)
     rooms = _rooms(control_values(controller, depsgraph))
     return tuple(
