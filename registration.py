@@ -14,6 +14,7 @@ MODULES = (
     "rig.engine",
     "rig.pump",
     "rig.cycles_view",
+    "rig.highlight",
     "rig.handlers",
     "rig.command_line",
     "rig.setup",

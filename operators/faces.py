@@ -6,7 +6,7 @@ import bpy
 from bpy.props import FloatVectorProperty, IntProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import controllers, creation, head_target, live, portraits
+from ..rig import controllers, creation, head_target, highlight, live, portraits
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
 
@@ -147,6 +147,16 @@ class KEYPORTRAIT_OT_select_face(ReportsErrors, bpy.types.Operator):
     bl_options = {"REGISTER", "UNDO"}
 
     index: IntProperty(name="Face", description="Number of the face on its portrait, from 0", min=0)
+
+    @classmethod
+    def description(cls, context: bpy.types.Context, properties: object) -> str:
+        """Called when the tooltip appears: the only sign that the pointer rests on a row."""
+        plane = portraits.active_plane(context)
+        faces = portraits.portrait(plane).controllers if plane is not None else ()
+        if properties.index >= len(faces):
+            return cls.__doc__
+        highlight.point_at(faces[properties.index])
+        return f"Select '{faces[properties.index].name}', which is outlined in the viewport"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

@@ -12,7 +12,17 @@ import threading
 import bpy
 from bpy.app.handlers import persistent
 
-from . import bake_state, copies, keying, live, portraits, render_guard, rest, structure
+from . import (
+    bake_state,
+    copies,
+    highlight,
+    keying,
+    live,
+    portraits,
+    render_guard,
+    rest,
+    structure,
+)
 
 # Updates of these types may mean that objects came, went or were copied.
 STRUCTURE_TYPES = ("COLLECTION", "SCENE")
@@ -73,6 +83,7 @@ def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> 
 @persistent
 def _on_load(*_args: object) -> None:
     portraits.forget()
+    highlight.forget()
     live.forget_all()
     # Blender's first undo step is stored after this.
     copies.separate_all()
