@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 
-from . import openexr
+from . import openexr, part_files
 from .alpha import premultiplied
 from .renderer import Rectangle, ReportedError, SourceImage
 from .srgb import linear_from_srgb, srgb_from_linear
@@ -123,14 +121,10 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
 
     Raises ReportedError "write_failed" with the path, the reason and what to do.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(path)
+        part_files.write_whole(path, lambda part: part.write_bytes(data))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         reason = error.strerror or str(error)
         raise ReportedError(
             "write_failed", f"Cannot write '{path}': {reason}.", _hint(error)

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from ..engine.part_files import remove_left
 from .cache import CacheError, FrameCache, copy_whole, is_whole
 from .client import Engine
 from .errors import EngineError
@@ -35,6 +36,8 @@ from .ticket import Ticket
 IN_FLIGHT = 3
 FRAME_TIMEOUT_S = 300.0
 OPEN_TIMEOUT_S = 120.0
+# Facts of a renderer that `opened` repeats and that decide pixels.
+DECISIVE = ("device_class", "precision", "model_set")
 # After these the engine, or what it had open, is gone, but nothing is wrong with the frame.
 LOST_ENGINE = frozenset({"engine_died", "engine_silent", "garbled", "not_running"})
 LOST_HANDLE = frozenset({"unknown_handle"})
@@ -70,6 +73,7 @@ class SequenceBake:
     engine        must be started; it is restarted when it dies
     open_request  called when the first frame has to be rendered, and again after a restart
     use_existing  keep pictures that the log says are up to date
+    facts         what the keys say of the renderer; an engine that opens with others is refused
     Raises BakeError when the output folder cannot be used.
     """
 
@@ -82,7 +86,9 @@ class SequenceBake:
         cache: FrameCache,
         *,
         use_existing: bool = True,
+        facts: Mapping[str, str] | None = None,
     ) -> None:
+        self._facts = {name: value for name, value in (facts or {}).items() if name in DECISIVE}
         self.output = output
         self.counts = Counts()
         self.warnings: list[str] = []
@@ -101,6 +107,7 @@ class SequenceBake:
         self._retried: set[int] = set()
         self._is_cancelled = False
         check_folder(output.folder)
+        remove_left(output.folder)
         self._log = read_log(output.log_path) if use_existing else {}
 
     # --- for the caller -------------------------------------------------------------------------
@@ -220,8 +227,18 @@ class SequenceBake:
             return False
         fields = ticket.result().fields
         self._handle = int(fields["handle"])
-        self._batch_size = int(fields.get("renderer", {}).get("batch_size", 1))
+        at_work = fields.get("renderer", {})
+        self._batch_size = int(at_work.get("batch_size", 1))
+        self._check_facts(at_work)
         return True
+
+    def _check_facts(self, at_work: Mapping[str, Any]) -> None:
+        """Keep frames out of keys that name another device class or precision than made them."""
+        for name, wanted in self._facts.items():
+            found = at_work.get(name, wanted)
+            if found != wanted:
+                text = f"The engine works with {name.replace('_', ' ')} '{found}', not '{wanted}'."
+                raise BakeError(text, "Restart the engine and bake again.")
 
     def _submit(self, task: FrameTask) -> None:
         path, is_in_cache = self._target(task)
@@ -272,6 +289,9 @@ class SequenceBake:
         return is_moved
 
     def _take_picture(self, flight: _Flight) -> None:
+        for notice in flight.ticket.result().fields.get("notices", ()):
+            if notice not in self.warnings:
+                self.warnings.append(str(notice))
         if flight.is_in_cache:
             self._cache.note_written(flight.path)
         for number, task in enumerate(flight.tasks):
@@ -337,6 +357,9 @@ class SequenceBake:
             self._engine.restart()
             self.warnings.append(f"The engine stopped at frame {frame} and was restarted")
         self._generation = self._engine.generation
+        # A killed engine has left what it was writing.
+        self._cache.remove_left_parts()
+        remove_left(self.output.folder)
 
     def _note_finished(self, task: FrameTask) -> None:
         append_log(self.output.log_path, task.frame, task.key)

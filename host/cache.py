@@ -15,12 +15,12 @@ import os
 import shutil
 import struct
 import tempfile
-import time
-import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+from ..engine.part_files import PREFIX, remove_left, write_whole
 
 # Raise when the meaning of a key or the way pictures are written changes.
 CACHE_VERSION = 1
@@ -28,8 +28,6 @@ CACHE_VERSION = 1
 DECIMALS = 6
 # After trimming, this part of the limit is filled, so that a bake does not trim at every frame.
 FILL_AFTER_TRIM = 0.9
-STALE_PART_S = 3600.0
-PART_PREFIX = ".part-"
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
@@ -197,7 +195,7 @@ class FrameCache:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Asking the access bits is not enough: root, network drives and Windows lie.
-            with tempfile.TemporaryFile(prefix=PART_PREFIX, dir=path.parent):
+            with tempfile.TemporaryFile(prefix=PREFIX, dir=path.parent):
                 pass
         except OSError as error:
             raise CacheError(f"The cache folder '{self.folder}' cannot be used: {error}") from error
@@ -228,8 +226,6 @@ class FrameCache:
     def entries(self) -> Iterator[Entry]:
         """Every picture in the folder, in no order; unreadable ones are left out."""
         for path in self._files():
-            if path.name.startswith(PART_PREFIX):
-                continue
             try:
                 status = path.stat()
             except OSError:
@@ -243,7 +239,7 @@ class FrameCache:
 
     def trim(self, keep: Path | None = None) -> int:
         """Remove the longest unused pictures until well under the limit. Returns how many."""
-        self._remove_stale_parts()
+        self.remove_left_parts()
         entries = sorted(self.entries(), key=lambda entry: entry.used)
         total = sum(entry.size for entry in entries)
         removed = 0
@@ -264,7 +260,7 @@ class FrameCache:
             if self._remove(entry.path):
                 count += 1
                 size += entry.size
-        self._remove_stale_parts()
+        self.remove_left_parts()
         self._total = None
         return count, size
 
@@ -273,8 +269,7 @@ class FrameCache:
         for shard in self._listed(self.folder):
             if len(shard.name) == 2 and shard.is_dir():
                 for path in self._listed(shard):
-                    is_ours = path.suffix in (".png", ".exr") and len(path.stem) == 64
-                    if is_ours or path.name.startswith(PART_PREFIX):
+                    if path.suffix in (".png", ".exr") and len(path.stem) == 64:
                         yield path
 
     @staticmethod
@@ -292,15 +287,11 @@ class FrameCache:
             return False
         return True
 
-    def _remove_stale_parts(self) -> None:
-        deadline = time.time() - STALE_PART_S
-        for path in self._files():
-            if path.name.startswith(PART_PREFIX):
-                try:
-                    if path.stat().st_mtime < deadline:
-                        path.unlink()
-                except OSError:
-                    continue
+    def remove_left_parts(self) -> None:
+        """Remove what writers that are gone have left half written."""
+        for shard in self._listed(self.folder):
+            if len(shard.name) == 2 and shard.is_dir():
+                remove_left(shard)
 
 
 def copy_whole(source: Path, target: Path) -> None:
@@ -308,10 +299,4 @@ def copy_whole(source: Path, target: Path) -> None:
 
     Raises OSError; what was half written is removed.
     """
-    part = target.parent / f"{PART_PREFIX}{uuid.uuid4().hex}"
-    try:
-        shutil.copyfile(source, part)
-        part.replace(target)
-    except OSError:
-        part.unlink(missing_ok=True)
-        raise
+    write_whole(target, lambda part: shutil.copyfile(source, part))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from ..engine.part_files import remove_left, write_whole
 from . import torch_build
 from .task import SetupError, Step
 from .torch_build import TorchBuild
@@ -25,7 +26,7 @@ MARKER = "environment.json"
 # What uv thinks is the right build of PyTorch for this machine.
 CHOICE = "torch-choice.txt"
 # Everything that the set-up ever writes into its folder; only this is removed again.
-OWN_NAMES = (MARKER, MARKER + ".part", CHOICE, "venv", "cache", "weights", "download.json")
+OWN_NAMES = (MARKER, CHOICE, "venv", "cache", "weights", "download.json")
 # Rough sizes on disk with the package cache, bytes: for the space check and the progress bar.
 PACKAGES_BYTES = 900_000_000
 LIBRARIES_BYTES = 4_000_000_000
@@ -84,9 +85,8 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
 
 def write_marker(folder: Path, content: dict[str, Any]) -> None:
     """Mark the environment as finished."""
-    part = folder / (MARKER + ".part")
-    part.write_text(json.dumps(content, indent=1), encoding="utf-8")
-    part.replace(folder / MARKER)
+    text = json.dumps(content, indent=1)
+    write_whole(folder / MARKER, lambda part: part.write_text(text, encoding="utf-8"))
 
 
 def own_files(folder: Path) -> list[Path]:
@@ -106,6 +106,7 @@ def remove(folder: Path) -> None:
         raise SetupError(f"'{folder}' is not a LivePortrait environment.", "Nothing was removed.")
     try:
         # The marker goes first: what is left after a failure is no environment any more.
+        remove_left(folder)
         for path in found:
             if path.is_dir():
                 shutil.rmtree(path)

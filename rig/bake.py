@@ -221,6 +221,7 @@ class BakeRun:
             job.output,
             self._cache,
             use_existing=self.settings.use_existing,
+            facts=job.facts,
         )
         sequence = self._sequence
         try:
@@ -238,7 +239,8 @@ class BakeRun:
             self.summary.rendered += sequence.counts.rendered
             self.summary.cached += sequence.counts.cached
             self.summary.kept += sequence.counts.kept
-            self.summary.warnings += sequence.warnings
+            known = self.summary.warnings
+            known += [text for text in sequence.warnings if text not in known]
 
     def _encode(self, job: BakeJob) -> Iterator[bool]:
         if job.is_movie_current:
@@ -262,7 +264,14 @@ class BakeRun:
             if self._encoder is not None:
                 self._encoder.close()
                 self._encoder = None
-        job.note_movie()
+        try:
+            job.note_movie()
+        except OSError as error:
+            reason = error.strerror or str(error)
+            text = (
+                f"'{job.name}': the movie is finished, but its log could not be written: {reason}"
+            )
+            self.summary.warnings.append(f"{text}. The next bake makes it again")
         shutil.rmtree(job.output.folder, ignore_errors=True)
 
     def _assign(self, job: BakeJob) -> None:

@@ -39,6 +39,7 @@ class BakeJob:
     source, faces hashes of the picture and of its faces
     face_count    how many faces move
     tasks         one per frame, once the motions are known
+    facts         the renderer's, of `probed`
     """
 
     uid: str
@@ -53,6 +54,7 @@ class BakeJob:
     faces: str
     face_count: int
     tasks: list[FrameTask] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
     _identity: dict[str, Any] = field(default_factory=dict)
     _motions: dict[int, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
     _digests: dict[int, str] = field(default_factory=dict)
@@ -68,6 +70,7 @@ class BakeJob:
         facts    the engine's, of `probed`
         version  of the extension
         """
+        self.facts = dict(facts)
         # The same pictures come from every device of a class, whatever people call it.
         info = {key: value for key, value in facts.items() if key != "device"}
         options = self.open_request.fields["options"]

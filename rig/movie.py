@@ -18,6 +18,7 @@ from typing import IO
 import bpy
 
 from .. import compat
+from ..engine.part_files import part_of, remove_left
 
 ROOT = Path(__file__).resolve().parent.parent
 # Short groups of pictures scrub well as a texture.
@@ -59,7 +60,8 @@ class MovieEncoder:
 
     def __init__(self, job: MovieJob) -> None:
         self.job = job
-        self.part = Path(job.movie).with_suffix(".part.mp4")
+        self.part = part_of(Path(job.movie))
+        remove_left(self.part.parent)
         self._folder = tempfile.TemporaryDirectory(prefix="keyportrait_")
         job_path = Path(self._folder.name) / "job.json"
         self._log_path = Path(self._folder.name) / "log.txt"

@@ -8,7 +8,7 @@ from typing import Any
 
 import bpy
 import pytest
-from baking import bake, bake_folder, fresh, image_node, key_smile, performance  # noqa: F401
+from baking import bake, bake_folder, fresh, image_node, key_smile, performance, summary  # noqa: F401
 
 
 @pytest.fixture
@@ -127,3 +127,14 @@ def test_a_render_of_a_plane_that_cannot_be_changed_stops(baked, module) -> None
     item = module("rig.portraits").portrait(plane)
     with pytest.raises(module("rig.errors").PortraitError, match="is gone"):
         module("rig.bake_state").check_there(item)
+
+
+def test_a_movie_whose_log_cannot_be_written_is_shown_all_the_same(performance, module) -> None:
+    plane, _ = performance
+    bpy.context.scene.keyportrait_bake.format = "MP4"
+    (bake_folder(plane) / f"{plane.name}.mp4.jsonl").mkdir(parents=True)
+    assert bake(scope="ALL") == {"FINISHED"}
+    (warning,) = summary(module).warnings
+    assert "its log could not be written" in warning
+    assert plane.keyportrait.portrait.use_baked
+    assert module("rig.baked").has_files(plane)

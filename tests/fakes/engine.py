@@ -44,6 +44,8 @@ def parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--release", default="", help="work until this file exists")
     parser.add_argument("--lack", default="", help="the renderer that is not installed")
     parser.add_argument("--fail", default="", help="REQUEST:CODE, what always fails, and how")
+    parser.add_argument("--notice", default="", help="what every saved frame tells the user")
+    parser.add_argument("--device-class", default="", help="what opened pictures are moved on")
     parser.add_argument("--ignore-cancel", action="store_true", help="finish what was cancelled")
     parser.add_argument("--progress", type=int, default=0, help="progress notes per request")
     parser.add_argument("--beat", type=float, default=0.0, help="seconds between notes at work")
@@ -225,7 +227,10 @@ class FakeEngine:
         self.opened += 1
         handle = self.opened
         self.handles[handle] = (image.shape[1], image.shape[0], image.dtype)
-        return Message("opened", message.id, {"handle": handle, "faces": message.fields["faces"]})
+        fields = {"handle": handle, "faces": message.fields["faces"]}
+        if self.options.device_class:
+            fields["renderer"] = {**FACTS, "device_class": self.options.device_class}
+        return Message("opened", message.id, fields)
 
     def do_render(self, message: Message) -> Message:
         if message.fields["handle"] not in self.handles:
@@ -236,7 +241,10 @@ class FakeEngine:
         save = message.fields["options"].get("save")
         if save:
             Path(save["path"]).write_bytes(png_card(width, height, self.colour(motions)))
-            return frame(message, (0, 0, 0, 0), dtype, (0, 0, 0, 0))
+            reply = frame(message, (0, 0, 0, 0), dtype, (0, 0, 0, 0))
+            if self.options.notice:
+                reply.fields["notices"] = [self.options.notice]
+            return reply
         edge = self.options.huge_frame
         card = (0, 0, edge, edge) if edge else (width // 4, height // 4, width // 2, height // 2)
         return frame(message, card, dtype, self.colour(motions))

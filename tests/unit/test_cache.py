@@ -13,6 +13,7 @@ import pytest
 from keyportrait.host import cache
 from keyportrait.host.cache import CacheError, FrameCache, frame_key
 
+from engine import part_files
 from engine.motion import Face, Motion
 
 
@@ -192,7 +193,7 @@ def test_clear_counts_and_leaves_other_files_alone(tmp_path: Path) -> None:
 def test_half_written_parts_of_a_dead_blender_go_once_they_are_old(tmp_path: Path) -> None:
     store = FrameCache(tmp_path, 10**6)
     folder = store.prepare(numbered(0), "png").parent
-    old, fresh = folder / f"{cache.PART_PREFIX}old", folder / f"{cache.PART_PREFIX}fresh"
+    old, fresh = folder / f"{part_files.PREFIX}old", folder / f"{part_files.PREFIX}fresh"
     old.write_bytes(b"x")
     fresh.write_bytes(b"x")
     os.utime(old, (1.0, 1.0))

@@ -22,16 +22,26 @@ SHARED = {
     "engine.take",
     "engine.weight_table",
     "engine.weight_search",
+    "engine.part_files",
 }
 
 # Downloads and engine must look for the same files.
 WEIGHTS = {"engine.weight_table", "engine.weight_search"}
-TABLES = {"engine.controls", "engine.motion", "engine.renderer_table", "engine.take", *WEIGHTS}
+# Both sides write files, and clean up after each other.
+PARTS = "engine.part_files"
+TABLES = {
+    "engine.controls",
+    "engine.motion",
+    "engine.renderer_table",
+    "engine.take",
+    PARTS,
+    *WEIGHTS,
+}
 
 # Layer → what it may import of this project.
 ALLOWED: dict[str, set[str]] = {
     "engine": {"engine"},
-    "host": {"host", "engine.protocol", "engine.weight_table"},
+    "host": {"host", "engine.protocol", "engine.weight_table", PARTS},
     "rig": {"rig", "host", "engine.protocol", *TABLES, "compat", "preferences"},
     "operators": {"operators", "rig", "host", *TABLES, "compat", "preferences"},
     "panels": {"panels", "rig", *TABLES, "compat", "preferences"},

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import wait_until
-from keyportrait.engine import motion, protocol
+from keyportrait.engine import motion, part_files, protocol
 from keyportrait.host import bake, cache, client, sequence
+from keyportrait.host.errors import EngineError
 
 ROOT = Path(__file__).parents[2]
 FAKE = ROOT / "tests" / "fakes" / "engine.py"
@@ -292,3 +296,60 @@ def test_a_frame_behind_a_long_request_is_waited_for(
     running = studio.bake(engine, studio.tasks([1, 2]))
     running.run()
     assert counts(running) == (0, 0, 2)
+
+
+def test_what_the_engine_tells_of_frames_is_told_once(studio: Studio) -> None:
+    running = studio.run(studio.tasks(range(1, 6)), "--notice", "Memory is short.")
+    assert running.warnings == ["Memory is short."]
+
+
+def test_frames_of_another_device_class_do_not_go_under_the_key(studio: Studio) -> None:
+    facts = {"device": "RTX", "device_class": "cuda", "precision": "float32"}
+    with pytest.raises(sequence.BakeError, match="device class 'cpu', not 'cuda'"):
+        studio.run(studio.tasks(range(1, 3)), "--device-class", "cpu", facts=facts)
+    assert not list(studio.cache.entries())
+    assert studio.run(studio.tasks(range(1, 3)), "--device-class", "cuda", facts=facts).is_done
+
+
+def test_what_a_killed_engine_has_left_half_written_goes(studio: Studio) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    target = studio.output.path(1)
+    target.parent.mkdir(parents=True)
+    mine = part_files.part_of(target)
+    left = mine.with_name(mine.name.replace(f"-{os.getpid()}-", f"-{dead.pid}-"))
+    others = target.with_name(f"{part_files.PREFIX}0123abcd-{dead.pid}-1234.png")
+    for path in (mine, left, others):
+        path.write_bytes(b"half")
+    studio.run(studio.tasks(range(1, 3)))
+    assert mine.exists() and others.exists() and not left.exists()
+    os.utime(others, (1.0, 1.0))
+    studio.run(studio.tasks(range(1, 3)))
+    assert mine.exists() and not others.exists()
+
+
+def test_an_engine_that_dies_in_a_bake_leaves_no_part(studio: Studio) -> None:
+    running = studio.run(studio.tasks(range(1, 9)), "--crash-on", "4")
+    assert running.is_done
+    folders = [studio.output.folder, *studio.cache.folder.iterdir()]
+    parts = [path for folder in folders for path in folder.glob(f"{part_files.PREFIX}*")]
+    assert parts == []
+
+
+def test_a_bake_cancelled_while_its_picture_is_opened_leaves_nothing_open(studio: Studio) -> None:
+    release = studio.folder / "release"
+    engine = studio.engine("--work", "open", "--release", str(release), "--ignore-cancel")
+    running = studio.bake(engine, studio.tasks(range(1, 3)))
+    deadline = time.monotonic() + 20.0
+    while running._opening is None and time.monotonic() < deadline:
+        running.step()
+    opening = running._opening
+    running.cancel()
+    release.touch()
+    # The fake numbers its handles from 1: it would still draw for an open one.
+    while engine._book.is_busy and time.monotonic() < deadline:
+        time.sleep(0.02)
+    ticket = engine.submit("render", {"handle": 1, "motions": [], "options": {}}, use_drain=False)
+    with pytest.raises(EngineError) as caught:
+        engine.wait(ticket, 20.0)
+    assert opening is not None and caught.value.code == "unknown_handle"
