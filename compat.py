@@ -163,6 +163,11 @@ def compositor_tree(scene: bpy.types.Scene) -> bpy.types.NodeTree | None:
     return scene.node_tree if scene.use_nodes else None
 
 
+def saves_output(scene: bpy.types.Scene) -> bool:
+    """Whether an animation writes its frames; since 5.2 that can be off."""
+    return getattr(scene.render, "save_output", True)
+
+
 def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:
     """Let a scene render to still pictures; since 5.0 the media type comes first."""
     settings = scene.render.image_settings

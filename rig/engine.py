@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import bpy
+from bpy.app.handlers import persistent
 
 from ..engine.renderer_table import PREVIEW, RENDERERS, label_of, needs_setup
 from ..host.client import Engine, Launch, State
@@ -169,10 +170,20 @@ def missing_renderers() -> frozenset[str]:
     return importlib.import_module(f"{__package__}.setup").missing_renderers()
 
 
+@persistent
+def _on_exit(*_args: object) -> None:
+    stop()
+
+
 def register() -> None:
     """The engine starts when it is first needed."""
+    # Where Blender tells nobody that it ends, the engine ends with its pipe.
+    if hasattr(bpy.app.handlers, "exit_pre"):
+        bpy.app.handlers.exit_pre.append(_on_exit)
 
 
 def unregister() -> None:
+    if hasattr(bpy.app.handlers, "exit_pre"):
+        bpy.app.handlers.exit_pre.remove(_on_exit)
     stop()
     _engines.clear()

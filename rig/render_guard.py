@@ -4,7 +4,8 @@ A handler cannot stop a render by raising. What works in every Blender from 4.2 
 the output at a place that cannot exist. Blender fails to write, ends the animation, and reports the
 error, so that bpy.ops.render.render raises. An animation's output is read after each frame, a
 still's right after render_init: there the background checks the current frame first. A movie is
-open already, so its format is changed to a still picture as well. All is put back when the render
+open already, so its format is changed to a still picture as well. Where Save Output is off (5.2)
+only File Output nodes write: there the scene also loses its camera. All is put back when the render
 is over. A Blender started with -b would still exit with status 0; there the process also gets
 Blender's own break signal, and ends with status 1. Viewport Render Animation is guarded alike.
 """
@@ -41,6 +42,7 @@ class _Output(NamedTuple):
     scene_name: str
     filepath: str
     file_format: str
+    camera_uid: int
 
 
 _stopped: _Output | None = None
@@ -135,6 +137,9 @@ def end(scene: bpy.types.Scene) -> None:
     original = bpy.data.scenes.get(_stopped.scene_name) or scene
     _set_format(original, _stopped.file_format)
     original.render.filepath = _stopped.filepath
+    if _stopped.camera_uid:
+        found = [o for o in bpy.data.objects if o.session_uid == _stopped.camera_uid]
+        original.camera = found[0] if found else None
     _stopped = None
 
 
@@ -144,7 +149,13 @@ def _stop(scene: bpy.types.Scene, message: str) -> None:
     log.error("%s", message)
     original = bpy.data.scenes[scene.name]
     render = original.render
-    _stopped = _Output(original.name, render.filepath, render.image_settings.file_format)
+    camera_uid = 0
+    if not compat.saves_output(original) and original.camera is not None:
+        # Only File Output nodes write; without a camera the next frame is refused.
+        camera_uid = original.camera.session_uid
+        original.camera = None
+    file_format = render.image_settings.file_format
+    _stopped = _Output(original.name, render.filepath, file_format, camera_uid)
     # A path below a file cannot be made; the text is what Blender prints.
     render.filepath = str(Path(sys.executable, "KeyPortrait stopped this render", "frame_"))
     if render.is_movie_format:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import bpy
+import pytest
 from conftest import PACKAGE, disable, enable, install
 from soundness import driver_targets
 
@@ -156,3 +157,17 @@ def set_everything(group: bpy.types.PropertyGroup) -> None:
         if item.identifier in {"rna_type", "name"} or item.is_readonly:
             continue
         setattr(group, item.identifier, getattr(group, item.identifier))
+
+
+@pytest.mark.skipif(not hasattr(bpy.app.handlers, "exit_pre"), reason="Blender ends untold")
+def test_the_engine_is_stopped_when_blender_ends(module, add_portrait) -> None:
+    _plane, (controller,) = add_portrait()
+    controller["smile"] = 1.0
+    controller.update_tag()
+    bpy.context.view_layer.update()
+    client = module("rig.engine").engine()
+    assert client.is_running
+    for handler in bpy.app.handlers.exit_pre:
+        if handler.__module__.endswith("rig.engine"):
+            handler(None)
+    assert not client.is_running

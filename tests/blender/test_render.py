@@ -121,3 +121,26 @@ def test_live_off_still_renders(scene, pixels, tmp_path: Path) -> None:
     bpy.ops.render.render(animation=True)
     first, _, third = frames(tmp_path, pixels)
     assert np.abs(first - third).mean() > 0.002
+
+
+@pytest.mark.skipif(
+    "save_output" not in bpy.types.RenderSettings.bl_rna.properties, reason="always saves"
+)
+def test_a_render_that_saves_by_nodes_only_is_stopped_too(
+    scene, broken_engine, module, tmp_path: Path
+) -> None:
+    scene.render.save_output = False
+    tree = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+    scene.compositing_node_group = tree
+    layers, file = (tree.nodes.new(f"CompositorNode{n}") for n in ("RLayers", "OutputFile"))
+    file.directory, file.file_name = str(tmp_path), "node_"
+    file.file_output_items.new("RGBA", "Image")
+    tree.links.new(layers.outputs[0], file.inputs[0])
+    camera = scene.camera
+    broken_engine()
+    with pytest.raises(RuntimeError, match="no camera"):
+        bpy.ops.render.render(animation=True)
+    # The node wrote the frame that failed; the ones after it were not rendered.
+    assert not [path.name for path in tmp_path.iterdir() if "0003" in path.name]
+    assert scene.camera == camera
+    assert "Frame 2 was not rendered" in module("rig.render_guard").last_error

@@ -56,3 +56,9 @@ def test_the_live_image_keeps_its_own_alpha_mode(renders_in_window: dict) -> Non
     notes = renders_in_window["the_file_keeps_its_modes"]
     assert notes["source"] == "FILE", "saved, it is a packed file"
     assert notes["modes"]["saved"] == notes["modes"]["left"] == "STRAIGHT"
+
+
+def test_a_render_bears_sliders_and_playback_meanwhile(renders_in_window: dict) -> None:
+    notes = renders_in_window["render_under_an_artists_hands"]
+    assert notes["moves"] > 10
+    assert notes["frames"] == [f"frame_{number:04d}.png" for number in range(1, 31)]

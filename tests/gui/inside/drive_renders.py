@@ -25,6 +25,7 @@ from pointer import Steps  # noqa: E402
 
 PICTURE = str(FOLDER / "astronaut.jpg")
 PATIENCE_S = 60.0
+RENDERED_FRAMES = 30
 NOTES: dict[str, dict] = {}
 live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
 
@@ -161,6 +162,50 @@ def the_file_keeps_its_modes() -> Steps:
     NOTES["the_file_keeps_its_modes"] = {"modes": modes, "source": output().source}
 
 
+def render_under_an_artists_hands() -> Steps:
+    """An animation in the window while sliders move, frames change and playback runs."""
+    scene, controller = bpy.context.scene, things("FACE")[0]
+    camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    scene.collection.objects.link(camera)
+    camera.data.type, camera.data.ortho_scale = "ORTHO", 1.0
+    camera.matrix_world = controller.matrix_world
+    camera.location.y -= 1.0
+    scene.camera = camera
+    scene.cycles.samples, scene.cycles.use_denoising = 1, False
+    scene.render.resolution_x = scene.render.resolution_y = 64
+    scene.frame_start, scene.frame_end = 1, RENDERED_FRAMES
+    for frame, value in ((1, 0.0), (RENDERED_FRAMES, 1.0)):
+        controller["mouth_open"] = value
+        controller.keyframe_insert('["mouth_open"]', frame=frame)
+    bpy.context.preferences.view.render_display_type = "NONE"
+    scene.render.filepath = str(FOLDER / "out" / "frames" / "frame_")
+    yield 0.5
+    # Blender starts no playback while it renders, but lets one go on.
+    with in_view():
+        bpy.ops.screen.animation_play()
+        bpy.ops.render.render("INVOKE_DEFAULT", animation=True)
+    yield from wait_for(lambda: bpy.app.is_job_running("RENDER"), "the render's start")
+    is_playing = pointer.window().screen.is_animation_playing
+    moves = 0
+    while bpy.app.is_job_running("RENDER"):
+        controller["smile"] = 0.5 + 0.5 * (-1) ** moves
+        controller.update_tag()
+        if moves % 5 == 0:
+            scene.frame_set(1 + moves % RENDERED_FRAMES)
+        moves += 1
+        yield 0.03
+    if pointer.window().screen.is_animation_playing:
+        with in_view():
+            bpy.ops.screen.animation_cancel()
+    yield 1.0
+    frames = sorted(path.name for path in (FOLDER / "out" / "frames").iterdir())
+    NOTES["render_under_an_artists_hands"] = {
+        "is_playing": is_playing,
+        "moves": moves,
+        "frames": frames,
+    }
+
+
 STEPS = (
     prepare,
     cycles_follows_a_slider,
@@ -168,6 +213,7 @@ STEPS = (
     cycles_follows_undo,
     cycles_follows_frames,
     the_file_keeps_its_modes,
+    render_under_an_artists_hands,
 )
 
 
