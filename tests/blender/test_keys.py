@@ -140,14 +140,38 @@ def test_a_group_of_the_artist_s_own_stays(face: Any, groups: Any, module: Any) 
     assert groups(face) == {'["smile"]': "Mine", '["blink"]': None}
 
 
-def test_the_keying_set_keys_the_selected_faces(face: Any, keys: Any, groups: Any) -> None:
-    # K, I with an active keying set, and Auto Keying all come down to this operator.
-    windows = bpy.context.window_manager.windows
-    if not windows:
-        pytest.skip("no window")
-    area = next(area for area in windows[0].screen.areas if area.type == "VIEW_3D")
-    with bpy.context.temp_override(window=windows[0], area=area):
+@pytest.fixture
+def viewport() -> dict[str, Any]:
+    """What operators of the 3D viewport need of the context."""
+    window = bpy.context.window_manager.windows[0]
+    area = next(area for area in window.screen.areas if area.type == "VIEW_3D")
+    region = next(region for region in area.regions if region.type == "WINDOW")
+    return {"window": window, "area": area, "region": region}
+
+
+def test_the_keying_set_keys_the_selected_faces(
+    face: Any, keys: Any, groups: Any, viewport: Any
+) -> None:
+    with bpy.context.temp_override(**viewport):
         answer = bpy.ops.anim.keyframe_insert_by_name(type="KEYPORTRAIT_KSI_face")
     assert answer == {"FINISHED"}
     assert len(keys(face)) == 23
     assert groups(face)['["brows"]'] == "Brows"
+
+
+@pytest.mark.skipif(bpy.app.version < (4, 5, 0), reason="bpy 4.2 crashes in transform.translate")
+def test_auto_keying_keys_the_whole_face_when_its_set_is_active(
+    face: Any, keys: Any, viewport: Any
+) -> None:
+    face.parent.select_set(False)
+    scene = bpy.context.scene
+    sets = scene.keying_sets_all
+    sets.active = next(item for item in sets if item.bl_idname == "KEYPORTRAIT_KSI_face")
+    scene.tool_settings.use_keyframe_insert_auto = True
+    scene.tool_settings.use_keyframe_insert_keyingset = True
+    with bpy.context.temp_override(**viewport):
+        bpy.ops.transform.translate(value=(0.05, 0.0, 0.0))
+        assert keys(face)['["smile"]'] == [1.0]
+        scene.frame_set(5)
+        bpy.ops.anim.keyframe_insert()  # as K or I over the viewport
+    assert keys(face)['["smile"]'] == keys(face)["location"] == [1.0, 5.0]

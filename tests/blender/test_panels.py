@@ -184,6 +184,11 @@ def test_the_preferences_can_be_drawn(module) -> None:
         setattr(draw_on, name, getattr(preferences, name))
     type(preferences).draw(draw_on, bpy.context)
     assert "cache_limit_mb" in properties_drawn(calls)
+    names = {name: preferences.bl_rna.properties[name].name for name in properties_drawn(calls)}
+    units = {"_mb": "(MB)", "_s": "(s)"}
+    for name, text in names.items():
+        unit = units.get(name[name.rfind("_") :], "")
+        assert text.endswith(unit), name
 
 
 def test_the_engine_panel_says_what_moves_the_portrait(add_portrait) -> None:
