@@ -24,7 +24,7 @@ class KEYPORTRAIT_OT_remove_face(ReportsErrors, bpy.types.Operator):
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         controller = portraits.active_controller(context)
-        name, plane = controller.name, controller.keyportrait.face.portrait
+        name, plane = controller.name, portraits.plane_of(controller)
         controllers.remove_controller(controller)
         if plane is not None:
             creation.select_only(context, plane)

@@ -236,9 +236,11 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         item = portraits.find(self.uid)
         if item is None:
             raise AddonError("The portrait was deleted meanwhile.")
-        count = creation.add_faces(item.plane, finding.faces)
+        added = creation.add_faces(item.plane, finding.faces)
         live.refresh_later()
-        return f"Added {count} controllers to '{item.plane.name}'"
+        kept = [f"kept '{controller.name}'" for controller in item.controllers]
+        what = [*(f"added '{controller.name}'" for controller in added), *kept]
+        return f"'{item.plane.name}': {', '.join(what)}"
 
 
 def image_named(name: str) -> bpy.types.Image:

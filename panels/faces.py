@@ -27,8 +27,10 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
         controller = portraits.active_controller(context)
         if controller is None:
             text = "Select a face controller"
-            if portraits.active_plane(context) is not None:
-                text = "Choose a face above"
+            plane = portraits.active_plane(context)
+            if plane is not None:
+                has_faces = bool(portraits.portrait(plane).controllers)
+                text = "Choose a face above" if has_faces else "This portrait has no face yet"
             layout.label(text=text, icon="INFO")
             return
         plane = portraits.active_plane(context)
@@ -44,13 +46,17 @@ class KEYPORTRAIT_PT_face(KeyPortraitPanel, bpy.types.Panel):
 
 def draw_loss(layout: bpy.types.UILayout, controller: bpy.types.Object) -> None:
     """Why a controller moves nothing, when its plane or its place on it is lost."""
-    plane = controller.keyportrait.face.portrait
+    plane = portraits.plane_of(controller)
     if plane is None:
-        draw_problem(layout, "The plane of this face was deleted.", "Delete the Empty too.")
+        text = f"The plane of '{controller.name}' was deleted."
+        draw_problem(layout, text, "It moves nothing: delete it too, or undo.")
     elif not portraits.is_controller_of(controller, plane):
         draw_problem(layout, "This face is not in the scene.", "Link it to a collection.")
     elif controller not in portraits.portrait(plane).controllers:
         draw_problem(layout, "This is a copy of a face controller.", "It moves nothing.")
+    elif portraits.original_of(plane) is not None:
+        text = f"'{plane.name}' shows another portrait's picture."
+        draw_problem(layout, text, "Its faces move nothing: press Make Own Portrait.")
 
 
 def draw_handle(

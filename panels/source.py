@@ -95,7 +95,7 @@ def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
     if progress is not None:
         fraction, text = progress
         layout.progress(factor=fraction, text=text or "Fitting the faces")
-    elif problem is not None:
+    elif problem is not None and settings.source is not None:
         draw_problem(layout, problem.message, problem.hint)
 
 
@@ -105,7 +105,7 @@ def draw_faces(
     """The faces of a portrait, one row each, and how to get more of them."""
     controllers = portraits.portrait(plane).controllers
     if not controllers:
-        layout.label(text="No face yet: press Draw", icon="INFO")
+        layout.label(text="No face yet: press Find or Draw", icon="INFO")
     column = layout.column(align=True)
     for index, controller in enumerate(controllers):
         draw_face(column, index, controller, is_active=controller == active)

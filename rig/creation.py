@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,9 +12,9 @@ import bpy
 
 from ..engine.controls import Face
 from ..engine.renderer_table import PREVIEW
-from . import controllers, images, planes, stance, textures
+from . import controllers, images, planes, stance, structure, textures
 from .errors import FaceError, PortraitError
-from .portraits import Portrait, check_editable, forget, new_uid, portrait
+from .portraits import Portrait, check_editable, forget, is_placed, new_uid, portrait
 
 # Faces that overlap by this part of their common area are the same face.
 SAME_FACE_OVERLAP = 0.4
@@ -144,6 +145,7 @@ def _make_portrait(
     faces: list[Face],
 ) -> None:
     plane.keyportrait.kind = "PORTRAIT"
+    structure.tell_about(plane)
     settings = plane.keyportrait.portrait
     settings.uid = new_uid()
     settings.source = source
@@ -152,16 +154,33 @@ def _make_portrait(
     add_faces(plane, faces)
 
 
-def add_faces(plane: bpy.types.Object, faces: list[Face]) -> int:
-    """Add controllers for faces that have none yet, left to right; how many were added."""
+def add_faces(plane: bpy.types.Object, faces: list[Face]) -> list[bpy.types.Object]:
+    """Add controllers for faces that have none yet, left to right; those that were added."""
     known = [controllers.face_of(c) for c in portrait(plane).controllers]
     fresh = [face for face in faces if not any(is_same_face(face, old) for old in known)]
     fresh.sort(key=lambda face: face.box[0])
     many = len(fresh) + len(known) > 1
-    for number, face in enumerate(fresh, len(known) + 1):
-        label = f"{plane.name} Face {number}" if many else f"{plane.name} Face"
-        controllers.add_controller(plane, face, label)
-    return len(fresh)
+    return [controllers.add_controller(plane, face, free_label(plane, many)) for face in fresh]
+
+
+def free_label(plane: bpy.types.Object, is_one_of_many: bool) -> str:
+    """The first name for a face that no controller in the scene has.
+
+    Deleted controllers linger while their portrait points at them; they give up their names.
+    """
+    first = f"{plane.name} Face"
+    if not is_one_of_many and _is_free(first):
+        return first
+    start = 1 if _is_free(first) else 2
+    return next(label for n in itertools.count(start) if _is_free(label := f"{first} {n}"))
+
+
+def _is_free(label: str) -> bool:
+    other = bpy.data.objects.get((label, None))
+    if other is not None and not is_placed(other):
+        other.name = f"{label} (deleted)"
+        return True
+    return other is None
 
 
 def is_same_face(first: Face, second: Face) -> bool:
@@ -194,8 +213,8 @@ def add_boxed_face(
 ) -> bpy.types.Object:
     """A controller for what the artist has drawn a box around. Raises PortraitError."""
     face = hand_drawn_face(plane, box)
-    number = len(portrait(plane).controllers) + 1
-    return controllers.add_controller(plane, face, f"{plane.name} Face {number}")
+    label = free_label(plane, bool(portrait(plane).controllers))
+    return controllers.add_controller(plane, face, label)
 
 
 def select_only(context: bpy.types.Context, *items: bpy.types.Object) -> None:

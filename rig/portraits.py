@@ -137,14 +137,16 @@ def is_controller_of(controller: bpy.types.Object, plane: bpy.types.Object) -> b
 
 
 def plane_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
-    """The plane that an object belongs to: itself, or the plane of a face controller."""
+    """The plane that an object belongs to: itself, or the plane of a face controller.
+
+    None for others, and for a controller whose plane was deleted.
+    """
     if item is None:
         return None
     if item.keyportrait.kind == "PORTRAIT":
         return item
-    if item.keyportrait.kind == "FACE":
-        return item.keyportrait.face.portrait
-    return None
+    plane = item.keyportrait.face.portrait if item.keyportrait.kind == "FACE" else None
+    return plane if plane is not None and is_placed(plane) else None
 
 
 def active_plane(context: bpy.types.Context) -> bpy.types.Object | None:
@@ -160,9 +162,9 @@ def active_controller(context: bpy.types.Context) -> bpy.types.Object | None:
     if item.keyportrait.kind == "FACE":
         return item
     if item.keyportrait.kind == "PORTRAIT":
-        links = item.keyportrait.portrait.faces
-        if len(links) == 1:
-            return links[0].controller
+        found = portrait(item).controllers
+        if len(found) == 1:
+            return found[0]
     return None
 
 

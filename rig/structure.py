@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import logging
 
+import bpy
+
 from . import portraits
 from .images import new_image, read_picture
 from .portraits import Portrait
 from .textures import texture_nodes
 
 log = logging.getLogger(__name__)
+
+
+# A plain custom property of every plane: it can be read where the extension is not installed.
+ABOUT = "keyportrait_about"
+ABOUT_TEXT = (
+    "Made with the KeyPortrait extension. Without it this plane shows its last picture, and the "
+    "sliders of its face controllers move nothing. Install KeyPortrait to move the face."
+)
+
+
+def tell_about(plane: bpy.types.Object) -> None:
+    """Note on a plane what it takes to move its face, once; linked ones stay as they are."""
+    if plane.is_editable and ABOUT not in plane:
+        plane[ABOUT] = ABOUT_TEXT
 
 
 def restore_output(item: Portrait) -> None:
@@ -29,10 +45,20 @@ def restore_output(item: Portrait) -> None:
 
 def pack_outputs() -> None:
     """Keep the live images in the .blend, so that it opens with them without the extension."""
-    for item in portraits.all_portraits():
-        output = item.settings.output
-        if output is not None and output.is_editable and output.has_data and output.is_dirty:
-            try:
-                output.pack()
-            except RuntimeError as error:
-                log.warning("'%s' could not be packed: %s", output.name, error)
+    planes = [item.plane for item in portraits.all_portraits()]
+    planes += [copy.plane for copy in portraits.copies()]
+    for output in {plane.keyportrait.portrait.output for plane in planes} - {None}:
+        if not output.is_editable or not _would_be_lost(output):
+            continue
+        try:
+            output.pack()
+        except RuntimeError as error:
+            log.warning("'%s' could not be packed: %s", output.name, error)
+
+
+def _would_be_lost(image: bpy.types.Image) -> bool:
+    """Whether a saved file would not have the pixels that an image shows now."""
+    if not image.has_data:
+        return False
+    # After undo pixels may be clean though nothing has stored them.
+    return image.is_dirty or (image.source == "GENERATED" and image.packed_file is None)
