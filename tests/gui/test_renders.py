@@ -58,7 +58,7 @@ def test_the_live_image_keeps_its_own_alpha_mode(renders_in_window: dict) -> Non
     assert notes["modes"]["saved"] == notes["modes"]["left"] == "STRAIGHT"
 
 
-def test_a_render_bears_sliders_and_playback_meanwhile(renders_in_window: dict) -> None:
+def test_a_render_bears_sliders_and_frame_changes_meanwhile(renders_in_window: dict) -> None:
     notes = renders_in_window["render_under_an_artists_hands"]
-    assert notes["moves"] > 10
+    assert notes["moves"] > 3
     assert notes["frames"] == [f"frame_{number:04d}.png" for number in range(1, 31)]

@@ -163,7 +163,7 @@ def the_file_keeps_its_modes() -> Steps:
 
 
 def render_under_an_artists_hands() -> Steps:
-    """An animation in the window while sliders move, frames change and playback runs."""
+    """An animation in the window while sliders move and frames change."""
     scene, controller = bpy.context.scene, things("FACE")[0]
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
     scene.collection.objects.link(camera)
@@ -180,7 +180,7 @@ def render_under_an_artists_hands() -> Steps:
     bpy.context.preferences.view.render_display_type = "NONE"
     scene.render.filepath = str(FOLDER / "out" / "frames" / "frame_")
     yield 0.5
-    # Blender starts no playback while it renders, but lets one go on.
+    # Blender ends playback when it renders, and starts none meanwhile.
     with in_view():
         bpy.ops.screen.animation_play()
         bpy.ops.render.render("INVOKE_DEFAULT", animation=True)
