@@ -41,6 +41,23 @@ def test_add_portrait_finds_the_one_face(report: dict) -> None:
     assert len(report["add_portrait"]["controllers"]) == 1
 
 
+def test_the_file_browser_shows_thumbnails(report: dict) -> None:
+    assert report["add_portrait"]["display"] == "THUMBNAIL"
+
+
+def test_the_plane_faces_the_view_before_the_cube_and_every_solid_view_shows_it(
+    report: dict,
+) -> None:
+    assert report["add_portrait"]["turned_deg"] < 0.5
+    assert report["add_portrait"]["cube_before_plane"] < 0.0
+    assert report["add_portrait"]["shown"] == [["TEXTURE", "FLAT"]]
+
+
+def test_the_face_s_sliders_fit_on_a_full_hd_screen(report: dict) -> None:
+    # Blender's start-up layout leaves the sidebar 894 px; three closed panels stand below.
+    assert report["drag_smile"]["height_px"] < 894 - 3 * 29
+
+
 def test_dragging_smile_moves_the_picture_on_the_plane(report: dict) -> None:
     assert report["drag_smile"]["smile"] > 0.1
     assert report["drag_smile"]["moved_pixels"] > 200
@@ -60,6 +77,7 @@ def test_undo_brings_the_old_picture_back(report: dict) -> None:
 
 def test_keys_from_the_slider_play_back(report: dict) -> None:
     assert report["key_and_scrub"]["paths"] == ['["smile"]']
+    assert report["key_and_scrub"]["groups"] == ["Mouth"]
     assert report["key_and_scrub"]["smile"] > 0.1
     assert min(report["key_and_scrub"]["changes"].values()) > 0.05
 
@@ -67,6 +85,8 @@ def test_keys_from_the_slider_play_back(report: dict) -> None:
 def test_a_click_on_a_preset_changes_the_face(report: dict) -> None:
     assert len(report["apply_preset"]["tried"]) > 1  # the popover stayed open
     assert report["apply_preset"]["brows"] > 0.5
+    assert report["apply_preset"]["tried"][-1] == "Preset Surprise"
+    assert "'Preset Surprise'" in (OUTPUT / "blender.log").read_text()
 
 
 def test_a_stopped_bake_goes_on_where_it_was(report: dict) -> None:

@@ -6,6 +6,7 @@ Started by run.sh; writes report.json and screenshots to FOLDER/out and ends Ble
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 FOLDER = Path(sys.argv[-1])
 OUT = FOLDER / "out"
@@ -124,6 +126,7 @@ def add_portrait() -> Steps:
         yield from pointer.double_click(*position)
         yield from pointer.type_text(text, *position)
     shoot("2_file_browser")
+    display = area.spaces.active.params.display_type
     yield from pointer.click(*pointer.find_widget(found, "file.execute"))
     started = time.monotonic()
     yield from wait_for(lambda: things("FACE"), "a face controller")
@@ -131,6 +134,24 @@ def add_portrait() -> Steps:
         "seconds": round(time.monotonic() - started, 2),
         "planes": [item.name for item in things("PORTRAIT")],
         "controllers": [item.name for item in things("FACE")],
+        "display": display,
+        **stand_of(things("PORTRAIT")[0], bpy.data.objects["Cube"]),
+    }
+
+
+def stand_of(plane: bpy.types.Object, cube: bpy.types.Object) -> dict[str, object]:
+    """How the new plane stands: turned from the view, before the cube, and how views show it."""
+    to_world = view().spaces.active.region_3d.view_matrix.inverted()
+    seen = (to_world.to_3x3() @ Vector((0.0, 0.0, 1.0))).xy
+    out = (plane.matrix_world.to_3x3() @ Vector((0.0, 0.0, 1.0))).xy
+    to_plane = plane.matrix_world.inverted() @ cube.matrix_world
+    spaces = [area.spaces.active for s in bpy.data.screens for area in s.areas]
+    solid = [space.shading for space in spaces if space.type == "VIEW_3D"]
+    shown = {(s.color_type, s.light) for s in solid if s.type == "SOLID"}
+    return {
+        "turned_deg": abs(math.degrees(seen.angle_signed(out))),
+        "cube_before_plane": max((to_plane @ Vector(c)).z for c in cube.bound_box),
+        "shown": sorted(shown),
     }
 
 
@@ -178,8 +199,12 @@ def drag_smile() -> Steps:
     yield from pointer.move(*view_middle())
     yield 0.5
     shoot("4_smile")
+    region = pointer.find_region(view(), "UI")
+    last = pointer.find_widget(found, '["pout"]')[1]
     NOTES["drag_smile"] = {
         "widgets": sorted(found),
+        # From the top of the sidebar to the last slider of the face.
+        "height_px": region.y + region.height - last,
         "smile": controller["smile"],
         "moved_pixels": int((np.abs(output_pixels() - before) > 0.05).sum()),
     }
@@ -219,6 +244,7 @@ def key_and_scrub() -> Steps:
     action = things("FACE")[0].animation_data.action
     NOTES["key_and_scrub"] = {
         "paths": sorted(curve.data_path for curve in action.fcurves),
+        "groups": [curve.group.name if curve.group else "" for curve in action.fcurves],
         "smile": final,
         "changes": changes,
     }
@@ -274,6 +300,7 @@ def apply_preset() -> Steps:
     shoot("7_preset")
     yield from pointer.move(*view_middle())
     yield 0.5
+    bpy.context.window_manager.print_undo_steps()
     NOTES["apply_preset"] = {"tried": tried, "brows": things("FACE")[0]["brows"]}
 
 
