@@ -11,10 +11,11 @@ import bpy
 from ..engine.renderer_table import PREVIEW
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
+from ..rig import content
 from ..rig import engine as engine_process
 from ..rig.creation import Finding
 from ..rig.errors import AddonError
-from ..rig.images import read_picture
+from ..rig.images import Picture
 from ._long_run import RunsLong
 
 DRAW_HINT = "Press Draw in the Portrait panel and drag a box around the face"
@@ -187,6 +188,10 @@ class FindsFaces(RunsLong):
         """The images to look at, at least one. Raises AddonError."""
         raise NotImplementedError
 
+    def read(self, image: bpy.types.Image) -> Picture:
+        """The pixels that faces are looked for in. Raises AddonError."""
+        return content.upright(image)
+
     def wanted_renderer(self) -> str:
         """The renderer whose faces are looked for: one of them moves animals."""
         return PREVIEW
@@ -204,7 +209,7 @@ class FindsFaces(RunsLong):
         return run
 
     def _ask(self, image: bpy.types.Image) -> RequestRun:
-        picture = read_picture(image)
+        picture = self.read(image)
         if self.is_blocking:
             client = engine_process.start_ready(preferences().open_timeout_s)
         else:

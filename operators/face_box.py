@@ -79,7 +79,7 @@ class KEYPORTRAIT_OT_draw_face(ReportsErrors, bpy.types.Operator):
             picking.picture_point(plane, self._region, view, self._local(corner))
             for corner in self._corners
         )
-        size = tuple(plane.keyportrait.portrait.source.size)
+        size = portraits.picture_size(plane)
         controller = creation.add_boxed_face(plane, picking.box_between(first, second, size))
         creation.select_only(context, controller)
         live.refresh_later()

@@ -51,7 +51,7 @@ class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         source = portraits.active_plane(context).keyportrait.portrait.source
         if source is not None and not any(self.box):
-            width, height = source.size
+            width, height = portraits.picture_size(portraits.active_plane(context))
             self.box = (0.3 * width, 0.2 * height, 0.7 * width, 0.7 * height)
         return context.window_manager.invoke_props_dialog(self)
 

@@ -12,8 +12,20 @@ from bpy_extras.io_utils import ImportHelper
 from .. import compat
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
-from ..rig import creation, framing, live, planes, portraits, stance, stills, textures
+from ..rig import (
+    content,
+    creation,
+    framing,
+    image_files,
+    live,
+    planes,
+    portraits,
+    stance,
+    stills,
+    textures,
+)
 from ..rig.errors import AddonError
+from ..rig.images import Picture, read_picture
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces, Source
 
@@ -152,15 +164,14 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         if not self.use_view or bpy.app.background or space is None or space.type != "VIEW_3D":
             return stance.row_at_cursor(context.scene)
         found = [look.image() for look in self._looks.looks if look.error is None]
-        sizes = [planes.scene_size(tuple(image.size)) for image in found]
+        sizes = [planes.scene_size(content.upright_size(image)) for image in found]
         return stance.row_before_viewer(context, space.region_3d, sizes)
 
     def conclude(self, context: bpy.types.Context) -> None:
         first = self._made[0]
         creation.select_only(context, *self._made)
         if self.use_resolution:
-            source = first.keyportrait.portrait.source
-            framing.set_resolution(context.scene, tuple(source.size))
+            framing.set_resolution(context.scene, portraits.picture_size(first))
         if self.use_camera:
             framing.add_camera(context, f"{first.name} Camera", self._row)
         if self.show_texture:
@@ -204,7 +215,15 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
         if item is None:
             raise AddonError(f"'{self.item_name}' was deleted meanwhile.")
         creation.use_texture(item, finding.faces, image)
-        return f"'{item.name}' is a portrait now"
+        live.refresh_later()
+        text = f"'{item.name}' is a portrait now"
+        if not finding.faces and image_files.file_orientation(image) != content.UPRIGHT:
+            # Its UV map fits the pixels as they lie, so they stay so.
+            text += f"; '{image.name}' lies on its side: turn it upright in an image editor first"
+        return text
+
+    def read(self, image: bpy.types.Image) -> Picture:
+        return read_picture(image)
 
 
 class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
@@ -226,6 +245,10 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         self.uid = item.identity
         self.renderer = item.settings.renderer
         return [lambda: (item.settings.source, False)]
+
+    def read(self, image: bpy.types.Image) -> Picture:
+        item = portraits.find(self.uid)
+        return content.read_source(item.settings) if item is not None else content.upright(image)
 
     def wanted_renderer(self) -> str:
         return self.renderer

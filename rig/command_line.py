@@ -130,7 +130,7 @@ def _list(options: argparse.Namespace) -> int:
     items = portraits.portraits_of(scene)
     for item in items:
         source = item.settings.source
-        size = f"{source.size[0]} x {source.size[1]} px" if source else "no picture"
+        size = "{} x {} px".format(*portraits.picture_size(item.plane)) if source else "no picture"
         faces = ", ".join(controller.name for controller in item.controllers) or "no faces"
         state = "baked" if item.settings.use_baked else "live"
         _say(f"{item.plane.name}\t{size}\t{item.settings.renderer}\t{state}\t{faces}")

@@ -8,11 +8,12 @@ from typing import Any
 import bpy
 from mathutils import Matrix
 
+from .. import compat
 from ..engine.controls import CONTROLS, Face
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import PortraitError
 from .placement import Spot, UvSurface
-from .portraits import forget, portrait
+from .portraits import forget, picture_size, portrait
 
 # LivePortrait's crop is 2.3 times the box of the face without its forehead.
 CROP_SCALE = 2.3
@@ -35,8 +36,7 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     label  name of the new Empty
     Raises PortraitError when the plane's UV map cannot carry a picture.
     """
-    source = plane.keyportrait.portrait.source
-    spot = face_spot(plane, face, tuple(source.size))
+    spot = face_spot(plane, face, picture_size(plane))
     controller = bpy.data.objects.new(label, None)
     for collection in plane.users_collection:
         collection.objects.link(controller)
@@ -44,8 +44,6 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     # The controller's own transform is identity at rest: clearing it means rest.
     controller.matrix_parent_inverse = spot.frame
     controller.empty_display_type = "SPHERE"
-    x0, y0, x1, y1 = face.box
-    controller.empty_display_size = 0.5 * max(x1 - x0, y1 - y0) * spot.unit_per_px[0]
     controller.show_in_front = True
     controller.hide_render = False
     settings = controller.keyportrait
@@ -54,15 +52,38 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     settings.face.data = face_to_text(face)
     settings.face.rest_matrix = spot.frame
     settings.face.rest_version = REST_VERSION
-    half_px = half_crop_px(face)
-    settings.face.half_crop, settings.face.half_crop_y = (
-        max(half_px * unit, 1e-6) for unit in spot.unit_per_px
-    )
+    _measure(controller, face, spot)
     write_controls(controller, face)
     plane.keyportrait.portrait.faces.add().controller = controller
     forget()
     link_evaluation(plane)
     return controller
+
+
+def take_face(controller: bpy.types.Object, face: Face) -> None:
+    """Let a controller move another face; rest.settle brings it there, with its motion and keys.
+
+    Raises PortraitError when the plane's UV map cannot carry a picture.
+    """
+    plane = controller.keyportrait.face.portrait
+    before = control_defaults(face_of(controller))
+    animated = compat.driven_paths(controller)
+    for name, value in control_defaults(face).items():
+        if controller.get(name) == before[name] and f'["{name}"]' not in animated:
+            controller[name] = value
+    write_controls(controller, face)
+    controller.keyportrait.face.data = face_to_text(face)
+    _measure(controller, face, face_spot(plane, face, picture_size(plane)))
+
+
+def _measure(controller: bpy.types.Object, face: Face, spot: Spot) -> None:
+    """The sizes of a controller, in units of the plane."""
+    x0, y0, x1, y1 = face.box
+    controller.empty_display_size = 0.5 * max(x1 - x0, y1 - y0) * spot.unit_per_px[0]
+    settings, half_px = controller.keyportrait.face, half_crop_px(face)
+    settings.half_crop, settings.half_crop_y = (
+        max(half_px * unit, 1e-6) for unit in spot.unit_per_px
+    )
 
 
 def face_spot(plane: bpy.types.Object, face: Face, image_size: tuple[int, int]) -> Spot:

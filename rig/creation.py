@@ -12,9 +12,17 @@ import bpy
 
 from ..engine.controls import Face
 from ..engine.renderer_table import PREVIEW
-from . import controllers, images, planes, stance, structure, textures
+from . import content, controllers, images, planes, stance, structure, textures
 from .errors import FaceError, PortraitError
-from .portraits import Portrait, check_editable, forget, is_placed, new_uid, portrait
+from .portraits import (
+    Portrait,
+    check_editable,
+    forget,
+    is_placed,
+    new_uid,
+    picture_size,
+    portrait,
+)
 
 # Faces that overlap by this part of their common area are the same face.
 SAME_FACE_OVERLAP = 0.4
@@ -81,7 +89,7 @@ def add_portrait(
     name = PurePath(image.name).stem or image.name
     check_editable(context.collection)
     with _nothing_left_behind():
-        picture = images.read_picture(image)
+        picture = content.upright(image)
         output = images.new_image(f"{name} Live", picture, image)
         row = row or stance.row_at_cursor(context.scene)
         place = row.place(*planes.scene_size(picture.size))
@@ -90,7 +98,8 @@ def add_portrait(
             name, output, material_kind, is_transparent=picture.is_transparent
         )
         plane.data.materials.append(material)
-        _make_portrait(plane, image, output, faces)
+        plane.keyportrait.portrait.use_orientation = True
+        _make_portrait(plane, image, output, picture.size, faces)
         plane.keyportrait.portrait.renderer = renderer
     select_only(context, plane)
     return portrait(plane)
@@ -126,7 +135,7 @@ def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Ima
     node = _own_texture(item)
     node.image = output
     node.image_user.use_auto_refresh = False
-    _make_portrait(item, source, output, faces)
+    _make_portrait(item, source, output, picture.size, faces)
     return portrait(item)
 
 
@@ -142,6 +151,7 @@ def _make_portrait(
     plane: bpy.types.Object,
     source: bpy.types.Image,
     output: bpy.types.Image,
+    size_px: tuple[int, int],
     faces: list[Face],
 ) -> None:
     plane.keyportrait.kind = "PORTRAIT"
@@ -150,6 +160,8 @@ def _make_portrait(
     settings.uid = new_uid()
     settings.source = source
     settings.output = output
+    settings.size = size_px
+    settings.found_in = content.file_name(source)
     forget()
     add_faces(plane, faces)
 
@@ -198,7 +210,7 @@ def is_same_face(first: Face, second: Face) -> bool:
 
 def hand_drawn_face(plane: bpy.types.Object, box: tuple[float, float, float, float]) -> Face:
     """A face with a box given in picture pixels. Raises PortraitError when it is outside."""
-    width, height = plane.keyportrait.portrait.source.size
+    width, height = picture_size(plane)
     x0, y0, x1, y1 = box
     if not (0 <= x0 < x1 <= width and 0 <= y0 < y1 <= height):
         raise PortraitError(

@@ -29,3 +29,7 @@ class FaceError(AddonError):
 
 class PortraitError(AddonError):
     """A portrait whose plane, image, material or controllers are missing or cannot be changed."""
+
+
+class OtherPictureError(PortraitError):
+    """A picture that is not the one in which the faces were found."""

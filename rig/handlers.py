@@ -14,11 +14,13 @@ from bpy.app.handlers import persistent
 
 from . import (
     bake_state,
+    content,
     copies,
     highlight,
     keying,
     live,
     portraits,
+    refit,
     render_guard,
     rest,
     structure,
@@ -38,6 +40,7 @@ _is_inside = False
 @persistent
 def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
     global _is_inside
+    changed = content.note_updates(depsgraph)
     if _is_rendering or _is_inside:
         return
     # Following may tag objects itself, which in the background calls this handler again.
@@ -50,7 +53,8 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
         if depsgraph.id_type_updated("ACTION"):
             keying.group_portraits()
         is_settled = _settle(depsgraph)
-        if is_settled or any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES):
+        is_moved = any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES)
+        if is_settled or is_moved or live.shows_any(changed):
             live.follow(scene, depsgraph)
     finally:
         _is_inside = False
@@ -89,6 +93,7 @@ def _on_load(*_args: object) -> None:
     copies.separate_all()
     bake_state.forget()
     bake_state.fall_back()
+    refit.ask()
     rest.forget()
     rest.settle()
     live.refresh_later()
@@ -98,10 +103,12 @@ def _on_load(*_args: object) -> None:
 def _on_undo(*_args: object) -> None:
     portraits.forget()
     bake_state.forget()
+    content.note_changed()
     copies.leave_alone()
     rest.forget()
     rest.settle()
     live.push_all()
+    refit.ask_again()
     live.refresh_later()
 
 
@@ -163,6 +170,7 @@ def unregister() -> None:
     for handlers, handler in reversed(HANDLERS):
         handlers.remove(handler)
     copies.unregister()
+    refit.unregister()
     render_guard.unregister()
     live.restore_modes()
     live.forget_all()

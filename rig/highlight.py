@@ -60,7 +60,7 @@ def shown_faces(context: bpy.types.Context) -> Iterator[tuple[bpy.types.Object, 
 def outline_of(controller: bpy.types.Object) -> list[Vector]:
     """The closed outline of a face on its plane, points in the plane's space. Raises AddonError."""
     plane = controller.keyportrait.face.portrait
-    size = tuple(plane.keyportrait.portrait.source.size)
+    size = portraits.picture_size(plane)
     # The rest follows every change of the mesh.
     settings = controller.keyportrait.face
     rest = tuple(value for row in settings.rest_matrix for value in row)

@@ -120,6 +120,13 @@ def _has_its_last_pixels(image: bpy.types.Image, data: bytes) -> bool:
     return any(abs(value - _NO_DATA_GREY) > _GREY_TOLERANCE for value in last)
 
 
+def file_orientation(image: bpy.types.Image) -> int:
+    """The EXIF orientation of an image's file, 1 to 8; 1 where there is none."""
+    if image.source != "FILE":
+        return 1
+    return picture_files.orientation(file_bytes(image))
+
+
 def no_pixels(image: bpy.types.Image) -> ImageError:
     """Why an image has no pixels, as far as that can be told."""
     if image.filepath and image.packed_file is None:

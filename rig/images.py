@@ -6,7 +6,9 @@ premultiplied alpha. The engine wants rows top first, uint8 or float32, straight
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,6 +20,18 @@ from ..engine.protocol import Array
 from .errors import ImageError
 from .image_files import check_readable, no_pixels
 
+# What EXIF's orientations need to stand upright, for (H, W, 4) pixels with row 0 at the top.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda pixels: pixels[:, ::-1],
+    3: lambda pixels: pixels[::-1, ::-1],
+    4: lambda pixels: pixels[::-1],
+    5: lambda pixels: pixels.transpose(1, 0, 2),
+    6: lambda pixels: np.rot90(pixels, -1),
+    7: lambda pixels: pixels[::-1, ::-1].transpose(1, 0, 2),
+    8: np.rot90,
+}
+# Pixels are turned to bytes in parts that fit a processor's cache.
+_PART = 1 << 18
 _BYTE_TO_UNIT = np.float32(1.0 / 255.0)
 
 
@@ -38,6 +52,21 @@ class Picture:
     def size(self) -> tuple[int, int]:
         """(width, height) in pixels."""
         return self.pixels.shape[1], self.pixels.shape[0]
+
+    @cached_property
+    def stamp(self) -> str:
+        """Tells pictures apart by all that is in them."""
+        kind = f"{self.pixels.dtype} {self.pixels.shape} {self.encoding} {self.is_premultiplied} "
+        digest = hashlib.sha256(kind.encode())
+        digest.update(memoryview(np.ascontiguousarray(self.pixels)).cast("B"))
+        return digest.hexdigest()
+
+    def turned(self, orientation: int) -> Picture:
+        """The picture turned and mirrored upright, from an EXIF orientation (1 to 8)."""
+        if orientation == 1:
+            return self
+        pixels = np.ascontiguousarray(_UPRIGHT[orientation](self.pixels))
+        return replace(self, pixels=pixels)
 
     @cached_property
     def is_transparent(self) -> bool:
@@ -98,7 +127,7 @@ def read_picture(image: bpy.types.Image) -> Picture:
     check_readable(image)
     width, height = image.size
     channels = image.channels
-    flat = np.empty(width * height * channels, np.float32)
+    flat = _scratch(width * height * channels)
     try:
         image.pixels.foreach_get(flat)
     except (TypeError, RuntimeError) as error:
@@ -106,8 +135,28 @@ def read_picture(image: bpy.types.Image) -> Picture:
     pixels = _to_rgba(flat.reshape(height, width, channels)[::-1])
     if image.is_float:
         is_premultiplied = image.alpha_mode not in {"CHANNEL_PACKED", "NONE"}
-        return Picture(np.ascontiguousarray(pixels), "linear", is_premultiplied)
-    return Picture(np.rint(pixels * 255.0).astype(np.uint8), "srgb")
+        return Picture(pixels.copy(), "linear", is_premultiplied)
+    return Picture(_to_bytes(pixels), "srgb")
+
+
+_buffer = np.empty(0, np.float32)
+
+
+def _scratch(count: int) -> np.ndarray:
+    """Room for the pixels of one image; new memory costs more than reading them."""
+    global _buffer
+    if _buffer.size < count:
+        _buffer = np.empty(count, np.float32)
+    return _buffer[:count]
+
+
+def _to_bytes(pixels: np.ndarray) -> np.ndarray:
+    result = np.empty(pixels.shape, np.uint8)
+    rows = max(_PART // (pixels.shape[1] * pixels.shape[2]), 1)
+    for start in range(0, len(pixels), rows):
+        part = pixels[start : start + rows] * np.float32(255.0)
+        result[start : start + rows] = np.rint(part, out=part)
+    return result
 
 
 def _to_rgba(pixels: np.ndarray) -> np.ndarray:

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 import bpy
 
 from ..host.client import EngineError
-from . import bake_state, portraits, pump
-from .errors import AddonError
-from .images import Canvas, is_blank, read_picture
+from . import bake_state, content, portraits, pump, refit
+from .errors import AddonError, OtherPictureError
+from .images import Canvas, is_blank
 from .motions import motions_of
 from .portraits import Portrait
 from .session import Problem, Session
@@ -76,6 +76,14 @@ def notices_of(plane: bpy.types.Object) -> list[str]:
     return [] if found is None else found.notices
 
 
+def shows_any(changed: set[int] | None) -> bool:
+    """Whether a portrait's picture is among changed images; see content.note_updates."""
+    if changed is None:
+        return True
+    sources = (item.settings.source for item in portraits.all_portraits() if changed)
+    return any(source is not None and source.session_uid in changed for source in sources)
+
+
 def is_pending() -> bool:
     """True while any portrait awaits an answer."""
     return any(item.is_pending for item in _sessions.values())
@@ -131,7 +139,7 @@ def show(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
 def reload(item: Portrait) -> None:
     """Read a portrait's picture again at the next wish, and forget what failed."""
     with traffic:
-        session(item).close()
+        session(item).forget_picture()
         session(item).retry()
 
 
@@ -143,7 +151,13 @@ def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
         except AddonError as error:
             session(item).problem = Problem.of(error)
             raise
-        session(item).show_now(item, motions)
+        try:
+            session(item).show_now(item, motions)
+        except OtherPictureError:
+            if not bpy.app.background:
+                raise
+            refit.begin(item.plane)
+            session(item).show_now(item, motions_of(item, depsgraph))
 
 
 @contextmanager
@@ -204,7 +218,7 @@ def fill_blank(settings: bpy.types.PropertyGroup) -> None:
     if settings.output is None or settings.source is None or not is_blank(settings.output):
         return
     try:
-        Canvas(read_picture(settings.source)).push(settings.output)
+        Canvas(content.read_source(settings)).push(settings.output)
     except AddonError as error:
         log.warning("%s", error)
 
@@ -250,6 +264,7 @@ def forget_all() -> None:
         for item in _sessions.values():
             item.close()
         _sessions.clear()
+    content.forget_all()
 
 
 def forget_gone() -> None:

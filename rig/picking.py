@@ -8,6 +8,7 @@ from mathutils import Vector
 
 from .errors import PortraitError
 from .placement import UvSurface
+from .portraits import picture_size
 
 # Smaller boxes are slips of the hand, pixels of the picture.
 SMALLEST_BOX_PX = 16.0
@@ -44,8 +45,7 @@ def picture_point(
     origin = view3d_utils.region_2d_to_origin_3d(region, view, mouse)
     direction = view3d_utils.region_2d_to_vector_3d(region, view, mouse)
     to_plane = plane.matrix_world.inverted_safe()
-    size = tuple(plane.keyportrait.portrait.source.size)
-    return UvSurface(plane, size).pixel_along(
+    return UvSurface(plane, picture_size(plane)).pixel_along(
         to_plane @ Vector(origin), to_plane.to_3x3() @ Vector(direction)
     )
 

@@ -10,6 +10,8 @@ from .. import compat
 # Length of a new plane's longer side, scene units.
 LONGER_SIDE = 2.0
 # Upright, facing -Y: the front view.
+CORNERS = ((0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0))
+ASPECT_TOLERANCE = 0.01
 UPRIGHT = Matrix.Rotation(1.5707963267948966, 4, "X")
 
 
@@ -33,6 +35,37 @@ def add_plane(
     plane.matrix_world = matrix
     collection.objects.link(plane)
     return plane
+
+
+def reshape(plane: bpy.types.Object, old_px: tuple[int, int], new_px: tuple[int, int]) -> bool:
+    """Give the plane of a picture the aspect of another one; whether that was done.
+
+    Only a quad that shows the whole old picture in its own aspect is changed: others are the
+    artist's. Its middle, its direction and the length of its longer side stay.
+    """
+    mesh = plane.data
+    if plane.mode != "OBJECT" or not mesh.is_editable or len(mesh.vertices) != len(CORNERS):
+        return False
+    if len(mesh.polygons) != 1 or mesh.uv_layers.active is None:
+        return False
+    uvs = [tuple(entry.uv) for entry in mesh.uv_layers.active.data]
+    if any(corner not in uvs for corner in CORNERS):
+        return False
+    loops = [mesh.loops[uvs.index(corner)].vertex_index for corner in CORNERS]
+    corners = [mesh.vertices[index].co.copy() for index in loops]
+    across, up = corners[1] - corners[0], corners[3] - corners[0]
+    aspect = old_px[0] / old_px[1]
+    is_own = abs(across.length - aspect * up.length) < ASPECT_TOLERANCE * across.length
+    if not is_own or abs(across.dot(up)) > ASPECT_TOLERANCE * across.length * up.length:
+        return False
+    longer = max(across.length, up.length)
+    middle = sum(corners, start=corners[0] * 0.0) / len(corners)
+    width, height = (longer * side / max(new_px) for side in new_px)
+    across, up = across.normalized() * width, up.normalized() * height
+    for index, (u, v) in zip(loops, CORNERS, strict=True):
+        mesh.vertices[index].co = middle + across * (u - 0.5) + up * (v - 0.5)
+    mesh.update()
+    return True
 
 
 def add_material(

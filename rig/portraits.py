@@ -205,6 +205,24 @@ def find(identity: str) -> Portrait | None:
     return None
 
 
+def can_be_source(image: bpy.types.Image) -> bool:
+    """Whether an image is a picture, and not what the extension or Blender makes of one."""
+    if image.type in {"RENDER_RESULT", "COMPOSITING"} or image.source == "TILED":
+        return False
+    made: set[bpy.types.Image | None] = set()
+    for item in bpy.data.objects:
+        if item.keyportrait.kind == "PORTRAIT":
+            made |= {item.keyportrait.portrait.output, item.keyportrait_baked.image}
+    return image not in made
+
+
+def picture_size(plane: bpy.types.Object) -> tuple[int, int]:
+    """(width, height) of the upright picture that a portrait's faces are given in, pixels."""
+    settings = plane.keyportrait.portrait
+    width, height = settings.size if all(settings.size) else settings.source.size
+    return width, height
+
+
 def check_editable(item: bpy.types.ID) -> None:
     """Raise PortraitError for an object or material that comes from another file."""
     if not item.is_editable:
@@ -220,6 +238,11 @@ def check_whole(item: Portrait) -> None:
         raise PortraitError(
             f"'{item.plane.name}' has lost its picture.",
             "Choose it again in the Portrait panel.",
+        )
+    if item.settings.source == item.settings.output:
+        raise PortraitError(
+            f"'{item.plane.name}' has its own live image for a picture.",
+            "Choose another in the Picture field.",
         )
     if item.settings.output is None:
         raise PortraitError(

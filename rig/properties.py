@@ -16,6 +16,7 @@ from bpy.props import (
     FloatProperty,
     FloatVectorProperty,
     IntProperty,
+    IntVectorProperty,
     PointerProperty,
     StringProperty,
 )
@@ -43,6 +44,20 @@ def _is_another_object(self: bpy.types.PropertyGroup, target: bpy.types.Object) 
     return target != self.id_data
 
 
+def _on_source_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import live, refit
+
+    if self.output is not None:  # it is no more in the making
+        refit.begin(self.id_data)
+        live.refresh_later()
+
+
+def _can_be_source(self: bpy.types.PropertyGroup, image: bpy.types.Image) -> bool:
+    from . import portraits
+
+    return portraits.can_be_source(image)
+
+
 class KEYPORTRAIT_PG_face_link(bpy.types.PropertyGroup):
     """One entry of a portrait's list of face controllers."""
 
@@ -53,10 +68,25 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
     """What makes a plane a portrait."""
 
     uid: StringProperty(description="Identity of the portrait, unique in the file")
-    source: PointerProperty(type=bpy.types.Image, name="Picture", description="The still picture")
+    source: PointerProperty(
+        type=bpy.types.Image,
+        name="Picture",
+        description="The still picture; faces are looked for again when it is another one",
+        poll=_can_be_source,
+        update=_on_source_changed,
+    )
     output: PointerProperty(
         type=bpy.types.Image, name="Live Image", description="The moving picture on the plane"
     )
+    use_orientation: BoolProperty(
+        description="Turn the picture upright, as its file's EXIF data asks"
+    )
+    is_fitted: BoolProperty(
+        description="Off while faces are looked for in a new picture", default=True
+    )
+    found_in: StringProperty(description="Name of the file that the faces were found in")
+    # Of the upright picture that the faces were found in, pixels; 0 in files made before 0.2.
+    size: IntVectorProperty(size=2)
     faces: CollectionProperty(type=KEYPORTRAIT_PG_face_link)
     renderer: EnumProperty(
         name="Renderer",

@@ -100,7 +100,7 @@ def _settle_portrait(item: portraits.Portrait) -> bool:
         if is_known and not is_touched(controller):
             continue
         try:
-            surface = surface or UvSurface(item.plane, tuple(item.settings.source.size))
+            surface = surface or UvSurface(item.plane, portraits.picture_size(item.plane))
             changed |= _settle_face(controller, surface)
         except PortraitError as error:
             log.info("'%s' keeps its rest: %s", controller.name, error)
@@ -117,7 +117,7 @@ def _stamp(item: portraits.Portrait) -> tuple[Any, ...]:
     mesh = item.plane.data
     if mesh.session_uid not in _mesh_sums:
         _mesh_sums[mesh.session_uid] = _mesh_sum(mesh)
-    size = tuple(item.settings.source.size)
+    size = portraits.picture_size(item.plane)
     return mesh.session_uid, _mesh_sums[mesh.session_uid], size, texture_space(item.plane)
 
 

@@ -6,13 +6,16 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+import bpy
+
 from ..host.client import Engine, EngineError, Policy, Reply, Ticket
 from ..preferences import preferences
+from . import content, refit
 from . import engine as engine_process
 from .controllers import face_of
 from .cycles_view import Turns
-from .errors import AddonError
-from .images import Canvas, Picture, read_picture
+from .errors import AddonError, OtherPictureError, PortraitError
+from .images import Canvas, Picture
 from .motions import NEUTRAL
 from .portraits import Portrait, check_whole, find
 
@@ -57,12 +60,10 @@ class Problem:
         return cls(code, error.message, hint.strip(), is_final)
 
 
-def picture_key(item: Portrait) -> tuple[Any, ...]:
-    """What an opened picture depends on; another key means that it must be opened again."""
-    source = item.settings.source
-    name = "" if source is None else (source.session_uid, tuple(source.size), source.is_float)
+def faces_key(item: Portrait) -> tuple[Any, ...]:
+    """What an opened picture depends on besides its pixels: the renderer and the faces."""
     faces = tuple(controller.keyportrait.face.data for controller in item.controllers)
-    return name, item.settings.renderer, faces
+    return item.settings.renderer, faces
 
 
 def open_fields(item: Portrait) -> dict[str, Any]:
@@ -81,7 +82,7 @@ def open_request(item: Portrait) -> tuple[dict[str, Any], dict[str, Array]]:
     Raises AddonError when its picture or a face is gone or unreadable.
     """
     check_whole(item)
-    picture = read_picture(item.settings.source)
+    picture = refit.whole_picture(item)
     return {**open_fields(item), **picture.wire_fields}, {"image": picture.to_wire()}
 
 
@@ -102,6 +103,8 @@ class Session:
         self.notices: list[str] = []
         self.turns = Turns()
         self._key: tuple[Any, ...] | None = None
+        self._newest = content.Newest()
+        self._is_unreadable = False
         self._handle: int | None = None
         self._client: Engine | None = None
         self._generation = -1
@@ -122,6 +125,8 @@ class Session:
 
     def want(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
         """Show these motions as soon as the engine can; a newer wish replaces an older one."""
+        if not item.settings.is_fitted:
+            motions = tuple(NEUTRAL for _ in motions)
         self.wanted = motions
         try:
             self._check_picture(item)
@@ -200,7 +205,12 @@ class Session:
         An engine that has died is started again once.
         """
         self.wanted = motions
-        self._check_picture(item)
+        if not item.settings.is_fitted:
+            raise PortraitError(
+                f"The faces of '{item.settings.source.name}' are still looked for.",
+                "Wait a moment and render again.",
+            )
+        self._check_picture(item, is_certain=True)
         self.restore_mode(item)
         if motions == self.shown:
             return
@@ -254,30 +264,47 @@ class Session:
         if self.canvas is not None and output is not None and self.turns.restore(output):
             self.canvas.push(output)
 
+    def forget_picture(self) -> None:
+        """Read the picture at the next wish, whatever Blender tells of it."""
+        self.close()
+        self._newest = content.Newest()
+
     def close(self) -> None:
         """Let the engine forget the picture; the session may be used again."""
         self._drop_handle()
         self._key = None
 
-    def _check_picture(self, item: Portrait) -> None:
-        """Read the picture when it, the faces or the renderer are new. Raises AddonError."""
+    def _check_picture(self, item: Portrait, *, is_certain: bool = False) -> None:
+        """Open the picture again when it, the faces or the renderer are new. Raises AddonError.
+
+        is_certain  compare the pixels, also where Blender tells of no change
+        """
         check_whole(item)
-        key = picture_key(item)
-        if key == self._key and self.canvas is not None:
+        picture = self._newer_picture(item, is_certain)
+        key = faces_key(item)
+        if picture is None and key == self._key:
             return
-        picture = self._read(item)
         self.close()
         self._key = key
-        self.canvas = Canvas(picture)
         self.shown = None
         self.problem = None
+        if picture is not None:
+            self.canvas = Canvas(picture)
 
-    def _read(self, item: Portrait) -> Picture:
+    def _newer_picture(self, item: Portrait, is_certain: bool) -> Picture | None:
+        """The picture when it is another one than on the canvas."""
         try:
-            return read_picture(item.settings.source)
+            picture = self._newest.look(item, is_certain=is_certain)
         except AddonError as error:
             self.problem = Problem.of(error)
+            self._is_unreadable = True
+            if isinstance(error, OtherPictureError) and not bpy.app.background:
+                refit.became_another(item)
             raise
+        if self._is_unreadable:
+            self._is_unreadable = False
+            self.problem = None
+        return picture
 
     def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
         picture = self._picture()

@@ -7,7 +7,8 @@ import logging
 import bpy
 
 from . import portraits
-from .images import new_image, read_picture
+from .content import read_source
+from .images import new_image
 from .portraits import Portrait
 from .textures import texture_nodes
 
@@ -36,7 +37,7 @@ def restore_output(item: Portrait) -> None:
     settings = item.settings
     if settings.output is not None or settings.source is None:
         return
-    picture = read_picture(settings.source)
+    picture = read_source(settings)
     settings.output = new_image(f"{item.plane.name} Live", picture, settings.source)
     for node in texture_nodes(item.plane):
         if node.image is None:
