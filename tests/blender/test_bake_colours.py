@@ -193,3 +193,24 @@ def test_the_first_and_the_last_frame_are_held(
         wanted = inside[min(max(frame - FIRST, 0), count - 1)]
         found = rendered(pixels, frame, tmp_path)
         assert np.abs(found - wanted)[opaque].mean() < limit, f"{form}, frame {frame}"
+
+
+def test_a_bake_made_again_renders_with_its_new_pixels(
+    shot: Any, pixels: Any, tmp_path: Path
+) -> None:
+    """Cycles 5.2 keeps textures in files of its own, named by the picture's path."""
+    render = bpy.context.scene.render
+    if "use_texture_cache" in render.bl_rna.properties:
+        assert render.use_texture_cache  # the default is what artists have
+    face = shot.keyportrait.portrait.faces[0].controller
+    bake(scope="ALL")
+    first = rendered(pixels, LAST, tmp_path)
+    for frame, value in ((FIRST, 0.0), (LAST, 20.0)):
+        face["head_yaw"] = value
+        face.keyframe_insert('["head_yaw"]', frame=frame)
+    bake(scope="ALL")
+    second = rendered(pixels, LAST, tmp_path)
+    bpy.ops.keyportrait.show_live()
+    live = rendered(pixels, LAST, tmp_path)
+    assert np.abs(second - first).max() > 0.2
+    check_alike(second, live, "made again", 0.05)
