@@ -10,7 +10,8 @@ from ._base import ReportsErrors
 
 
 class KEYPORTRAIT_OT_set_standard_view(ReportsErrors, bpy.types.Operator):
-    """Show and render colours as they are in the picture: view Standard, no look, no exposure"""
+    """The scene's view transform, AgX unless you chose another, changes the colours of a picture \
+that is emitted. Show and render them as they are: view Standard, no look, no exposure"""
 
     bl_idname = "keyportrait.set_standard_view"
     bl_label = "Set View to Standard"

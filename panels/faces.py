@@ -64,9 +64,7 @@ def draw_handle(
 ) -> None:
     """What the head looks at, and whether the Empty asks for more than a head can do."""
     constraint = head_target.constraint_of(controller)
-    if constraint is None:
-        layout.operator("keyportrait.head_look_at", icon="CON_TRACKTO")
-    else:
+    if constraint is not None:
         row = layout.row(align=True)
         row.prop(constraint, "target", text="Look At")
         row.operator("keyportrait.head_look_free", text="", icon="X")
@@ -100,8 +98,11 @@ def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
         return portraits.active_controller(context) is not None
 
     def draw_header_preset(self: bpy.types.Panel, context: bpy.types.Context) -> None:
-        if "Head" in groups:
-            row = self.layout.row()
+        controller = portraits.active_controller(context)
+        if "Head" in groups and controller is not None:
+            row = self.layout.row(align=True)
+            if head_target.constraint_of(controller) is None:
+                row.operator("keyportrait.head_look_at", text="Look At", icon="CON_TRACKTO")
             row.operator("keyportrait.reset_handle", text="", icon="LOOP_BACK", emboss=False)
             row.separator()
 

@@ -261,11 +261,12 @@ def scroll_sidebar(direction: str) -> Steps:
     yield 0.5
 
 
-def open_panel(above: str, text: str) -> Steps:
-    """Open the closed panel right under a widget; the value is all widgets, scrolled down.
+def open_panel(above: str, text: str, *, skip: int = 0) -> Steps:
+    """Open a closed panel under a widget; the value is all widgets, scrolled down.
 
     above  widget over the panel's header: headers themselves are no widgets
     text   widget of the opened panel
+    skip   closed panels between them
     """
     for distance in (34, 26, 42, 50, 0):
         yield from scroll_sidebar("DOWN")
@@ -274,7 +275,7 @@ def open_panel(above: str, text: str) -> Steps:
             return found
         x, y = pointer.find_widget(found, above)
         if distance:
-            yield from pointer.click(x, y - distance)
+            yield from pointer.click(x, y - distance - 28 * skip)
     raise AssertionError(f"no panel with {text!r} opens under {above!r}")
 
 
@@ -287,7 +288,8 @@ def apply_preset() -> Steps:
     x = pointer.find_region(view(), "UI").x + 40
     y = pointer.find_widget(found, "keyportrait.mirror_face")[1]
     yield from pointer.click(x, y)
-    yield 0.5
+    yield 1.5
+    shoot("7_presets_open")
     tried = []
     for row in range(2, 14):
         yield from pointer.click(x - 60, y - 22 - 22 * row)
@@ -300,7 +302,6 @@ def apply_preset() -> Steps:
     shoot("7_preset")
     yield from pointer.move(*view_middle())
     yield 0.5
-    bpy.context.window_manager.print_undo_steps()
     NOTES["apply_preset"] = {"tried": tried, "brows": things("FACE")[0]["brows"]}
 
 
@@ -310,7 +311,7 @@ def stop_and_finish_bake() -> Steps:
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, 60
     bake_folder = FOLDER / "keyportrait"
-    found = yield from open_panel('["pout"]', "keyportrait.bake(")
+    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=1)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     yield from wait_for(lambda: len(list(bake_folder.rglob("*.png"))) >= 3, "baked frames")
     shoot("8_baking")
@@ -318,7 +319,7 @@ def stop_and_finish_bake() -> Steps:
     yield 2.0
     stopped = len(list(bake_folder.rglob("*.png")))
     times = {path: path.stat().st_mtime_ns for path in bake_folder.rglob("*.png")}
-    found = yield from open_panel('["pout"]', "keyportrait.bake(")
+    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=1)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     settings = things("PORTRAIT")[0].keyportrait.portrait
     yield from wait_for(lambda: settings.use_baked, "the finished bake")
