@@ -77,7 +77,8 @@ _ROWS = (
         ("encoding",),
         ("image",),
         "Find the faces of an image (H, W, 4) uint8 or float32 RGBA, top row first. Optional "
-        "field renderer: whose faces are meant (liveportrait_animal: cats).",
+        "field renderer: whose faces are meant (liveportrait_animal: cats). Optional field box: "
+        "[left, top, right, bottom] drawn by hand; its face is fitted and nothing is searched.",
     ),
     MessageType("detected", "", ("faces",), (), "faces: list of Face.to_json(), largest first."),
     MessageType(

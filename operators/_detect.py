@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import bpy
 
@@ -61,6 +62,24 @@ class RequestRun:
         if not self.ticket.is_done:
             self.is_cancelled = True
             self._client.cancel(self.ticket)
+
+
+def ask_for_faces(
+    picture: Picture, fields: dict[str, Any], text: str, *, is_blocking: bool
+) -> RequestRun:
+    """Send a `detect` request for a picture. Raises AddonError or EngineError.
+
+    fields  what it says beside the pixels
+    """
+    if is_blocking:
+        client = engine_process.start_ready(preferences().open_timeout_s)
+    else:
+        client = engine_process.start()
+        if client.error is not None:
+            client = engine_process.restart()
+    fields = {"encoding": picture.encoding, **fields}
+    arrays = {"image": picture.to_wire()}
+    return RequestRun(client, client.submit("detect", fields, arrays, use_drain=False), text)
 
 
 @dataclass
@@ -209,18 +228,9 @@ class FindsFaces(RunsLong):
         return run
 
     def _ask(self, image: bpy.types.Image) -> RequestRun:
-        picture = self.read(image)
-        if self.is_blocking:
-            client = engine_process.start_ready(preferences().open_timeout_s)
-        else:
-            client = engine_process.start()
-            if client.error is not None:
-                client = engine_process.restart()
-        fields = {"encoding": picture.encoding, "name": image.name}
-        fields["renderer"] = self.wanted_renderer()
-        arrays = {"image": picture.to_wire()}
-        ticket = client.submit("detect", fields, arrays, use_drain=False)
-        return RequestRun(client, ticket, f"Looking for faces in '{image.name}'")
+        fields = {"name": image.name, "renderer": self.wanted_renderer()}
+        text = f"Looking for faces in '{image.name}'"
+        return ask_for_faces(self.read(image), fields, text, is_blocking=self.is_blocking)
 
     def _finish(self, context: bpy.types.Context, run: LooksRun) -> set[str]:
         problems: list[AddonError | EngineError] = []

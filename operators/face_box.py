@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from ..compat import registration_of
-from ..rig import creation, live, picking, portraits
+from ..rig import creation, picking, portraits
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_portrait
 
@@ -21,7 +21,7 @@ class KEYPORTRAIT_OT_draw_face(ReportsErrors, bpy.types.Operator):
 
     bl_idname = "keyportrait.draw_face"
     bl_label = "Draw Face Box"
-    bl_options = {"UNDO"}
+    bl_options = set()
 
     _corners: tuple[tuple[int, int], tuple[int, int]] | None = None
     _region: bpy.types.Region | None = None
@@ -80,11 +80,15 @@ class KEYPORTRAIT_OT_draw_face(ReportsErrors, bpy.types.Operator):
             for corner in self._corners
         )
         size = portraits.picture_size(plane)
-        controller = creation.add_boxed_face(plane, picking.box_between(first, second, size))
-        creation.select_only(context, controller)
-        live.refresh_later()
-        self.report({"INFO"}, f"Added '{controller.name}'")
-        return {"FINISHED"}
+        box = picking.box_between(first, second, size)
+        creation.hand_drawn_face(plane, box)
+        creation.select_only(context, plane)
+        # It waits for the engine, is cancelled by Esc, and pushes the undo step.
+        try:
+            result = bpy.ops.keyportrait.add_face("INVOKE_DEFAULT", box=box, use_select=True)
+        except RuntimeError as error:  # what it has reported
+            raise AddonError(str(error).removeprefix("Error: ").strip()) from error
+        return {"CANCELLED"} if "CANCELLED" in result else {"FINISHED"}
 
     def cancel(self, context: bpy.types.Context) -> None:
         """Blender ends the operator itself: a file is opened, a window closed."""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import FloatVectorProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, FloatVectorProperty, IntProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import controllers, creation, head_target, highlight, live, portraits
+from ..engine.controls import Face
+from ..host.client import EngineError
+from ..rig import content, controllers, creation, head_target, highlight, live, portraits
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
+from ._detect import RequestRun, ask_for_faces
+from ._long_run import RunsLong
 
 
 class KEYPORTRAIT_OT_remove_face(ReportsErrors, bpy.types.Operator):
@@ -33,7 +37,7 @@ class KEYPORTRAIT_OT_remove_face(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
-class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
+class KEYPORTRAIT_OT_add_face(RunsLong, bpy.types.Operator):
     """Add a controller for a face that is not found by itself, by a box around it"""
 
     bl_idname = "keyportrait.add_face"
@@ -43,6 +47,12 @@ class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
     box: FloatVectorProperty(
         name="Box", size=4, description="Left, top, right, bottom of the face in picture pixels"
     )
+    use_select: BoolProperty(
+        name="Select",
+        description="Select the new controller",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+    stop_text = "Adding the face was cancelled"
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -50,17 +60,43 @@ class KEYPORTRAIT_OT_add_face(ReportsErrors, bpy.types.Operator):
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         source = portraits.active_plane(context).keyportrait.portrait.source
-        if source is not None and not any(self.box):
+        if any(self.box):
+            return self.execute(context)
+        if source is not None:
             width, height = portraits.picture_size(portraits.active_plane(context))
             self.box = (0.3 * width, 0.2 * height, 0.7 * width, 0.7 * height)
         return context.window_manager.invoke_props_dialog(self)
 
-    def _run(self, context: bpy.types.Context) -> set[str]:
+    def _begin(self, context: bpy.types.Context) -> RequestRun:
         plane = portraits.active_plane(context)
-        portraits.check_whole(portraits.portrait(plane))
-        controller = creation.add_boxed_face(plane, tuple(self.box))
+        item = portraits.portrait(plane)
+        portraits.check_whole(item)
+        settings = item.settings
+        self._face = creation.hand_drawn_face(plane, tuple(self.box))
+        self._identity = item.identity
+        name = settings.source.name
+        fields = {"name": name, "renderer": settings.renderer, "box": list(self._face.box)}
+        picture = content.read_source(settings)
+        text = f"Reading the face in '{name}'"
+        return ask_for_faces(picture, fields, text, is_blocking=self.is_blocking)
+
+    def _finish(self, context: bpy.types.Context, run: RequestRun) -> set[str]:
+        item = portraits.find(self._identity)
+        if item is None:
+            raise AddonError("The portrait was deleted meanwhile.")
+        face, reason = self._face, ""
+        try:
+            face = Face.from_json(run.ticket.result().fields["faces"][0])
+        except EngineError as error:
+            if error.code != "bad_face":
+                raise
+            # The networks move it all the same; Preview tells the same on its row.
+            reason = f". {error}"
+        controller = creation.add_drawn_face(item.plane, face)
+        if self.use_select:
+            creation.select_only(context, controller)
         live.refresh_later()
-        self.report({"INFO"}, f"Added '{controller.name}'")
+        self.report({"WARNING" if reason else "INFO"}, f"Added '{controller.name}'{reason}")
         return {"FINISHED"}
 
 

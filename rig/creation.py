@@ -220,11 +220,8 @@ def hand_drawn_face(plane: bpy.types.Object, box: tuple[float, float, float, flo
     return Face(box=box)
 
 
-def add_boxed_face(
-    plane: bpy.types.Object, box: tuple[float, float, float, float]
-) -> bpy.types.Object:
+def add_drawn_face(plane: bpy.types.Object, face: Face) -> bpy.types.Object:
     """A controller for what the artist has drawn a box around. Raises PortraitError."""
-    face = hand_drawn_face(plane, box)
     label = free_label(plane, bool(portrait(plane).controllers))
     return controllers.add_controller(plane, face, label)
 

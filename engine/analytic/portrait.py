@@ -12,13 +12,13 @@ from ..faces.canonical import (
     LIP_LOWER_INNER,
     LIP_UPPER_INNER,
     fit_pose,
-    pose_residual,
 )
+from ..faces.checks import check_fit
 from ..faces.crop import face_crop
-from ..faces.find import view_8bit
+from ..faces.find import describe, view_8bit
 from ..faces.lips import fit_lips
 from ..faces.measures import measure
-from ..faces.mesh import fit_landmarks
+from ..faces.mesh import Mesh, fit_landmarks
 from ..faces.segmentation import person_mask
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage
@@ -33,8 +33,6 @@ from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
 from .shapes import smoothstep
 from .tone import Tone, to_unit
-
-_WORST_RESIDUAL = 1.6  # cm, root mean square distance from the canonical face
 
 
 class AnalyticPortrait:
@@ -54,7 +52,7 @@ class AnalyticPortrait:
         crop_view = self._crop.extract(view)
         self.landmarks = fit_lips(crop_view, self._crop.landmarks_to_crop(landmarks))
         self._pose = fit_pose(self.landmarks)
-        _check_fit(self.landmarks)
+        check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
         self.landmarks = fit_lids(crop_view, self.landmarks)
         self._field = ExpressionField(self.landmarks, self._pose)
@@ -149,11 +147,7 @@ def _spare_far_side(amounts: Amounts, yaw: float) -> Amounts:
     return replace(amounts, deformers=deformers)
 
 
-def _check_fit(landmarks: np.ndarray) -> None:
-    residual = pose_residual(landmarks)
-    if not np.isfinite(residual) or residual > _WORST_RESIDUAL:
-        raise ReportedError(
-            "bad_face",
-            "The face cannot be fitted: its features do not lie like those of a human face.",
-            "Use a front or three-quarter view of a human face.",
-        )
+def _measured(face: Face, landmarks: np.ndarray, view: np.ndarray) -> Face:
+    """A face that is only a box, with its pose and ratios as read here."""
+    fitted = describe(Mesh(landmarks, 1.0), (view.shape[1], view.shape[0]), face.score)
+    return replace(fitted, box=face.box, problem={})

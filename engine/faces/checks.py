@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..renderer import ReportedError
 from .canonical import OVAL, fit_pose, pose_residual
 from .mesh import Mesh
 
+WORST_RESIDUAL = 1.6  # cm from the canonical face; beyond, nothing can be moved
 MINIMUM_WIDTH = 48.0  # pixels of the face oval along the line of the eyes
 MAXIMUM_YAW = 50.0  # degrees; beyond, the far eye and cheek are hidden
 MAXIMUM_PITCH = 45.0
@@ -80,6 +82,17 @@ def find_problem(mesh: Mesh, picture_size: tuple[int, int]) -> dict[str, str]:
             f"Use a view tilted by less than {MAXIMUM_PITCH:.0f}°.",
         )
     return {}
+
+
+def check_fit(landmarks: np.ndarray) -> None:
+    """Raise ReportedError "bad_face" for landmarks that lie as in no human face."""
+    residual = pose_residual(landmarks)
+    if not np.isfinite(residual) or residual > WORST_RESIDUAL:
+        raise ReportedError(
+            "bad_face",
+            "The face cannot be fitted: its features do not lie like those of a human face.",
+            "Use a front or three-quarter view of a human face.",
+        )
 
 
 def face_width(landmarks: np.ndarray) -> float:

@@ -19,10 +19,10 @@ from .candidates import (
     stretched_along,
 )
 from .canonical import MESH_COUNT, OVAL, fit_pose
-from .checks import find_problem, is_human, stretched_problem
+from .checks import check_fit, find_problem, is_human, stretched_problem
 from .detector import Detection, Fraction
 from .measures import measure
-from .mesh import Mesh, fit_mesh, second_looks
+from .mesh import Mesh, fit_landmarks, fit_mesh, second_looks
 
 MAXIMUM_SIDE = 16384  # pixels, exclusive
 MAXIMUM_PIXELS = 100_000_000
@@ -129,6 +129,19 @@ def find_faces(image: SourceImage, report: Report | None = None) -> list[Face]:
         upright = upright if quarters else seen
     strangers = [_stranger(rgb, detection) for detection in upright[:_STRANGER_LIMIT]]
     return [face for face in strangers if face.problem][:1]
+
+
+def fit_drawn(image: SourceImage, box: tuple[float, float, float, float]) -> Face:
+    """The face that an artist has drawn a box around, with pose, keypoints and ratios.
+
+    box  (x0, y0, x1, y1) pixels; the face keeps it
+    What is readable is taken, however small or turned. Raises ReportedError "bad_face" with what
+    is wrong, "bad_image", "no_models".
+    """
+    rgb = view_8bit(image)
+    mesh = Mesh(fit_landmarks(rgb, Face(box)), 1.0)
+    check_fit(mesh.landmarks)
+    return replace(describe(mesh, _size(rgb)), box=box, problem={})
 
 
 def _fit_all(rgb: np.ndarray, detections: list[Detection], report: Fraction) -> list[Face]:

@@ -192,3 +192,36 @@ def test_refused_faces_get_no_controller_and_are_counted(module) -> None:
         creation.Finding.read([tiny]).check("group.png")
     with pytest.raises(errors.FaceError, match=r"No face found in 'group.png'"):
         creation.Finding.read([]).check("group.png")
+
+
+def test_a_drawn_face_knows_its_ratios_from_the_start(add_portrait, module, pixels) -> None:
+    """Eyes Open and Lips Open begin where the picture is, so that their first step is small."""
+    plane, (found,) = add_portrait()
+    face_of = module("rig.controllers").face_of
+    own = face_of(found)
+    bpy.ops.keyportrait.remove_face()
+    assert bpy.ops.keyportrait.add_face(box=(175, 65, 275, 185)) == {"FINISHED"}
+    drawn = plane.keyportrait.portrait.faces[0].controller
+    face = face_of(drawn)
+    assert face.box == (175, 65, 275, 185)
+    assert len(face.keypoints) == 6
+    assert face.eyes_open == pytest.approx(own.eyes_open, abs=0.03)
+    assert face.lips_open == pytest.approx(own.lips_open, abs=0.03)
+    assert face.yaw == pytest.approx(own.yaw, abs=2.0)
+    assert drawn["eyes_open"] == pytest.approx(face.eyes_open, abs=0.006)
+    assert drawn["lips_open"] == pytest.approx(face.lips_open, abs=0.006)
+    output = plane.keyportrait.portrait.output
+    still = pixels(output).copy()
+    drawn["eyes_open"] += 0.02
+    drawn.update_tag()
+    bpy.context.scene.frame_set(2)
+    eyes = (slice(90, 135), slice(190, 262))
+    changed = abs(pixels(output) - still)[eyes].max(axis=2)
+    assert 0.0 < changed.max() and (changed > 0.1).mean() < 0.03
+
+
+def test_a_box_without_a_face_is_told_at_once(add_portrait, capfd) -> None:
+    plane, _ = add_portrait()
+    assert bpy.ops.keyportrait.add_face(box=(10, 300, 120, 420)) == {"FINISHED"}
+    assert "cannot be read" in capfd.readouterr().out
+    assert len(plane.keyportrait.portrait.faces) == 2
