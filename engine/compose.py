@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import numpy as np
 
-from .motion import Motion
+from .motion import Face, Motion
 from .picture_file import FileFormat, PictureFile
 from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceImage
+
+
+class RestingFace:
+    """A face that its renderer cannot move: it stays as it is, and `face.problem` says why."""
+
+    def __init__(self, face: Face, error: ReportedError) -> None:
+        problem = {"code": error.code, "message": error.message, "hint": error.hint}
+        self.face = replace(face, problem=problem)
+
+    def prepare(self, motions: Sequence[Motion]) -> None:
+        """There is nothing to prepare."""
+
+    def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
+        """Change nothing."""
+        return NOTHING
 
 
 class Composition:

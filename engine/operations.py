@@ -38,6 +38,10 @@ NOT_FOUND = {
 }
 
 
+# What is wrong with one face keeps no other face from moving.
+FACE_CODES = frozenset({"bad_face", "no_face"})
+
+
 class Operations:
     """The opened pictures of one connection and everything that can be asked about them."""
 
@@ -103,16 +107,25 @@ class Operations:
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
 
     def _open(self, message: Message, report: Report) -> Message:
-        from .compose import Composition
+        from .compose import Composition, RestingFace
 
         image = read_image(message)
         faces = read_faces(message)
         name = message.fields["renderer"]
         renderer = self._renderer(name, report)
         portraits: list[FacePortrait] = []
+        errors: list[ReportedError] = []
         for number, face in enumerate(faces):
             report(number / len(faces), f"Fitting face {number + 1} of {len(faces)}")
-            portraits.append(renderer.open(image, face))
+            try:
+                portraits.append(renderer.open(image, face))
+            except ReportedError as error:
+                if error.code not in FACE_CODES:
+                    raise
+                errors.append(error)
+                portraits.append(RestingFace(face, error))
+        if len(errors) == len(faces):
+            raise errors[0]
         handle = next(self._handles)
         self._compositions[handle] = Composition(image, portraits)
         fitted = [portrait.face.to_json() for portrait in portraits]

@@ -230,6 +230,10 @@ class SequenceBake:
         at_work = fields.get("renderer", {})
         self._batch_size = int(at_work.get("batch_size", 1))
         self._check_facts(at_work)
+        for number, face in enumerate(fields["faces"]):
+            if face.get("problem"):
+                text = f"Face {number + 1} stays at rest: {face['problem'].get('message', '')}"
+                self.warnings.append(text)
         return True
 
     def _check_facts(self, at_work: Mapping[str, Any]) -> None:

@@ -108,7 +108,8 @@ def draw_faces(
         layout.label(text="No face yet: press Find or Draw", icon="INFO")
     column = layout.column(align=True)
     for index, controller in enumerate(controllers):
-        draw_face(column, index, controller, is_active=controller == active)
+        problem = live.face_problem_of(plane, index)
+        draw_face(column, index, controller, is_active=controller == active, problem=problem)
     row = layout.row(align=True)
     row.operator("keyportrait.find_faces", text="Find", icon="VIEWZOOM")
     row.operator("keyportrait.draw_face", text="Draw", icon="SELECT_SET")
@@ -116,14 +117,22 @@ def draw_faces(
 
 
 def draw_face(
-    layout: bpy.types.UILayout, index: int, controller: bpy.types.Object, *, is_active: bool
+    layout: bpy.types.UILayout,
+    index: int,
+    controller: bpy.types.Object,
+    *,
+    is_active: bool,
+    problem: str = "",
 ) -> None:
-    """One face of a portrait: its name, which selects it."""
+    """One face of a portrait: its name, which selects it, and why it cannot be moved."""
     row = layout.row(align=True)
+    row.alert = bool(problem)
     button = row.operator(
         "keyportrait.select_face", text=controller.name, icon="USER", depress=is_active
     )
     button.index = index
+    for line in wrapped(problem):
+        layout.label(text=line, icon="BLANK1")
 
 
 class KEYPORTRAIT_PT_settings(KeyPortraitPanel, bpy.types.Panel):

@@ -70,6 +70,13 @@ def renderer_of(plane: bpy.types.Object) -> dict[str, str]:
     return {} if found is None else found.renderer
 
 
+def face_problem_of(plane: bpy.types.Object, index: int) -> str:
+    """Why a face of a portrait cannot be moved, "" where it can. For panels."""
+    found = _sessions.get(portraits.identity_of(plane))
+    problems = [] if found is None else found.face_problems
+    return problems[index] if index < len(problems) else ""
+
+
 def notices_of(plane: bpy.types.Object) -> list[str]:
     """What the engine wants the user to know about a portrait. For panels."""
     found = _sessions.get(portraits.identity_of(plane))

@@ -36,6 +36,11 @@ _FLIP = Matrix.Diagonal((1.0, -1.0, -1.0))
 NEUTRAL = Motion()
 
 
+def is_neutral(motions: tuple[Motion, ...]) -> bool:
+    """True when these motions leave the picture as it is."""
+    return all(motion == NEUTRAL for motion in motions)
+
+
 def motions_of(item: Portrait, depsgraph: bpy.types.Depsgraph) -> tuple[Motion, ...]:
     """What every face of a portrait is asked to do now, in the order of its controllers."""
     return tuple(motion_of(controller, depsgraph) for controller in item.controllers)

@@ -16,7 +16,7 @@ from .controllers import face_of
 from .cycles_view import Turns
 from .errors import AddonError, OtherPictureError, PortraitError
 from .images import Canvas, Picture
-from .motions import NEUTRAL
+from .motions import NEUTRAL, is_neutral
 from .portraits import Portrait, check_whole, find
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ class Session:
         self.canvas: Canvas | None = None
         self.renderer: dict[str, str] = {}
         self.notices: list[str] = []
+        self.face_problems: list[str] = []  # why each face rests
         self.turns = Turns()
         self._key: tuple[Any, ...] | None = None
         self._newest = content.Newest()
@@ -362,6 +363,10 @@ class Session:
     def _take_handle(self, opened: Message) -> None:
         self._handle = int(opened.fields["handle"])
         self.renderer = dict(opened.fields.get("renderer", {}))
+        faces = opened.fields["faces"]
+        self.face_problems = [(face.get("problem") or {}).get("message", "") for face in faces]
+        for text in filter(None, self.face_problems):
+            log.warning("A face of portrait %s stays at rest: %s", self.uid, text)
 
     def _use(self, client: Engine) -> None:
         """Work with this engine as it runs now; what another or a dead one had is dropped."""
@@ -383,7 +388,7 @@ class Session:
         self._handle = None
         self._opening = None
         self._rendering = None
-        self.renderer = {}
+        self.renderer, self.face_problems = {}, []
 
 
 @dataclass(frozen=True)
@@ -393,8 +398,3 @@ class Answer:
     receive: Any
     motions: tuple[Motion, ...] = ()
     handle: int | None = None
-
-
-def is_neutral(motions: tuple[Motion, ...]) -> bool:
-    """True when these motions leave the picture as it is."""
-    return all(motion == NEUTRAL for motion in motions)

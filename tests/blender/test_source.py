@@ -225,3 +225,18 @@ def test_a_box_without_a_face_is_told_at_once(add_portrait, capfd) -> None:
     assert bpy.ops.keyportrait.add_face(box=(10, 300, 120, 420)) == {"FINISHED"}
     assert "cannot be read" in capfd.readouterr().out
     assert len(plane.keyportrait.portrait.faces) == 2
+
+
+def test_one_bad_box_stops_no_other_face_and_says_why(add_portrait, pixels, module) -> None:
+    plane, (face,) = add_portrait()
+    bpy.context.view_layer.objects.active = plane
+    bpy.ops.keyportrait.add_face(box=(5, 5, 60, 60))
+    face["smile"] = 1.0
+    bpy.ops.keyportrait.refresh(use_wait=True)
+    settings = plane.keyportrait.portrait
+    difference = abs(pixels(settings.output) - pixels(settings.source)).max()
+    assert difference > 0.1
+    live = module("rig.live")
+    assert live.problem_of(plane) is None
+    assert live.face_problem_of(plane, 0) == ""
+    assert live.face_problem_of(plane, 1)

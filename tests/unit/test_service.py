@@ -350,3 +350,19 @@ def test_a_cancelled_request_is_dropped_by_the_engine(session: Session) -> None:
 def test_the_protocol_number_is_the_one_documented() -> None:
     text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     assert f'"protocol":{PROTOCOL_VERSION}' in text
+
+
+def test_one_bad_face_keeps_no_other_from_moving(session: Session) -> None:
+    (face,) = session.detect(ASTRONAUT)
+    bad = {"box": [5.0, 5.0, 60.0, 60.0]}
+    fields = {"encoding": "srgb", "renderer": "analytic", "faces": [bad, face], "options": {}}
+    opened = session.ask("open", fields, ASTRONAUT).fields
+    assert opened["faces"][0]["problem"]["message"]
+    assert not opened["faces"][1]["problem"]
+    moved = session.picture(ASTRONAUT, opened["handle"], TURN, SMILE)
+    alone = session.picture(ASTRONAUT, session.open(ASTRONAUT), SMILE)
+    assert (moved == alone).all() and (moved != ASTRONAUT).any()
+    assert session.refusal("open", {**fields, "faces": [bad]}, ASTRONAUT).code in {
+        "bad_face",
+        "no_face",
+    }
