@@ -81,7 +81,7 @@ def prepare() -> Steps:
     for item in list(bpy.data.objects):
         bpy.data.objects.remove(item)
     with in_view():
-        bpy.ops.keyportrait.add_portrait(filepath=PICTURE)
+        bpy.ops.keyportrait.add_portrait(filepath=PICTURE, use_view=False)
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
     scene = bpy.context.scene
