@@ -137,9 +137,9 @@ bench: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.re
 bench-neural: $(ENVS)/unit/.torch  ## Speed of the networks; build/bench-neural.json
 	$(UNIT) scripts/bench_neural.py
 
-parity: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface  ## Compare with golden numbers: GOLDEN=DIR [DEVICE=cpu|cuda]
-	@test -n "$(GOLDEN)" || { echo "usage: make parity GOLDEN=DIR [DEVICE=cpu|cuda]"; exit 2; }
-	$(UNIT) scripts/parity.py "$(GOLDEN)" --device "$(DEVICE)"
+parity: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface  ## Compare with golden numbers: GOLDEN=DIR [TEMPLATES=DIR] [DEVICE=cpu|cuda]
+	@test -n "$(GOLDEN)" || { echo "usage: make parity GOLDEN=DIR [TEMPLATES=DIR] [DEVICE=cpu|cuda]"; exit 2; }
+	$(UNIT) scripts/parity.py "$(GOLDEN)" --device "$(DEVICE)" $(if $(TEMPLATES),--templates "$(TEMPLATES)")
 
 clean:  ## Remove what the targets made, but for .venv, wheels and models
 	rm -rf --one-file-system build

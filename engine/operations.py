@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .motion import Face, Motion
+from .motion import NO_FACE_HINT, Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
 from .renderer import NOTHING, FacePortrait, Rectangle, Renderer, ReportedError, SourceImage
 from .renderer_table import CATS, PEOPLE, PREVIEW, RENDERERS
@@ -33,7 +33,7 @@ Later = Callable[[], Message]
 
 # What was not found, and what to do about it, by what a renderer looks for.
 NOT_FOUND = {
-    PEOPLE: ("face", "Use a front view at least 256 px wide."),
+    PEOPLE: ("face", NO_FACE_HINT),
     CATS: ("cat's face", "Draw a box around the animal's face."),
 }
 

@@ -11,6 +11,7 @@ from pathlib import PurePath
 import bpy
 
 from ..engine.controls import Face
+from ..engine.motion import NO_FACE_HINT
 from ..engine.renderer_table import PREVIEW
 from . import content, controllers, images, planes, stance, structure, textures
 from .errors import FaceError, PortraitError
@@ -65,9 +66,7 @@ class Finding:
             return
         if self.refused:
             raise FaceError(f"'{picture_name}': {self.reason}")
-        raise FaceError(
-            f"No face found in '{picture_name}'.", "Use a front view at least 256 px wide."
-        )
+        raise FaceError(f"No face found in '{picture_name}'.", NO_FACE_HINT)
 
 
 def add_portrait(

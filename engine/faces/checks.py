@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..motion import MINIMUM_FACE_PX
 from ..renderer import ReportedError
 from .canonical import OVAL, fit_pose, pose_residual
 from .mesh import Mesh
 
 WORST_RESIDUAL = 1.6  # cm from the canonical face; beyond, nothing can be moved
-MINIMUM_WIDTH = 48.0  # pixels of the face oval along the line of the eyes
 MAXIMUM_YAW = 50.0  # degrees; beyond, the far eye and cheek are hidden
 MAXIMUM_PITCH = 45.0
 MAXIMUM_OUTSIDE = 0.3  # share of the mesh that may lie outside the picture
@@ -61,10 +61,10 @@ def find_problem(mesh: Mesh, picture_size: tuple[int, int]) -> dict[str, str]:
             "This does not look like a human face: the face mesh does not fit it.",
             "Animals are not supported. Use a front view with both eyes and the mouth visible.",
         )
-    if face_width(mesh.landmarks) < MINIMUM_WIDTH:
+    if face_width(mesh.landmarks) < MINIMUM_FACE_PX:
         return _bad_face(
             f"The face is only {face_width(mesh.landmarks):.0f} px wide.",
-            f"Use a larger picture: the face needs {MINIMUM_WIDTH:.0f} px, better 200 px.",
+            f"Use a larger picture: the face needs {MINIMUM_FACE_PX} px from side to side.",
         )
     if _outside_share(mesh.landmarks, picture_size) > MAXIMUM_OUTSIDE:
         return _bad_face(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +19,9 @@ from .driving_rows import template_of
 from .golden import UNUSABLE, Golden, Row, reason
 
 FILE = "end_to_end.npz"
-TEMPLATE = "d1"
+# What the folder's meta.json or README names comes first.
+DEFAULT_TEMPLATE = "d1"
+NAMED_IN_README = re.compile(r"template\s+[`']?(\w+?)(?:\.pkl)?[`']?\s+frames\s+`template_frames`")
 INPUTS = ("source_u8", "lmk106", "source_lmk203", "template_frames")
 
 
@@ -42,6 +45,20 @@ def rows(golden: Golden) -> Iterator[Row]:
         yield compare_image(item, ours[key][::step, ::step], expected)
 
 
+def template_name(golden: Golden) -> str:
+    """The template that drove the recorded run, without .pkl.
+
+    meta.json says {"end_to_end_template": name}; else the README's words on `template_frames`.
+    """
+    named = golden.table("meta.json").get("end_to_end_template")
+    if isinstance(named, str) and named:
+        return named.removesuffix(".pkl")
+    readme = golden.folder / "README.md"
+    text = readme.read_text(encoding="utf-8", errors="replace") if readme.is_file() else ""
+    found = NAMED_IN_README.search(text)
+    return found[1] if found else DEFAULT_TEMPLATE
+
+
 def _run(golden: Golden) -> dict[str, np.ndarray]:
     """Full-size pictures by the names of the recorded ones."""
     a = golden.arrays(FILE)
@@ -54,7 +71,7 @@ def _run(golden: Golden) -> dict[str, np.ndarray]:
     options = DrivingOptions(use_lip_normalization=True)
     x_driving = drive(
         DrivenSource(motion, ratios),
-        template_of(golden, TEMPLATE),
+        template_of(golden, template_name(golden)),
         options,
         golden.models,
         OFFICIAL,

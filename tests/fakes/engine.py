@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from engine.motion import Face, Motion
+from engine.motion import NO_FACE_HINT, Face, Motion
 from engine.protocol import (
     DTYPES,
     PROTOCOL_VERSION,
@@ -211,7 +211,7 @@ class FakeEngine:
         image = message.arrays["image"]
         if not any(image.data):
             name = message.fields.get("name", "the picture")
-            hint = "Use a front view at least 256 px wide."
+            hint = NO_FACE_HINT
             return failed(message, "no_face", f"No face found in '{name}'.", hint)
         height, width = image.shape[:2]
         faces = [self.face(n, width, height).to_json() for n in range(self.options.faces)]

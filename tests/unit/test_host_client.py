@@ -87,7 +87,7 @@ def test_a_failure_of_the_engine_is_a_typed_error(start_engine: Any) -> None:
         "no_face",
         "No face found in 'portrait.png'.",
     )
-    assert "256 px" in reply.error.hint
+    assert "48 px" in reply.error.hint
     assert engine.state is State.READY
 
 

@@ -50,6 +50,19 @@ ALLOWED: dict[str, set[str]] = {
     "registration": {"rig", "operators", "panels", "compat", "preferences"},
     "__init__": {"registration"},
 }
+# Modules of the engine that every package of it may use: values, the seam, pixels.
+FLOOR = {"engine.motion", "engine.controls", "engine.renderer", "engine.alpha", "engine.srgb"}
+# Package of the engine → what else of the engine it may import. Modules at the engine's top join
+# the packages and may import all of them.
+ENGINE_ARROWS: dict[str, set[str]] = {
+    "engine.performance": set(),
+    "engine.faces": set(),
+    "engine.analytic": {"engine.faces"},
+    "engine.liveportrait": {"engine.faces", "engine.performance"},
+    "engine.networks": {"engine.liveportrait.model_set", *WEIGHTS},
+}
+# Where the networks and what is around them are put together.
+JOINT = {"engine.liveportrait.installed": {"engine.networks"}}
 HEAVY = {"torch", "torchvision", "cv2", "onnxruntime", "mediapipe", "insightface", "openvino"}
 BLENDER = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_ui", "addon_utils"}
 
@@ -125,6 +138,36 @@ def test_imports_follow_the_arrows(path: Path) -> None:
         if is_of_project(module) and not is_allowed(module, ALLOWED[layer])
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def breaks_inside_the_engine(module: str, imported: str) -> bool:
+    """Whether an import goes against the arrows between the engine's packages."""
+    package = ".".join(module.split(".")[:2])
+    if package not in ENGINE_ARROWS or not imported.startswith("engine."):
+        return False
+    allowed = {package, *FLOOR, *ENGINE_ARROWS[package], *JOINT.get(module, ())}
+    return not is_allowed(imported, allowed)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in FILES if p.parent.parent == ROOT / "engine"], ids=names
+)
+def test_the_engines_packages_import_one_way(path: Path) -> None:
+    wrong = [
+        f"{names(path)}:{line} imports {imported}"
+        for imported, line in imports_of(path)
+        if breaks_inside_the_engine(module_name(path), imported)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_break_inside_the_engine_is_seen() -> None:
+    assert breaks_inside_the_engine("engine.analytic.head", "engine.liveportrait.crop")
+    assert breaks_inside_the_engine("engine.faces.find", "engine.analytic.field")
+    assert breaks_inside_the_engine("engine.networks.blocks", "engine.liveportrait.portrait")
+    assert breaks_inside_the_engine("engine.liveportrait.portrait", "engine.networks.blocks")
+    assert not breaks_inside_the_engine("engine.liveportrait.installed", "engine.networks.devices")
+    assert not breaks_inside_the_engine("engine.operations", "engine.liveportrait.crop")
 
 
 @pytest.mark.parametrize("path", FILES, ids=names)

@@ -143,3 +143,24 @@ def test_every_row_can_be_computed_on_a_card(
             counts[name] = sum(1 for _row in module.rows(numbers))
     assert min(counts.values()) > 1
     assert sum(counts.values()) > 150
+
+
+def test_the_end_to_end_template_is_the_folders_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    template_name = importlib.import_module("parity_items.end_to_end").template_name
+
+    class Folder:
+        folder = tmp_path
+        meta: dict[str, str] = {}
+
+        def table(self, _file: str) -> dict[str, str]:
+            return self.meta
+
+    golden = Folder()
+    assert template_name(golden) == "d1"
+    (tmp_path / "README.md").write_text("Full run, template d8 frames `template_frames`, default.")
+    assert template_name(golden) == "d8"
+    golden.meta = {"end_to_end_template": "talking.pkl"}
+    assert template_name(golden) == "talking"

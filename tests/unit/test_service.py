@@ -16,6 +16,7 @@ from keyportrait.engine.protocol import PROTOCOL_VERSION, Array
 from keyportrait.host.client import Engine, EngineError, Launch
 
 from engine.controls import motion_from_controls
+from engine.motion import NO_FACE_HINT
 
 PATIENCE_S = 60.0
 NEUTRAL = motion_from_controls({}).to_json()
@@ -241,7 +242,7 @@ def test_no_face_is_said_with_the_pictures_name(session: Session) -> None:
     fields = {"encoding": "srgb", "name": "portrait.png"}
     error = session.refusal("detect", fields, grey)
     assert error.code == "no_face"
-    assert str(error) == ("No face found in 'portrait.png'. Use a front view at least 256 px wide.")
+    assert str(error) == (f"No face found in 'portrait.png'. {NO_FACE_HINT}")
     assert "the picture" in session.refusal("detect", {"encoding": "srgb"}, grey).message
 
 
