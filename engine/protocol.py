@@ -28,7 +28,7 @@ MAX_DIMENSIONS = 8
 _PIECE_BYTES = 256 * 1024**2
 
 # Size of one array element on the wire, bytes.
-DTYPES = {"uint8": 1, "uint16": 2, "int32": 4, "float16": 2, "float32": 4, "float64": 8}
+DTYPES = {"uint8": 1, "float32": 4, "float64": 8}
 
 
 class MessageType(NamedTuple):

@@ -213,18 +213,3 @@ def network_input(crop: np.ndarray) -> np.ndarray:
 def driving_input(frame: np.ndarray) -> np.ndarray:
     """A whole frame or a driving crop as the networks read it: 256 x 256, bilinear."""
     return cv2.resize(frame, (NETWORK_SIZE, NETWORK_SIZE), interpolation=cv2.INTER_LINEAR)
-
-
-def limit_size(image: np.ndarray, longest: int = 1280, multiple: int = 2) -> np.ndarray:
-    """The official pipeline's source: longer side at most `longest`, sides cut to `multiple`.
-
-    Only parity needs it: our pictures keep their size, since just the crop meets the networks.
-    """
-    height, width = image.shape[:2]
-    if max(height, width) > longest:
-        if height > width:
-            width, height = int(width * (longest / height)), longest
-        else:
-            height, width = int(height * (longest / width)), longest
-        image = cv2.resize(image, (width, height))
-    return image[: height - height % multiple or height, : width - width % multiple or width]

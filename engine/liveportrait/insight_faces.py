@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +20,6 @@ LANDMARK_FILE = "2d106det.onnx"
 DETECTOR_SIZE = 512
 DETECTOR_THRESHOLD = 0.15
 OVERLAP_THRESHOLD = 0.4
-
-Order = Literal[
-    "large-small", "small-large", "left-right", "right-left", "top-bottom", "bottom-top"
-]
 
 
 @dataclass(frozen=True)
@@ -63,34 +59,19 @@ class InsightFaces:
         landmark = open_session(folder / LANDMARK_FILE)
         return cls(folder / LANDMARK_FILE, detector, landmark, threshold)
 
-    def detect(self, image: np.ndarray, order: Order | None = "large-small") -> list[DetectedFace]:
-        """Faces of an (H, W, 3) uint8 RGB picture, sorted; order None is by score."""
+    def detect(self, image: np.ndarray) -> list[DetectedFace]:
+        """Faces of an (H, W, 3) uint8 RGB picture, the best score first."""
         boxes, keypoints = self._detector.detect(_bgr(image))
         faces: list[DetectedFace] = []
         for row, points in zip(boxes, keypoints, strict=True):
             x0, y0, x1, y1, score = (float(value) for value in row)
             faces.append(DetectedFace((x0, y0, x1, y1), score, points))
-        return faces if order is None else sort_faces(faces, order)
+        return faces
 
     def landmarks(self, image: np.ndarray, box: tuple[float, float, float, float]) -> np.ndarray:
         """(106, 2) float32 points in picture pixels of the face in a box."""
         face = self._face(bbox=np.asarray(box, np.float32))
         return np.asarray(self._landmark.get(_bgr(image), face), np.float32)
-
-
-def sort_faces(faces: list[DetectedFace], order: Order) -> list[DetectedFace]:
-    """Sorted by box area, or by the box's left or top edge."""
-    if order in ("large-small", "small-large"):
-        return sorted(faces, key=_area, reverse=order == "large-small")
-    edge = 0 if order in ("left-right", "right-left") else 1
-    return sorted(
-        faces, key=lambda face: face.box[edge], reverse=order in ("right-left", "bottom-top")
-    )
-
-
-def _area(face: DetectedFace) -> float:
-    x0, y0, x1, y1 = face.box
-    return (x1 - x0) * (y1 - y0)
 
 
 def _bgr(image: np.ndarray) -> np.ndarray:

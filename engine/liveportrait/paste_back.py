@@ -25,24 +25,6 @@ def feather_mask(size: int = CROP_SIZE, feather: int = FEATHER_PX) -> np.ndarray
     return mask
 
 
-def official_mask(crop_to_image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """The seam mask (H, W, 1) float32 with the official 8-bit steps, for parity."""
-    template = np.floor(255 * feather_mask().astype(np.float64)).astype(np.uint8)
-    height, width = shape
-    mask = cv2.warpAffine(template, crop_to_image[:2], (width, height), flags=cv2.INTER_LINEAR)
-    return mask[..., None].astype(np.float32) / 255
-
-
-def official_paste_back(
-    face: np.ndarray, crop_to_image: np.ndarray, image: np.ndarray
-) -> np.ndarray:
-    """Paste an 8-bit RGB face crop over an 8-bit RGB picture as the official code does."""
-    height, width = image.shape[:2]
-    mask = official_mask(crop_to_image, (height, width))
-    warped = cv2.warpAffine(face, crop_to_image[:2], (width, height), flags=cv2.INTER_LINEAR)
-    return np.clip(mask * warped + (1 - mask) * image, 0, 255).astype(np.uint8)
-
-
 class PasteArea:
     """Where the crop of one face lies in a picture, with its masks.
 
@@ -210,8 +192,3 @@ def warp_to_rectangle(
         matrix = matrix @ np.array([[step, 0, shift], [0, step, shift], [0, 0, 1.0]])
     size = (rectangle.width, rectangle.height)
     return cv2.warpAffine(crop, matrix[:2], size, flags=cv2.INTER_LINEAR, borderMode=border)
-
-
-def comparison_strip(tiles: list[np.ndarray], size: int = CROP_SIZE) -> np.ndarray:
-    """Pictures side by side, each scaled to size x size: (size, N * size, C)."""
-    return np.concatenate([cv2.resize(tile, (size, size)) for tile in tiles], axis=1)

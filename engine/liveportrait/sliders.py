@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 import numpy as np
 
-from ..controls import slider_expression
 from ..motion import Motion
 from ..performance.geometry import (
     KEYPOINT_COUNT,
@@ -23,38 +19,6 @@ from .lip_rest import LIP_REST
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
 from .retargeting import eye_delta, lip_delta, stitched
-
-
-@dataclass(frozen=True)
-class SliderPose:
-    """Positions of the image retargeting sliders.
-
-    pitch, yaw, roll  degrees added to the source's
-    scale       factor on the source's scale (mov_z)
-    expression  raw values by the slider names of engine.controls.SLIDERS
-    eye_ratio, lip_ratio  wanted opening ratios; None, or the source's own, leaves them alone
-    """
-
-    pitch: float = 0.0
-    yaw: float = 0.0
-    roll: float = 0.0
-    scale: float = 1.0
-    expression: Mapping[str, float] = field(default_factory=dict)
-    eye_ratio: float | None = None
-    lip_ratio: float | None = None
-
-
-def slider_motion(pose: SliderPose) -> Motion:
-    """The sliders as a Motion. Raises KeyError for a slider that does not exist."""
-    return Motion(
-        pitch=pose.pitch,
-        yaw=pose.yaw,
-        roll=pose.roll,
-        scale=pose.scale,
-        expression=tuple(slider_expression(pose.expression)),
-        eyes_open=pose.eye_ratio,
-        lips_open=pose.lip_ratio,
-    )
 
 
 def moved_points(

@@ -9,7 +9,6 @@ import numpy as np
 
 from engine.liveportrait.crop import crop_face, network_input
 from engine.liveportrait.driving import DrivenSource, DrivingOptions, drive
-from engine.liveportrait.paste_back import comparison_strip, official_paste_back
 from engine.liveportrait.quirks import OFFICIAL
 from engine.performance.geometry import KeypointMotion
 from engine.performance.ratios import OpeningRatios
@@ -17,6 +16,7 @@ from engine.performance.ratios import OpeningRatios
 from .comparing import IMAGE, compare_image
 from .driving_rows import template_of
 from .golden import UNUSABLE, Golden, Row, reason
+from .official import comparison_strip, official_paste_back
 
 FILE = "end_to_end.npz"
 # What the folder's meta.json or README names comes first.

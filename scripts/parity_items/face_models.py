@@ -75,7 +75,7 @@ def _write_normalizing_model(path: Path) -> None:
 def detector_outputs(_golden: Golden, a: Arrays) -> dict[str, np.ndarray]:
     """Boxes and keypoints decoded from the nine recorded outputs."""
     models, session, _ = _models(a)
-    faces = models.detect(a["img_small_u8"], order=None)
+    faces = models.detect(a["img_small_u8"])
     return {
         "blob_sub": session.inputs[0][:, :, ::8, ::8],
         "out_det": np.array([(*face.box, face.score) for face in faces]).reshape(-1, 5),

@@ -18,6 +18,7 @@ from engine.performance.geometry import (
     rotation_matrix,
 )
 
+from . import official
 from .comparing import compare_all, compare_image
 from .cropper import cropper_outputs
 from .face_models import detector_outputs, landmark106_outputs
@@ -213,12 +214,12 @@ def _paste_back(golden: Golden, a: Arrays) -> Outputs:
         if not case.isdigit() or int(case) >= len(generated):
             continue
         matrix = a[f"paste_back/{case}/M_c2o"]
-        mask = paste_back.official_mask(matrix, image.shape[:2])
+        mask = official.official_mask(matrix, image.shape[:2])
         mask_rgb = np.repeat(mask, 3, axis=2)
         outputs[f"{case}/mask_ori_x255_u8"] = np.rint(255 * mask[..., 0])
         outputs[f"{case}/mask_summary"] = summary(mask_rgb)
         outputs[f"{case}/mask_summary_count"] = np.array(mask_rgb.size)
-        outputs[f"{case}/out_u8"] = paste_back.official_paste_back(
+        outputs[f"{case}/out_u8"] = official.official_paste_back(
             generated[int(case)], matrix, image
         )
     return outputs
@@ -252,7 +253,7 @@ def _limits(_golden: Golden, a: Arrays) -> Outputs:
         name = f"{case}/in_h_w_max_div_out_h_w"
         height, width, longest, multiple, *_ = (int(v) for v in a[f"resize_to_limit/{name}"])
         image = np.zeros((height, width, 3), np.uint8)
-        size = crop.limit_size(image, longest, multiple).shape[:2]
+        size = official.limit_size(image, longest, multiple).shape[:2]
         outputs[name] = np.array([height, width, longest, multiple, *size])
     return outputs
 

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from engine.liveportrait.quirks import OFFICIAL
-from engine.liveportrait.sliders import SliderPose, retargeted_points, slider_motion
+from engine.liveportrait.sliders import retargeted_points
 from engine.performance.ratios import OpeningRatios
 
 from . import comparing
 from .driving_rows import motion_of
 from .golden import Golden, Row, compare
+from .official import SliderPose, slider_motion
 
 FILE = "sliders.npz"
 POSE = {

@@ -14,7 +14,6 @@ from engine.liveportrait.crop import (
     crop_face,
     crop_layers,
     face_square,
-    limit_size,
     mean_box,
     transform_points,
     upright_box,
@@ -24,7 +23,6 @@ from engine.liveportrait.paste_back import (
     PasteArea,
     covered_rectangle,
     feather_mask,
-    official_paste_back,
     paste,
     warp_to_rectangle,
 )
@@ -130,17 +128,6 @@ def test_driving_boxes_are_upright_and_averaged() -> None:
     for left, top, right, bottom in boxes:
         assert right - left == pytest.approx(bottom - top, abs=0.01)
     assert mean_box(np.array(boxes)) == pytest.approx(np.mean(boxes, axis=0))
-
-
-@pytest.mark.parametrize(
-    ("size", "limit", "expected"),
-    [((1501, 999), (1280, 2), (1280, 850)), ((700, 701), (1280, 2), (700, 700)),
-     ((640, 2560), (1280, 16), (320, 1280)), ((3, 5), (1280, 2), (2, 4))],
-)  # fmt: skip
-def test_size_limit(
-    size: tuple[int, int], limit: tuple[int, int], expected: tuple[int, int]
-) -> None:
-    assert limit_size(np.zeros((*size, 3), np.uint8), *limit).shape[:2] == expected
 
 
 def test_our_crop_neither_aliases_nor_darkens_at_the_border() -> None:
@@ -299,13 +286,3 @@ def test_small_faces_are_filtered_when_pasted() -> None:
     matrix = np.linalg.inv(square.to_crop_matrix(CROP_SIZE))
     small = warp_to_rectangle(checker, matrix, Rectangle(15, 15, 30, 30))
     assert small == pytest.approx(np.full((30, 30), 0.5), abs=0.05)
-
-
-def test_official_paste_back_blends_in_eight_bits() -> None:
-    picture = RANDOM.integers(0, 255, size=(200, 200, 3), dtype=np.uint8)
-    square = FaceSquare(np.array([100, 100], np.float32), np.float32(120))
-    matrix = np.linalg.inv(square.to_crop_matrix(CROP_SIZE)).astype(np.float32)
-    pasted = official_paste_back(np.full((512, 512, 3), 77, np.uint8), matrix, picture)
-    assert pasted.dtype == np.uint8
-    assert (pasted[60:140, 60:140] == 77).all()
-    assert np.array_equal(pasted[:30], picture[:30])

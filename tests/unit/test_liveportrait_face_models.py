@@ -12,9 +12,7 @@ pytest.importorskip("onnxruntime")
 
 from engine.liveportrait.analysis import InsightAnalysis  # noqa: E402
 from engine.liveportrait.insight_faces import (  # noqa: E402
-    DetectedFace,
     InsightFaces,
-    sort_faces,
 )
 from engine.liveportrait.landmarks203 import Landmarks203  # noqa: E402
 from engine.liveportrait.onnx_models import open_session  # noqa: E402
@@ -136,25 +134,10 @@ def insight(tmp_path: Path) -> InsightFaces:
 def test_detector_reads_boxes_in_picture_pixels(insight: InsightFaces) -> None:
     image = np.zeros((1024, 512, 3), np.uint8)  # shown to the network at half its size
     faces = insight.detect(image)
-    assert [face.score for face in faces] == pytest.approx([0.8, 0.9])
-    assert faces[1].box == pytest.approx((240, 400, 400, 560))  # (160, 240) +- 40, doubled
-    assert faces[0].box == pytest.approx((448, 128, 832, 512))
-    assert faces[1].keypoints[0] == pytest.approx([320 + 8, 480 - 4])
-
-
-def test_faces_are_sorted_as_asked() -> None:
-    boxes = [(0, 50, 10, 60), (30, 0, 60, 30), (20, 20, 40, 40)]
-    faces = [DetectedFace(tuple(map(float, box)), 0.5, np.zeros((5, 2))) for box in boxes]
-    expected = {
-        "large-small": [1, 2, 0],
-        "small-large": [0, 2, 1],
-        "left-right": [0, 2, 1],
-        "right-left": [1, 2, 0],
-        "top-bottom": [1, 2, 0],
-        "bottom-top": [0, 2, 1],
-    }
-    for order, indices in expected.items():
-        assert [boxes.index(f.box) for f in sort_faces(faces, order)] == indices
+    assert [face.score for face in faces] == pytest.approx([0.9, 0.8])
+    assert faces[0].box == pytest.approx((240, 400, 400, 560))  # (160, 240) +- 40, doubled
+    assert faces[1].box == pytest.approx((448, 128, 832, 512))
+    assert faces[0].keypoints[0] == pytest.approx([320 + 8, 480 - 4])
 
 
 def test_106_points_come_back_to_the_picture(insight: InsightFaces) -> None:

@@ -222,7 +222,7 @@ def test_short_reads_and_short_writes_lose_nothing() -> None:
 
 def test_flipped_bytes_never_raise_anything_but_protocol_errors() -> None:
     rng = random.Random(7)
-    array = Array("uint16", (2, 3), bytes(12))
+    array = Array("float32", (1, 3), bytes(12))
     fields = {"rectangle": [0, 0, 3, 2], "text": "é"}
     data = encoded(Message("frame", 3, fields, {"pixels": array}))
     outcomes = {"message": 0, "error": 0}
