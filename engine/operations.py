@@ -6,7 +6,6 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .motion import NO_FACE_HINT, Face, Motion
@@ -20,7 +19,7 @@ from .renderers import (
     probe,
     release_version,
 )
-from .take import TakeOptions
+from .take import PerformanceSource, TakeOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -172,12 +171,17 @@ def _capture(message: Message, report: Report) -> Message:
     from .capture import capture
 
     try:
+        source = PerformanceSource.from_json(message.fields["source"])
         options = TakeOptions.from_json(message.fields["options"])
     except (TypeError, ValueError) as error:
         raise ReportedError("bad_request", f"Unreadable options: {error}.") from error
-    takes = capture(Path(str(message.fields["path"])), read_faces(message), options, report)
+    takes = capture(source, read_faces(message), options, report)
     arrays = {name: to_array(array) for name, array in takes.arrays.items()}
-    fields = {"columns": list(takes.columns), "reference": takes.reference}
+    fields = {
+        "columns": list(takes.columns),
+        "reference": takes.reference,
+        "cuts": list(takes.cuts),
+    }
     return Message("captured", message.id, fields, arrays)
 
 

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
@@ -112,18 +112,20 @@ _ROWS = (
     MessageType(
         "capture",
         "captured",
-        ("path", "faces", "options"),
+        ("source", "faces", "options"),
         (),
-        "Read a performance and make the takes of faces. options: TakeOptions.to_json().",
+        "Read a performance and make the takes of faces. source: PerformanceSource.to_json(), "
+        "options: TakeOptions.to_json().",
     ),
     MessageType(
         "captured",
         "",
-        ("columns", "reference"),
-        ("times", "values", "keys", "expression", "translation"),
+        ("columns", "reference", "cuts"),
+        ("times", "values", "keys", "expression", "translation", "is_seen"),
         "F takes of T frames: times (T,) float64 seconds, values (F, T, C) float32 of the controls "
         "in columns, keys (F, T, C) uint8: the frames that a reduced curve needs, expression "
-        "(T, 63) and translation (T, 3) float32 as in Motion.",
+        "(T, 63) and translation (T, 3) float32 as in Motion, is_seen (T,) uint8: where the "
+        "performer's face was found. reference: the frame of rest, cuts: frames that begin a shot.",
     ),
     MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
     MessageType("closed", "", ("handle",), (), "Answer to close."),

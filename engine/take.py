@@ -30,6 +30,43 @@ REFERENCE_ITEMS = (
 
 
 @dataclass(frozen=True)
+class PerformanceSource:
+    """Where a performance is read from.
+
+    path       a motion template, a clip, or the first picture of a sequence
+    start_s, end_s  the part of a clip, seconds of its own presentation time; None for its ends
+    performer  which face of a clip with several, 0 for the largest
+    smooth     0 as it was read, 1 very smooth
+    cache_dir  folder in which what was read is kept, "" for none
+    """
+
+    path: str
+    start_s: float | None = None
+    end_s: float | None = None
+    performer: int = 0
+    smooth: float = 0.5
+    cache_dir: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON value; PerformanceSource.from_json reads it back."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> PerformanceSource:
+        """Read to_json's value. Raises ValueError or TypeError for what is no such value."""
+        unknown = set(data) - {field.name for field in fields(cls)}
+        if unknown:
+            raise ValueError(f"unknown field {sorted(unknown)}")
+        source = cls(**data)
+        if not (source.path and source.performer >= 0 and 0.0 <= source.smooth <= 1.0):
+            raise ValueError("a source without a path, or a number out of range")
+        start, end = source.start_s or 0.0, source.end_s
+        if end is not None and not start < end:
+            raise ValueError(f"the part from {start:g} s to {end:g} s is empty")
+        return source
+
+
+@dataclass(frozen=True)
 class TakeOptions:
     """How a performance becomes the take of a face.
 

@@ -9,7 +9,7 @@ from bpy.props import BoolProperty, EnumProperty, FloatProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from ..compat import registration_of
-from ..engine.take import FIRST, REFERENCE_ITEMS, REGION_ITEMS, TakeOptions
+from ..engine.take import FIRST, REFERENCE_ITEMS, REGION_ITEMS, PerformanceSource, TakeOptions
 from ..preferences import preferences
 from ..rig import engine as engine_process
 from ..rig import live, portraits, takes
@@ -86,7 +86,11 @@ curves that can be edited"""
             self.start_frame = context.scene.frame_current
         self._names = [item.name for item in portraits.editable_controllers(context)]
         faces = [face_of(bpy.data.objects[name]).to_json() for name in self._names]
-        fields = {"path": str(path), "faces": faces, "options": self._options.to_json()}
+        fields = {
+            "source": PerformanceSource(str(path)).to_json(),
+            "faces": faces,
+            "options": self._options.to_json(),
+        }
         if self.is_blocking:
             client = engine_process.start_ready(preferences().open_timeout_s)
         else:

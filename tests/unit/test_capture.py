@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from engine.analytic.slider_fit import FITTED, expression_of, fit_sliders
-from engine.capture import COLUMNS, capture, neutral_frame
+from engine.capture import capture
 from engine.controls import CONTROLS_BY_NAME, motion_from_controls
 from engine.motion import Face, Motion
 from engine.performance.curve_keys import key_mask
 from engine.performance.geometry import euler_degrees, rotation_matrix
 from engine.performance.template import MotionTemplate, write_template
 from engine.renderer import ReportedError
-from engine.take import TakeOptions, weakened, with_take
+from engine.take import PerformanceSource, TakeOptions, weakened, with_take
+from engine.taking import COLUMNS, neutral_frame
 
 COUNT = 40
 FACE = Face((0.0, 0.0, 1.0, 1.0), pitch=4.0, yaw=-8.0, roll=3.0)
@@ -69,7 +70,7 @@ def test_the_sliders_expression_is_that_of_the_controls() -> None:
 
 def test_sliders_and_detail_are_the_performance_exactly(performance) -> None:
     path, template = performance
-    captured = capture(path, [FACE], TakeOptions(), quiet)
+    captured = capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
     sliders = np.stack([values_of(captured, name) for name in FITTED], axis=1)
     total = expression_of(sliders) + captured.expression
     wanted = (template.expression - template.expression[:1]).reshape(COUNT, -1)
@@ -79,7 +80,7 @@ def test_sliders_and_detail_are_the_performance_exactly(performance) -> None:
 
 def test_the_head_turns_from_the_faces_own_pose(performance) -> None:
     path, template = performance
-    captured = capture(path, [FACE], TakeOptions(), quiet)
+    captured = capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
     own = np.array([FACE.pitch, FACE.yaw, FACE.roll])
     turned = captured.values[0, :, :3] + own
     source = rotation_matrix(*own[:, None])[0]
@@ -96,7 +97,9 @@ def test_the_head_turns_from_the_faces_own_pose(performance) -> None:
      ("eyes", (*COLUMNS[:4], "brows", "smile", "mouth_open"))],
 )  # fmt: skip
 def test_a_region_moves_nothing_else(performance, region: str, still) -> None:
-    captured = capture(performance[0], [FACE], TakeOptions(region=region), quiet)
+    captured = capture(
+        PerformanceSource(str(performance[0])), [FACE], TakeOptions(region=region), quiet
+    )
     for name in still:
         rest = 1.0 if name == "head_scale" else 0.0
         assert np.abs(values_of(captured, name) - rest).max() < 1e-6, name
@@ -104,7 +107,9 @@ def test_a_region_moves_nothing_else(performance, region: str, still) -> None:
 
 
 def test_reduced_curves_stay_near_the_performance(performance) -> None:
-    captured = capture(performance[0], [FACE], TakeOptions(tolerance=0.02), quiet)
+    captured = capture(
+        PerformanceSource(str(performance[0])), [FACE], TakeOptions(tolerance=0.02), quiet
+    )
     for index, name in enumerate(COLUMNS):
         column, keys = captured.values[0, :, index], captured.keys[0, :, index]
         line = np.interp(np.arange(COUNT), np.flatnonzero(keys), column[keys])
@@ -154,5 +159,5 @@ def test_a_file_that_is_no_performance_is_named(tmp_path) -> None:
     for content in (b"", b"some notes"):
         path.write_bytes(content)
         with pytest.raises(ReportedError, match=r"notes\.pkl") as caught:
-            capture(path, [FACE], TakeOptions(), quiet)
+            capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
         assert caught.value.code == "bad_performance"

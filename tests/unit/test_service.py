@@ -272,7 +272,7 @@ def test_a_tiny_face_is_found_with_its_problem(session: Session) -> None:
         (np.zeros((64, 0, 4), np.float32), "bad_image"),
         (np.zeros((64, 64, 3), np.uint8), "bad_image"),
         (np.zeros((64, 64), np.uint8), "bad_image"),
-        (np.zeros((64, 64, 4), np.uint16), "bad_image"),
+        (np.zeros((64, 64, 4), np.float64), "bad_image"),
         (np.zeros((16384, 2, 4), np.uint8), "bad_image"),
         (np.zeros((1, 1, 4), np.uint8), "no_face"),
         (np.full((64, 64, 4), np.nan, np.float32), "no_face"),
