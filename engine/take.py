@@ -7,6 +7,7 @@ of the head. All three together are the performance.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
@@ -22,9 +23,10 @@ REGION_ITEMS = (
     ("lip", "Lips", "The mouth alone"),
     ("eyes", "Eyes", "Lids and gaze alone"),
 )
-FIRST, NEUTRAL = "FIRST", "NEUTRAL"
+FIRST, CHOSEN, NEUTRAL = "FIRST", "CHOSEN", "NEUTRAL"
 REFERENCE_ITEMS = (
     (FIRST, "First Frame", "The performance's first frame, as LivePortrait does"),
+    (CHOSEN, "Chosen Time", "The frame at a time of the performance that you choose"),
     (NEUTRAL, "Most Neutral", "The frame in which the performer's face is most at rest"),
 )
 
@@ -75,12 +77,27 @@ class TakeOptions:
     reference   which frame is the performer's rest, a name of REFERENCE_ITEMS: the face moves by
                 the difference to it
     tolerance   how far a reduced curve may be from the performance, in the control's range
+    reference_s  for CHOSEN, seconds from the performance's first moment
+    use_relative_motion  add the performer's motion to the face's own pose and expression, else
+                the face ends at the performer's own
+    is_expression_friendly  scale expressions by the two faces' sizes, where M has read both
+    use_lip_normalization   shut the face's own lips first (relative motion only)
+    use_eye_retargeting, use_lip_retargeting  lids and lips follow the performer's opening ratios
+                instead of the expression
+    use_mirror  the performance as seen in a mirror
     """
 
     region: str = "all"
     multiplier: float = 1.0
     reference: str = FIRST
     tolerance: float = 0.02
+    reference_s: float = 0.0
+    use_relative_motion: bool = True
+    is_expression_friendly: bool = False
+    use_lip_normalization: bool = False
+    use_eye_retargeting: bool = False
+    use_lip_retargeting: bool = False
+    use_mirror: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; TakeOptions.from_json reads it back."""
@@ -94,10 +111,15 @@ class TakeOptions:
             raise ValueError(f"unknown option {sorted(unknown)}")
         options = cls(**data)
         is_region = options.region in {item[0] for item in REGION_ITEMS}
-        if not is_region or options.reference not in {FIRST, NEUTRAL}:
+        if not is_region or options.reference not in {item[0] for item in REFERENCE_ITEMS}:
             raise ValueError(f"no such choice: '{options.region}', '{options.reference}'")
         if not (0.0 <= options.multiplier <= 10.0 and 0.0 <= options.tolerance <= 1.0):
             raise ValueError("a multiplier or a tolerance out of range")
+        if not 0.0 <= options.reference_s < math.inf:
+            raise ValueError("a time of rest out of range")
+        switches = [f.name for f in fields(cls) if f.name.startswith(("use_", "is_"))]
+        if not all(isinstance(getattr(options, name), bool) for name in switches):
+            raise ValueError("a switch that is neither true nor false")
         return options
 
 
@@ -124,6 +146,17 @@ _GROUP_OF_KEYPOINT = tuple(
     for index in range(KEYPOINT_COUNT)
 )
 
+# Keypoints of exp that change places in a mirror; the others lie in the middle, or are bound to
+# no side. The frowning brows alone change places sideways only: raised, both brows move the one
+# keypoint down and the other up.
+_MIRROR_PARTNERS = {11: 15, 15: 11, 13: 16, 16: 13, 3: 7, 7: 3}
+_MIRROR_X_PARTNERS = {**_MIRROR_PARTNERS, 1: 2, 2: 1}
+# As (index of 63, sign) of where each number of a mirrored expression comes from.
+MIRRORED_EXPRESSION = tuple(
+    (3 * _MIRROR_X_PARTNERS.get(k, k), -1.0) if axis == 0
+    else (3 * _MIRROR_PARTNERS.get(k, k) + axis, 1.0)
+    for k in range(KEYPOINT_COUNT) for axis in range(3)
+)  # fmt: skip
 
 # Groups of controls that a region moves.
 REGION_GROUPS: Mapping[str, tuple[str, ...]] = {
@@ -150,6 +183,11 @@ def weakened(
         if amount != 1.0:
             result[name] = rest[name] + amount * (value - rest[name])
     return result
+
+
+def mirrored_expression(expression: Sequence[float]) -> list[float]:
+    """63 offsets of exp as a mirror shows them; twice gives the offsets back."""
+    return [sign * expression[index] for index, sign in MIRRORED_EXPRESSION]
 
 
 def with_take(

@@ -11,30 +11,32 @@ from .analytic.slider_fit import FITTED, expression_of, fit_sliders, seen
 from .controls import CONTROLS_BY_NAME
 from .motion import Face
 from .performance.curve_keys import key_mask
-from .performance.geometry import euler_degrees, rotation_matrix
 from .performance.performance import Performance
-from .take import NEUTRAL, REGION_GROUPS, TakeOptions
+from .performance.transfer import MotionTrack, TargetFace, transfer
+from .take import CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
 
 POSE = ("head_pitch", "head_yaw", "head_roll")
 COLUMNS = (*POSE, "head_scale", *FITTED)
-LIP_KEYPOINTS = (6, 12, 14, 17, 19, 20)
-EYE_KEYPOINTS = (11, 13, 15, 16, 18)
+# Columns that only some options need.
+EYES_OPEN, LIPS_OPEN = "eyes_open", "lips_open"
 
 
 @dataclass(frozen=True)
 class Taken:
     """The takes of some faces that do the same performance.
 
+    columns      names of the controls of `values`: COLUMNS, then the opening ratios in use
     times        (T,) float64 seconds
-    values       (F, T, C) float32, columns as in COLUMNS
+    values       (F, T, C) float32
     keys         (F, T, C) bool: the frames that a reduced curve needs
-    expression   (T, 63) float32, what the sliders leave over
-    translation  (T, 3) float32, half crop widths
+    expression   (F, T, 63) float32, what the sliders leave over
+    translation  (F, T, 3) float32, half crop widths
     is_seen      (T,) bool: where the performer's face was found
     cuts         frames that begin a new shot
     reference    the frame that counts as the performer's rest
     """
 
+    columns: tuple[str, ...]
     times: np.ndarray
     values: np.ndarray
     keys: np.ndarray
@@ -43,7 +45,6 @@ class Taken:
     is_seen: np.ndarray
     cuts: tuple[int, ...]
     reference: int
-    columns = COLUMNS
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -58,29 +59,60 @@ class Taken:
         }
 
 
-def make_takes(performance: Performance, faces: Sequence[Face], options: TakeOptions) -> Taken:
-    """The takes of faces that do what a performer did."""
-    expression = performance.expression.reshape(len(performance), -1).astype(np.float64)
-    reference = neutral_frame(expression) if options.reference == NEUTRAL else 0
-    offsets = _of_region(expression - expression[reference], options.region) * options.multiplier
-    sliders = _of_groups(fit_sliders(offsets), options.region)
-    rest = offsets - expression_of(sliders)
-    translation, scale = _moves(performance, reference, options)
-    values = [
-        np.column_stack([_pose(performance, reference, face, options), scale, sliders])
-        for face in faces
-    ]
-    limited = np.stack([_limited(columns) for columns in values]).astype(np.float32)
+def make_takes(
+    performance: Performance,
+    faces: Sequence[Face],
+    options: TakeOptions,
+    targets: Sequence[TargetFace] | None = None,
+) -> Taken:
+    """The takes of faces that do what a performer did.
+
+    targets  the faces as the networks read them, in the same order; else what the landmarks say
+    """
+    reference = reference_frame(performance, options)
+    if targets is None:
+        targets = [TargetFace.from_face(face) for face in faces]
+    tracks = [transfer(performance, target, options, reference) for target in targets]
+    columns = (*COLUMNS, *_ratio_columns(tracks))
+    values, details = [], []
+    fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    for face, track in zip(faces, tracks, strict=True):
+        # Most options make the same expression for every face, and fitting is the slow part.
+        key = track.expression.tobytes()
+        if key not in fitted:
+            sliders = _of_groups(fit_sliders(track.expression), options.region)
+            fitted[key] = sliders, track.expression - expression_of(sliders)
+        sliders, detail = fitted[key]
+        ratios = [_ratio(track, face, name) for name in columns[len(COLUMNS) :]]
+        values.append(
+            _limited(np.column_stack([track.pose, track.scale, sliders, *ratios]), columns)
+        )
+        details.append(detail)
+    table = np.stack(values).astype(np.float32)
     return Taken(
+        columns=columns,
         times=performance.times,
-        values=limited,
-        keys=np.stack([_keys(columns, options.tolerance) for columns in limited]),
-        expression=rest.astype(np.float32),
-        translation=translation.astype(np.float32),
+        values=table,
+        keys=np.stack([_keys(rows, columns, options.tolerance) for rows in table]),
+        expression=np.stack(details).astype(np.float32),
+        translation=np.stack([track.translation for track in tracks]).astype(np.float32),
         is_seen=performance.is_seen,
         cuts=performance.cuts,
         reference=reference,
     )
+
+
+def reference_frame(performance: Performance, options: TakeOptions) -> int:
+    """The frame that counts as the performer's rest; one in which the face was found."""
+    found = np.flatnonzero(performance.is_seen)
+    if not len(found):
+        return 0
+    if options.reference == CHOSEN:
+        return int(found[np.abs(performance.times[found] - options.reference_s).argmin()])
+    if options.reference == NEUTRAL:
+        expression = performance.expression.reshape(len(performance), -1).astype(np.float64)
+        return int(found[neutral_frame(expression[found])])
+    return int(found[0])
 
 
 def neutral_frame(expression: np.ndarray) -> int:
@@ -95,60 +127,35 @@ def neutral_frame(expression: np.ndarray) -> int:
     return int(np.argmin(distance.mean(axis=1)))
 
 
-def _of_region(offsets: np.ndarray, region: str) -> np.ndarray:
-    if region == "pose":
-        return np.zeros_like(offsets)
-    chosen = {"lip": LIP_KEYPOINTS, "eyes": EYE_KEYPOINTS}.get(region)
-    if chosen is None:
-        return offsets
-    mask = np.zeros((21, 3))
-    mask[list(chosen)] = 1.0
-    return offsets * mask.reshape(-1)
-
-
 def _of_groups(sliders: np.ndarray, region: str) -> np.ndarray:
     groups = REGION_GROUPS[region]
     return sliders * [CONTROLS_BY_NAME[name].group in groups for name in FITTED]
 
 
-def _moves(
-    performance: Performance, reference: int, options: TakeOptions
-) -> tuple[np.ndarray, np.ndarray]:
-    """(T, 3) translation and (T,) scale, as LivePortrait's relative motion has them."""
-    translation = np.zeros((len(performance), 3))
-    scale = np.ones(len(performance))
-    if options.region in ("all", "pose"):
-        moved = performance.translation - performance.translation[reference]
-        translation[:, :2] = options.multiplier * moved[:, :2]
-    if options.region == "all":
-        scale += options.multiplier * (performance.scale / performance.scale[reference] - 1.0)
-    return translation, scale
+def _ratio_columns(tracks: Sequence[MotionTrack]) -> list[str]:
+    uses = {
+        EYES_OPEN: any(track.eyes_open is not None for track in tracks),
+        LIPS_OPEN: any(track.lips_open is not None for track in tracks),
+    }
+    return [name for name, is_used in uses.items() if is_used]
 
 
-def _pose(performance: Performance, reference: int, face: Face, options: TakeOptions) -> np.ndarray:
-    """(T, 3) pitch, yaw, roll in degrees, added to the face's own pose."""
-    if options.region not in ("all", "pose"):
-        return np.zeros((len(performance), 3))
-    own = np.array([face.pitch, face.yaw, face.roll])
-    source = rotation_matrix(*(own[i : i + 1] for i in range(3)))[0]
-    turned = performance.rotation @ performance.rotation[reference].T @ source
-    return options.multiplier * _unwrapped(euler_degrees(turned) - own)
+def _ratio(track: MotionTrack, face: Face, name: str) -> np.ndarray:
+    """(T,) values of an opening control; the face's own where it is left alone."""
+    curve = getattr(track, name)
+    return np.full(len(track), getattr(face, name)) if curve is None else curve
 
 
-def _unwrapped(degrees: np.ndarray) -> np.ndarray:
-    return np.degrees(np.unwrap(np.radians(degrees), axis=0))
-
-
-def _limited(columns: np.ndarray) -> np.ndarray:
-    limits = [(CONTROLS_BY_NAME[n].minimum, CONTROLS_BY_NAME[n].maximum) for n in COLUMNS]
+def _limited(rows: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
+    limits = [(CONTROLS_BY_NAME[n].minimum, CONTROLS_BY_NAME[n].maximum) for n in columns]
     low, high = np.array(limits).T
-    return np.clip(columns, low, high)
+    return np.clip(rows, low, high)
 
 
-def _keys(columns: np.ndarray, tolerance: float) -> np.ndarray:
+def _keys(rows: np.ndarray, columns: tuple[str, ...], tolerance: float) -> np.ndarray:
     """(T, C) bool; the tolerance is a part of each control's slider range."""
-    keys = np.zeros(columns.shape, bool)
-    for index, name in enumerate(COLUMNS):
+    keys = np.zeros(rows.shape, bool)
+    for index, name in enumerate(columns):
         low, high = CONTROLS_BY_NAME[name].soft_range
-        keys[:, index] = key_mask(columns[:, index], tolerance * max(abs(low), abs(high)))
+        keys[:, index] = key_mask(rows[:, index], tolerance * max(abs(low), abs(high)))
     return keys

@@ -50,11 +50,13 @@ class FaceTake:
             name: np.frombuffer(array.data, array.dtype).reshape(array.shape)
             for name, array in captured.arrays.items()
         }
-        shared = (arrays["expression"], arrays["translation"])
+        names = ("values", "keys", "expression", "translation")
         columns = tuple(captured.fields["columns"])
         return [
-            cls(arrays["times"], columns, values, keys.astype(bool), *shared)
-            for values, keys in zip(arrays["values"], arrays["keys"], strict=True)
+            cls(arrays["times"], columns, values, keys.astype(bool), expression, translation)
+            for values, keys, expression, translation in zip(
+                *(arrays[name] for name in names), strict=True
+            )
         ]
 
 

@@ -17,10 +17,10 @@ from ..performance.geometry import (
     orthonormal,
     transform_keypoints,
 )
+from ..performance.lip_rest import LIP_REST
 from ..performance.ratios import OpeningRatios
 from ..performance.smoothing import MOTION_OBSERVATION_VARIANCE, smooth
 from ..performance.template import MotionTemplate
-from .lip_rest import LIP_REST
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
 from .retargeting import eye_delta, lip_delta, stitched

@@ -12,10 +12,10 @@ from ..performance.geometry import (
     rotation_matrix,
     transform_keypoints,
 )
+from ..performance.lip_rest import LIP_REST
 from ..performance.ratios import OpeningRatios
 from ..performance.smoothing import LIP_OBSERVATION_VARIANCE, smooth
 from .driving import EYE_MASK
-from .lip_rest import LIP_REST
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
 from .retargeting import eye_delta, lip_delta, stitched

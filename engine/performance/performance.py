@@ -22,6 +22,7 @@ class Performance:
     ratios       opening ratios of eyes and lips, or None where nobody measured them
     is_seen      (T,) bool: where the performer's face was found; the other rows are interpolated
     cuts         rows that begin a new shot
+    keypoints    (21, 3) the performer's canonical keypoints, or None where M has not seen them
     """
 
     times: np.ndarray
@@ -32,6 +33,7 @@ class Performance:
     ratios: OpeningRatios | None
     is_seen: np.ndarray
     cuts: tuple[int, ...] = ()
+    keypoints: np.ndarray | None = None
 
     @classmethod
     def from_template(cls, template: MotionTemplate) -> Performance:
@@ -45,6 +47,7 @@ class Performance:
             expression=template.expression,
             ratios=template.ratios,
             is_seen=np.ones(count, bool),
+            keypoints=None if template.keypoints is None else template.keypoints[0],
         )
 
     def __len__(self) -> int:

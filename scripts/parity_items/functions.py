@@ -8,7 +8,6 @@ import numpy as np
 
 from engine.liveportrait import crop, paste_back, retargeting
 from engine.liveportrait.layouts import anchor_points
-from engine.liveportrait.lip_rest import LIP_REST
 from engine.liveportrait.quirks import OFFICIAL
 from engine.performance import ratios, smoothing
 from engine.performance.geometry import (
@@ -17,6 +16,7 @@ from engine.performance.geometry import (
     motion_multiplier,
     rotation_matrix,
 )
+from engine.performance.lip_rest import LIP_REST
 
 from . import official
 from .comparing import compare_all, compare_image

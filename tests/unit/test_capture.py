@@ -25,7 +25,7 @@ def quiet(_fraction: float, _text: str) -> None:
 
 
 def values_of(captured, name: str) -> np.ndarray:
-    return captured.values[0, :, COLUMNS.index(name)]
+    return captured.values[0, :, captured.columns.index(name)]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_sliders_and_detail_are_the_performance_exactly(performance) -> None:
     path, template = performance
     captured = capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
     sliders = np.stack([values_of(captured, name) for name in FITTED], axis=1)
-    total = expression_of(sliders) + captured.expression
+    total = expression_of(sliders) + captured.expression[0]
     wanted = (template.expression - template.expression[:1]).reshape(COUNT, -1)
     assert total == pytest.approx(wanted, abs=1e-6)
     assert values_of(captured, "mouth_open").max() > 0.5
@@ -87,7 +87,7 @@ def test_the_head_turns_from_the_faces_own_pose(performance) -> None:
     wanted = template.rotation @ template.rotation[0].T @ source
     assert rotation_matrix(*turned.T) == pytest.approx(wanted, abs=1e-5)
     assert values_of(captured, "head_scale")[-1] == pytest.approx(1.8 / 1.5, abs=1e-5)
-    assert captured.translation[-1] == pytest.approx([0.1, 0.0, 0.0], abs=1e-6)
+    assert captured.translation[0, -1] == pytest.approx([0.1, 0.0, 0.0], abs=1e-6)
     assert captured.times[-1] == pytest.approx((COUNT - 1) / 25.0)
 
 
@@ -146,8 +146,10 @@ def test_amounts_weaken_towards_rest() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"region": "nose"}, {"multiplier": -1.0}, {"speed": 2.0}, {"multiplier": "much"}]
-)
+    "options",
+    [{"region": "nose"}, {"multiplier": -1.0}, {"speed": 2.0}, {"multiplier": "much"},
+     {"reference": "LAST"}, {"reference_s": -1.0}, {"use_mirror": 2}],
+)  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options) -> None:
     with pytest.raises((ValueError, TypeError)):
         TakeOptions.from_json(options)

@@ -51,7 +51,14 @@ ALLOWED: dict[str, set[str]] = {
     "__init__": {"registration"},
 }
 # Modules of the engine that every package of it may use: values, the seam, pixels.
-FLOOR = {"engine.motion", "engine.controls", "engine.renderer", "engine.alpha", "engine.srgb"}
+FLOOR = {
+    "engine.motion",
+    "engine.controls",
+    "engine.take",
+    "engine.renderer",
+    "engine.alpha",
+    "engine.srgb",
+}
 # Package of the engine → what else of the engine it may import. Modules at the engine's top join
 # the packages and may import all of them.
 ENGINE_ARROWS: dict[str, set[str]] = {

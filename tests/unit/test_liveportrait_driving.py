@@ -19,9 +19,9 @@ from engine.liveportrait.driving import (
     drive_animal,
     frame_count,
 )
-from engine.liveportrait.lip_rest import LIP_REST
 from engine.liveportrait.quirks import OFFICIAL, SENSIBLE
 from engine.performance.geometry import KeypointMotion, rotation_matrix, transform_keypoints
+from engine.performance.lip_rest import LIP_REST
 from engine.performance.ratios import OpeningRatios
 from engine.performance.template import MotionTemplate
 
