@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .motion import Face
-from .performance.performance import Performance
+from .performance.performance import Performance, PerformanceError
+from .performance.performance_file import SUFFIX, read_performance_file
 from .performance.template import TemplateError, read_template
 from .renderer import ReportedError
 from .take import PerformanceSource, TakeOptions
@@ -32,7 +33,11 @@ def read_performance(source: PerformanceSource) -> Performance:
     """A performance from a file. Raises ReportedError (bad_performance)."""
     path = Path(source.path)
     try:
+        if path.suffix.lower() == SUFFIX:
+            return read_performance_file(path)
         return Performance.from_template(read_template(path))
+    except PerformanceError as error:
+        raise ReportedError("bad_performance", str(error), error.hint) from error
     except TemplateError as error:
         raise ReportedError("bad_performance", str(error), TEMPLATE_HINT) from error
     except OSError as error:

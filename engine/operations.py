@@ -181,6 +181,7 @@ def _capture(message: Message, report: Report) -> Message:
         "columns": list(takes.columns),
         "reference": takes.reference,
         "cuts": list(takes.cuts),
+        "notices": list(takes.notices),
     }
     return Message("captured", message.id, fields, arrays)
 

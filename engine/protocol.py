@@ -125,7 +125,8 @@ _ROWS = (
         "F takes of T frames: times (T,) float64 seconds, values (F, T, C) float32 of the controls "
         "in columns, keys (F, T, C) uint8: the frames that a reduced curve needs, expression "
         "(T, 63) and translation (T, 3) float32 as in Motion, is_seen (T,) uint8: where the "
-        "performer's face was found. reference: the frame of rest, cuts: frames that begin a shot.",
+        "performer's face was found. reference: the frame of rest, -1 where the performance knows "
+        "its rest by itself; cuts: frames that begin a shot. Optional field notices: sentences.",
     ),
     MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
     MessageType("closed", "", ("handle",), (), "Answer to close."),

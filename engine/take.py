@@ -23,8 +23,14 @@ REGION_ITEMS = (
     ("lip", "Lips", "The mouth alone"),
     ("eyes", "Eyes", "Lids and gaze alone"),
 )
-FIRST, CHOSEN, NEUTRAL = "FIRST", "CHOSEN", "NEUTRAL"
+AUTO, FIRST, CHOSEN, NEUTRAL = "AUTO", "FIRST", "CHOSEN", "NEUTRAL"
 REFERENCE_ITEMS = (
+    (
+        AUTO,
+        "Automatic",
+        "The performance's own rest where it knows one (ARKit, another face's curves), else its "
+        "first frame",
+    ),
     (FIRST, "First Frame", "The performance's first frame, as LivePortrait does"),
     (CHOSEN, "Chosen Time", "The frame at a time of the performance that you choose"),
     (NEUTRAL, "Most Neutral", "The frame in which the performer's face is most at rest"),

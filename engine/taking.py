@@ -11,14 +11,17 @@ from .analytic.slider_fit import FITTED, expression_of, fit_sliders, seen
 from .controls import CONTROLS_BY_NAME
 from .motion import Face
 from .performance.curve_keys import key_mask
+from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
 from .performance.transfer import MotionTrack, TargetFace, transfer
-from .take import CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
+from .take import AUTO, CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
 
 POSE = ("head_pitch", "head_yaw", "head_roll")
 COLUMNS = (*POSE, "head_scale", *FITTED)
 # Columns that only some options need.
 EYES_OPEN, LIPS_OPEN = "eyes_open", "lips_open"
+# Where the performance itself knows its rest, no frame is the reference.
+KNOWN_REST = -1
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,8 @@ class Taken:
     translation  (F, T, 3) float32, half crop widths
     is_seen      (T,) bool: where the performer's face was found
     cuts         frames that begin a new shot
-    reference    the frame that counts as the performer's rest
+    reference    the frame that counts as the performer's rest, KNOWN_REST for none of them
+    notices      sentences for the user about what was read
     """
 
     columns: tuple[str, ...]
@@ -45,6 +49,7 @@ class Taken:
     is_seen: np.ndarray
     cuts: tuple[int, ...]
     reference: int
+    notices: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -72,7 +77,8 @@ def make_takes(
     reference = reference_frame(performance, options)
     if targets is None:
         targets = [TargetFace.from_face(face) for face in faces]
-    tracks = [transfer(performance, target, options, reference) for target in targets]
+    tracks = [_track(performance, target, options, reference) for target in targets]
+    given = _given_sliders(performance, options, reference)
     columns = (*COLUMNS, *_ratio_columns(tracks))
     values, details = [], []
     fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
@@ -80,7 +86,8 @@ def make_takes(
         # Most options make the same expression for every face, and fitting is the slow part.
         key = track.expression.tobytes()
         if key not in fitted:
-            sliders = _of_groups(fit_sliders(track.expression), options.region)
+            sliders = fit_sliders(track.expression) if given is None else given
+            sliders = _of_groups(sliders, options.region)
             fitted[key] = sliders, track.expression - expression_of(sliders)
         sliders, detail = fitted[key]
         ratios = [_ratio(track, face, name) for name in columns[len(COLUMNS) :]]
@@ -99,11 +106,43 @@ def make_takes(
         is_seen=performance.is_seen,
         cuts=performance.cuts,
         reference=reference,
+        notices=performance.notices,
     )
 
 
+def _track(
+    performance: Performance, target: TargetFace, options: TakeOptions, reference: int
+) -> MotionTrack:
+    if reference != KNOWN_REST:
+        return transfer(performance, target, options, reference)
+    return transfer(performance.with_rest_first(), target, options, 0)[1:]
+
+
+def _given_sliders(
+    performance: Performance, options: TakeOptions, reference: int
+) -> np.ndarray | None:
+    """(T, len(FITTED)) what the performer's own sliders say; None where they are to be fitted."""
+    changes_openings = options.use_eye_retargeting or options.use_lip_retargeting
+    if not performance.sliders or not options.use_relative_motion or changes_openings:
+        return None
+    if options.use_mirror:
+        performance = mirrored_performance(performance)
+    still = np.zeros(len(performance))
+    given = np.stack([performance.sliders.get(name, still) for name in FITTED], axis=1)
+    given = given.astype(np.float64)
+    if reference != KNOWN_REST:
+        given = given - given[reference]
+    return _limited(options.multiplier * given, FITTED)
+
+
 def reference_frame(performance: Performance, options: TakeOptions) -> int:
-    """The frame that counts as the performer's rest; one in which the face was found."""
+    """The frame that counts as the performer's rest; one in which the face was found.
+
+    KNOWN_REST where the performance has a rest of its own that is wanted.
+    """
+    has_rest = performance.rest is not None
+    if has_rest and (options.reference in (AUTO, NEUTRAL) or len(performance) == 1):
+        return KNOWN_REST
     found = np.flatnonzero(performance.is_seen)
     if not len(found):
         return 0

@@ -19,7 +19,7 @@ from ._base import poll_face
 from ._detect import RequestRun
 from ._long_run import RunsLong
 
-TEMPLATES = "*.pkl"
+TEMPLATES = "*.pkl;*.npz"
 
 
 class KEYPORTRAIT_OT_capture(RunsLong, ImportHelper, bpy.types.Operator):
@@ -81,7 +81,10 @@ curves that can be edited"""
     def _begin(self, context: bpy.types.Context) -> RequestRun:
         path = Path(bpy.path.abspath(self.filepath))
         if not path.is_file():
-            raise AddonError(f"There is no file '{path}'.", "Choose a motion template (.pkl).")
+            raise AddonError(
+                f"There is no file '{path}'.",
+                "Choose a motion template (.pkl) or a performance (.npz).",
+            )
         if not self.properties.is_property_set("start_frame"):
             self.start_frame = context.scene.frame_current
         self._names = [item.name for item in portraits.editable_controllers(context)]
@@ -101,7 +104,10 @@ curves that can be edited"""
         return RequestRun(client, ticket, f"Reading '{path.name}'")
 
     def _finish(self, context: bpy.types.Context, run: RequestRun) -> set[str]:
-        found = takes.FaceTake.read(run.ticket.result())
+        answer = run.ticket.result()
+        found = takes.FaceTake.read(answer)
+        for notice in answer.fields.get("notices", ()):
+            self.report({"WARNING"}, notice)
         render = context.scene.render
         for name, take in zip(self._names, found, strict=True):
             controller = bpy.data.objects.get(name)

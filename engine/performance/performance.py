@@ -2,12 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from .ratios import OpeningRatios
 from .template import MotionTemplate
+
+MAX_FRAMES = 1_000_000
+
+
+class PerformanceError(ValueError):
+    """A file that holds no performance, or a damaged one; the text names it.
+
+    hint  what to do about it
+    """
+
+    def __init__(self, text: str, hint: str = "Choose another file.") -> None:
+        super().__init__(text)
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Rest:
+    """The performer at rest, where that is known; one row of a Performance.
+
+    rotation (3, 3), translation (3,), scale, expression (21, 3)
+    ratios   one row, or None where the performance has none either
+    """
+
+    rotation: np.ndarray
+    translation: np.ndarray
+    scale: float
+    expression: np.ndarray
+    ratios: OpeningRatios | None = None
 
 
 @dataclass(frozen=True)
@@ -22,7 +51,11 @@ class Performance:
     ratios       opening ratios of eyes and lips, or None where nobody measured them
     is_seen      (T,) bool: where the performer's face was found; the other rows are interpolated
     cuts         rows that begin a new shot
+    sliders      control name → (T,) float32, where the performer was a rig with face controls:
+                 differences from its rest, which `expression` contains too
+    rest         the performer at rest, None where only the rows themselves can tell
     keypoints    (21, 3) the performer's canonical keypoints, or None where M has not seen them
+    notices      sentences for the user about what was read
     """
 
     times: np.ndarray
@@ -33,7 +66,10 @@ class Performance:
     ratios: OpeningRatios | None
     is_seen: np.ndarray
     cuts: tuple[int, ...] = ()
+    sliders: Mapping[str, np.ndarray] = field(default_factory=dict)
+    rest: Rest | None = None
     keypoints: np.ndarray | None = None
+    notices: tuple[str, ...] = ()
 
     @classmethod
     def from_template(cls, template: MotionTemplate) -> Performance:
@@ -52,3 +88,27 @@ class Performance:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def with_rest_first(self) -> Performance:
+        """The same with the known rest as a row before the others, a second earlier."""
+        rest = self.rest
+        if rest is None:
+            return self
+        ratios = None
+        if self.ratios is not None and rest.ratios is not None:
+            ratios = OpeningRatios(
+                np.concatenate([rest.ratios.eyes, self.ratios.eyes]),
+                np.concatenate([rest.ratios.lips, self.ratios.lips]),
+            )
+        return replace(
+            self,
+            times=np.concatenate([[self.times[0] - 1.0], self.times]),
+            rotation=np.concatenate([rest.rotation[None], self.rotation]),
+            translation=np.concatenate([rest.translation[None], self.translation]),
+            scale=np.concatenate([[rest.scale], self.scale]).astype(np.float32),
+            expression=np.concatenate([rest.expression[None], self.expression]),
+            ratios=ratios,
+            is_seen=np.concatenate([[True], self.is_seen]),
+            cuts=tuple(cut + 1 for cut in self.cuts),
+            sliders={name: np.insert(column, 0, 0.0) for name, column in self.sliders.items()},
+        )

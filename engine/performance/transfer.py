@@ -112,6 +112,18 @@ class MotionTrack:
     def __len__(self) -> int:
         return len(self.pose)
 
+    def __getitem__(self, moments: slice) -> MotionTrack:
+        """Some of the moments."""
+        eyes, lips = self.eyes_open, self.lips_open
+        return MotionTrack(
+            self.pose[moments],
+            self.translation[moments],
+            self.scale[moments],
+            self.expression[moments],
+            None if eyes is None else eyes[moments],
+            None if lips is None else lips[moments],
+        )
+
     def motions(self) -> list[Motion]:
         """What a renderer is asked for at each moment."""
         eyes, lips = self.eyes_open, self.lips_open
