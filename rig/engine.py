@@ -26,7 +26,7 @@ LOG_NAMES = {False: "engine.log", True: "networks.log"}
 # Stands for all renderers that need the set-up.
 NETWORKS = next(name for name, row in RENDERERS.items() if row.needs_setup)
 # What the engine imports; found beside Blender's own modules or unpacked from the bundled wheels.
-ENGINE_MODULES = ("numpy", "cv2")
+ENGINE_MODULES = ("numpy", "cv2", "av")
 
 # By whether their renderers need the set-up.
 _engines: dict[bool, Engine] = {}

@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from fetch_models import MODELS
 from fetch_models import is_complete as are_models_complete
 from fetch_wheels import WHEELS
-from pinned_wheel import sha256_of
+from pinned_wheel import PinnedWheel, sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKER_ENVIRONMENT = ROOT / "build" / "envs" / "bpy-4.5.15"
@@ -60,6 +60,7 @@ SETUP_PATHS = (
 )
 FLAVOURS = ("full", "embedded")
 _LIBRARY = re.compile(r"\.(so|dylib|dll|pyd)(\.[0-9a-z.]+)?$")
+_VERSION = re.compile(r"(-[0-9_]+)?(-([0-9a-f]{8}|[0-9a-f]{32}|[0-9_]+))?$")
 
 
 class BuildError(Exception):
@@ -75,10 +76,15 @@ def find_packer() -> Path:
     return found[0]
 
 
+def all_wheels() -> list[PinnedWheel]:
+    """The pinned wheels of all platforms."""
+    return [wheel for wheels in WHEELS.values() for wheel in wheels]
+
+
 def read_manifest(source: Path) -> dict:
     """The manifest as a dictionary, its wheels and platforms compared with the pinned ones."""
     manifest = tomllib.loads((source / "blender_manifest.toml").read_text(encoding="utf-8"))
-    expected = {f"./wheels/{wheel.filename}" for wheel in WHEELS.values()}
+    expected = {f"./wheels/{wheel.filename}" for wheel in all_wheels()}
     if set(manifest.get("wheels", [])) != expected:
         raise BuildError(
             "The manifest's wheels are not the pinned ones.\n"
@@ -91,7 +97,7 @@ def read_manifest(source: Path) -> dict:
 
 def check_inputs(source: Path) -> None:
     """Raise BuildError unless the fetched binaries are there and unchanged."""
-    for wheel in WHEELS.values():
+    for wheel in all_wheels():
         path = source / "wheels" / wheel.filename
         if not path.exists() or sha256_of(path) != wheel.sha256:
             raise BuildError(f"{path} is missing or changed; run 'make wheels'.")
@@ -104,21 +110,30 @@ def check_inputs(source: Path) -> None:
 def libraries_of(wheel: Path) -> set[str]:
     """Names of the shared libraries that a wheel bundles, without versions: libx264, libpng16."""
     with zipfile.ZipFile(wheel) as archive:
-        files = [PurePosixPath(name).name for name in archive.namelist()]
-    stems = [name.partition(".")[0] for name in files if _LIBRARY.search(name)]
+        files = [PurePosixPath(name) for name in archive.namelist()]
+    stems = [
+        path.name.partition(".")[0]
+        for path in files
+        if _LIBRARY.search(path.name) and not _is_module(path)
+    ]
     # Repackers add a checksum, projects a version: libaom-a0d22147, libglib-2, libIlmThread-3_3.
-    return {re.sub(r"-([0-9a-f]{8}|[0-9_]+)$", "", stem) for stem in stems} - {"cv2"}
+    return {_VERSION.sub("", stem) for stem in stems}
+
+
+def _is_module(path: PurePosixPath) -> bool:
+    """Whether a library of a wheel is one of the package's own Python modules."""
+    return ".abi3." in path.name or path.suffix == ".pyd"
 
 
 def check_notice(source: Path) -> None:
     """Raise BuildError unless NOTICE names every library that a bundled wheel carries."""
     notice = (source / "NOTICE").read_text(encoding="utf-8")
     named = set(re.findall(r"[\w+-]+", notice))
-    for platform, wheel in WHEELS.items():
+    for wheel in all_wheels():
         missing = libraries_of(source / "wheels" / wheel.filename) - named
         if missing:
             text = f"NOTICE does not name {', '.join(sorted(missing))}"
-            raise BuildError(f"{text} of the {platform} wheel.")
+            raise BuildError(f"{text} of {wheel.filename}.")
 
 
 def run_packer(packer: Path, *arguments: str) -> str:
@@ -146,9 +161,9 @@ def check_names(names: set[str]) -> None:
 
 
 def check_wheels(names: set[str], platform: str) -> None:
-    """Raise BuildError unless the zip bundles exactly its platform's stable-ABI wheel."""
+    """Raise BuildError unless the zip bundles exactly its platform's stable-ABI wheels."""
     wheels = sorted(name for name in names if name.endswith(".whl"))
-    if wheels != [f"wheels/{WHEELS[platform].filename}"]:
+    if wheels != sorted(f"wheels/{wheel.filename}" for wheel in WHEELS[platform]):
         raise BuildError(f"The {platform} zip bundles {wheels}.")
     for wheel in wheels:
         abi = PurePosixPath(wheel).stem.split("-")[-2]

@@ -17,15 +17,16 @@ from build_zip import (  # noqa: E402
     REQUIRED_FILES,
     WHEELS,
     BuildError,
+    all_wheels,
     check_notice,
     check_zip,
     read_manifest,
 )
 
 PLATFORM = "linux-x64"
-WHEEL = f"wheels/{WHEELS[PLATFORM].filename}"
+BUNDLED = {f"wheels/{wheel.filename}" for wheel in WHEELS[PLATFORM]}
 MODEL_FILES = {f"engine/models/{Path(name).name}" for name in MODELS}
-GOOD = {*REQUIRED_FILES, *MODEL_FILES, WHEEL, "engine/__init__.py", "rig/presets.json"}
+GOOD = {*REQUIRED_FILES, *MODEL_FILES, *BUNDLED, "engine/__init__.py", "rig/presets.json"}
 
 
 def make_zip(path: Path, names: Iterable[str], platform: str = PLATFORM) -> Path:
@@ -62,9 +63,22 @@ def test_a_missing_file_is_named(tmp_path: Path, missing: str) -> None:
 
 
 def test_another_platforms_wheel_is_refused(tmp_path: Path) -> None:
-    other = f"wheels/{WHEELS['windows-x64'].filename}"
+    for own, other in zip(WHEELS[PLATFORM], WHEELS["windows-x64"], strict=True):
+        names = GOOD - {f"wheels/{own.filename}"} | {f"wheels/{other.filename}"}
+        with pytest.raises(BuildError, match="linux-x64 zip bundles"):
+            check_zip(make_zip(tmp_path / "bad.zip", names), PLATFORM)
+
+
+def test_every_platform_bundles_a_reader_of_pictures_and_one_of_clips() -> None:
+    for wheels in WHEELS.values():
+        names = [wheel.filename.partition("-")[0] for wheel in wheels]
+        assert names == ["opencv_python_headless", "av"]
+
+
+def test_a_zip_without_the_reader_of_clips_is_refused(tmp_path: Path) -> None:
+    left = {name for name in GOOD if "/av-" not in name}
     with pytest.raises(BuildError, match="linux-x64 zip bundles"):
-        check_zip(make_zip(tmp_path / "bad.zip", GOOD - {WHEEL} | {other}), PLATFORM)
+        check_zip(make_zip(tmp_path / "bad.zip", left), PLATFORM)
 
 
 def test_a_zip_that_claims_another_platform_is_refused(tmp_path: Path) -> None:
@@ -85,8 +99,9 @@ def make_source(folder: Path, libraries: Iterable[str], notice: str) -> Path:
     """A source folder with a NOTICE and with wheels that carry these files."""
     (folder / "wheels").mkdir()
     (folder / "NOTICE").write_text(notice, encoding="utf-8")
-    for wheel in WHEELS.values():
-        make_zip(folder / "wheels" / wheel.filename, {"cv2/cv2.abi3.so", *libraries})
+    for wheel in all_wheels():
+        modules = {"cv2/cv2.abi3.so", "cv2/cv2.pyd", "av/frame.pyd"}
+        make_zip(folder / "wheels" / wheel.filename, {*modules, *libraries})
     return folder
 
 
@@ -96,8 +111,10 @@ def test_every_bundled_library_is_named_in_the_notice(tmp_path: Path) -> None:
         "cv2/.dylibs/libSDL2-2.0.0.dylib",
         "opencv_python_headless.libs/libaom-a0d22147.so.3.14.1",
         "cv2/opencv_videoio_ffmpeg500_64.dll",
+        "av.libs/avcodec-62-984de33114b7fa384296817dec999c9d.dll",
+        "av.libs/libxcb-shape-7716c890.so.0.0.0",
     )
-    notice = "libx264, libSDL2, libaom and opencv_videoio_ffmpeg500_64"
+    notice = "libx264, libSDL2, libaom, opencv_videoio_ffmpeg500_64, avcodec and libxcb-shape"
     source = make_source(tmp_path, libraries, notice)
     check_notice(source)
     for name in notice.replace(" and ", ", ").split(", "):

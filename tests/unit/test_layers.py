@@ -62,6 +62,7 @@ FLOOR = {
 # Package of the engine → what else of the engine it may import. Modules at the engine's top join
 # the packages and may import all of them.
 ENGINE_ARROWS: dict[str, set[str]] = {
+    "engine.clips": set(),
     "engine.performance": set(),
     "engine.faces": set(),
     "engine.analytic": {"engine.faces"},
@@ -70,7 +71,7 @@ ENGINE_ARROWS: dict[str, set[str]] = {
 }
 # Where the networks and what is around them are put together.
 JOINT = {"engine.liveportrait.installed": {"engine.networks"}}
-HEAVY = {"torch", "torchvision", "cv2", "onnxruntime", "mediapipe", "insightface", "openvino"}
+HEAVY = {"torch", "torchvision", "cv2", "av", "onnxruntime", "mediapipe", "insightface", "openvino"}
 BLENDER = {"bpy", "bmesh", "mathutils", "gpu", "bpy_extras", "bl_ui", "addon_utils"}
 
 

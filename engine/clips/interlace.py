@@ -1,0 +1,61 @@
+"""Interlaced frames become whole ones; the combs would be taken for motion of a face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .errors import load_av
+
+
+def deinterlaced(frames: Iterator[Any], time_base: Any) -> Iterator[Any]:
+    """The same av.VideoFrames with their times; those that are interlaced are made whole.
+
+    time_base  of the stream, a Fraction
+    """
+    graph: Any = None
+    shape = None
+    for frame in frames:
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None or shape != _shape(frame):
+            if graph is not None:
+                yield from _left(graph)
+            graph, shape = _graph(frame, time_base), _shape(frame)
+        graph.push(frame)
+        yield from _ready(graph)
+    if graph is not None:
+        yield from _left(graph)
+
+
+def _shape(frame: Any) -> tuple[int, int, str]:
+    return frame.width, frame.height, frame.format.name
+
+
+def _graph(frame: Any, time_base: Any) -> Any:
+    graph = load_av().filter.Graph()
+    source = graph.add_buffer(
+        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+    )
+    # One frame for each; what is not marked as interlaced passes as it is.
+    whole = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")
+    sink = graph.add("buffersink")
+    source.link_to(whole)
+    whole.link_to(sink)
+    graph.configure()
+    return graph
+
+
+def _ready(graph: Any) -> Iterator[Any]:
+    av = load_av()
+    while True:
+        try:
+            yield graph.pull()
+        except (av.error.BlockingIOError, av.error.EOFError):
+            return
+
+
+def _left(graph: Any) -> Iterator[Any]:
+    graph.push(None)
+    yield from _ready(graph)
