@@ -1,4 +1,9 @@
-"""The engine's loop: one thread listens, so that pings and cancels never wait for the work."""
+"""The engine's loop: one thread listens, so that pings and cancels never wait for the work.
+
+One thread works. Long requests work in steps: whenever one tells how far it is, more urgent ones
+(see backlog.Rank) are worked on in between, in the same thread, so that nothing that requests share
+needs a lock.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +11,13 @@ import io
 import logging
 import os
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
 from typing import Any
 
+from .backlog import Backlog
 from .operations import Later, Operations
 from .protocol import (
     MESSAGE_TYPES,
@@ -25,6 +31,8 @@ from .renderer import ReportedError
 
 # Encoding a large PNG takes longer than rendering it; it runs beside the next render.
 WRITERS = min(3, os.cpu_count() or 1)
+# Progress between these is not sent: a step may be short, and every message wakes Blender.
+PROGRESS_S = 0.05
 LEAVE_S = 2.0  # for the running request, once nobody listens any more
 OPENCV_NO_MEMORY = -4
 
@@ -41,19 +49,18 @@ class Service:
         self._requests = requests
         self._replies = replies
         self._write_lock = threading.Lock()
-        self._todo: SimpleQueue[Message | None] = SimpleQueue()
+        self._backlog = Backlog(WRITERS)
         self._open_ids: set[int] = set()  # waiting or running, and can be cancelled
         self._cancelled_ids: set[int] = set()
         self._ids_lock = threading.Lock()
         self._operations: Operations | None = None
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
-        self._free_writers = threading.Semaphore(WRITERS)
 
     def run(self) -> None:
         """Work in this thread, listen in another. Returns when the engine is to end."""
         threading.Thread(target=self._listen, name="listen", daemon=True).start()
         log.info("engine %d started, protocol %d", os.getpid(), PROTOCOL_VERSION)
-        while (message := self._todo.get()) is not None:
+        while (message := self._backlog.take()) is not None:
             self._work(message, self._answer)
             if message.type == "shutdown":
                 break
@@ -78,31 +85,44 @@ class Service:
         if message.type == "ping":
             self._say(Message("pong", message.id, {"is_busy": bool(self._open_ids)}))
         elif message.type == "cancel":
-            wanted = message.fields["request"]
-            is_found = self._cancel(wanted)
-            self._say(Message("cancelled", message.id, {"request": wanted, "is_found": is_found}))
+            self._cancel_one(message)
         elif not MESSAGE_TYPES[message.type].reply:
             self._say_failed(
                 message.id, ReportedError("bad_request", f"'{message.type}' is no request.")
             )
         else:
             if message.type == "shutdown":
-                self._cancel(None)
+                self._cancel_all()
             if message.type not in ("hello", "shutdown"):
                 with self._ids_lock:
                     self._open_ids.add(message.id)
-            self._todo.put(message)
+            self._backlog.put(message)
 
-    def _cancel(self, wanted: object) -> bool:
-        """Mark one request, or for None all, as cancelled; False when there is none."""
+    def _cancel_one(self, message: Message) -> None:
+        """Cancel what a `cancel` names; one that runs ends at its next step."""
+        wanted = message.fields["request"]
         with self._ids_lock:
-            found = {i for i in self._open_ids if wanted is None or i == wanted}
-            self._cancelled_ids |= found
-            return bool(found)
+            is_found = wanted in list(self._open_ids)
+            if is_found:
+                self._cancelled_ids.add(wanted)
+        self._say(Message("cancelled", message.id, {"request": wanted, "is_found": is_found}))
+        if is_found:
+            self._end_waiting(self._backlog.withdraw(wanted))
+
+    def _cancel_all(self) -> None:
+        with self._ids_lock:
+            self._cancelled_ids |= self._open_ids
+        self._end_waiting(self._backlog.withdraw())
+
+    def _end_waiting(self, messages: list[Message]) -> None:
+        """Answer at once: what runs before these may take minutes."""
+        for message in messages:
+            self._say_failed(message.id, _cancelled())
+            self._forget(message)
 
     def _leave(self) -> None:
-        self._cancel(None)
-        self._todo.put(None)
+        self._cancel_all()
+        self._backlog.close()
         # Nobody listens any more: a picture being written may be finished, a long fit may not.
         timer = threading.Timer(LEAVE_S, os._exit, args=(0,))
         timer.daemon = True
@@ -119,7 +139,7 @@ class Service:
                 self._say(reply)
             else:
                 is_final = False
-                self._hand_to_writers(message, reply)
+                self._writers.submit(self._work, message, lambda _: reply())
         except ReportedError as error:
             self._say_failed(message.id, error)
         except MemoryError:
@@ -129,20 +149,14 @@ class Service:
             self._say_failed(message.id, _from_bug(error))
         finally:
             if is_final:
-                with self._ids_lock:
-                    self._open_ids.discard(message.id)
-                    self._cancelled_ids.discard(message.id)
+                self._forget(message)
 
-    def _hand_to_writers(self, message: Message, finish: Later) -> None:
-        def run() -> None:
-            try:
-                self._work(message, lambda _: finish())
-            finally:
-                self._free_writers.release()
-
-        # Each waiting picture costs memory: with all writers busy, the next render waits.
-        self._free_writers.acquire()
-        self._writers.submit(run)
+    def _forget(self, message: Message) -> None:
+        """A request has had its final reply."""
+        self._backlog.free_writer(message)
+        with self._ids_lock:
+            self._open_ids.discard(message.id)
+            self._cancelled_ids.discard(message.id)
 
     def _answer(self, message: Message) -> Message | Later:
         if message.type == "hello":
@@ -153,18 +167,29 @@ class Service:
             return Message("bye", message.id)
         if self._operations is None:
             raise ReportedError("bad_request", "The first request must be 'hello'.")
+        return self._operations.answer(message, self._reporter(message))
+
+    def _reporter(self, message: Message) -> Callable[[float, str], None]:
+        """What a request calls at each of its steps; raises ReportedError when it is cancelled."""
+        told_text, told_at = "", 0.0
 
         def report(fraction: float, text: str) -> None:
+            nonlocal told_text, told_at
             self._check_cancelled(message.id)
-            self._say(Message("progress", message.id, {"fraction": fraction, "text": text}))
+            if text != told_text or time.monotonic() - told_at >= PROGRESS_S:
+                told_text, told_at = text, time.monotonic()
+                self._say(Message("progress", message.id, {"fraction": fraction, "text": text}))
+            for urgent in self._backlog.between(message):
+                self._work(urgent, self._answer)
+                self._check_cancelled(message.id)
 
-        return self._operations.answer(message, report)
+        return report
 
     def _check_cancelled(self, request_id: int) -> None:
         with self._ids_lock:
             is_cancelled = request_id in self._cancelled_ids
         if is_cancelled:
-            raise ReportedError("cancelled", "The request was cancelled.")
+            raise _cancelled()
 
     # --- replies ------------------------------------------------------------------------------
 
@@ -182,6 +207,10 @@ class Service:
                 write_message(self._replies, message)  # type: ignore[arg-type]
             except OSError:
                 os._exit(0)  # nobody listens any more
+
+
+def _cancelled() -> ReportedError:
+    return ReportedError("cancelled", "The request was cancelled.")
 
 
 def _no_memory() -> ReportedError:

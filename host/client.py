@@ -239,8 +239,8 @@ class Engine:
     def idle_s(self, ticket: Ticket) -> float:
         """Seconds without a sign of work since the request was made.
 
-        Progress and answers of any request count: the engine works in order, and whoever waits
-        behind a long request is not forgotten. A pong does not: it comes from another thread.
+        Progress and answers of any request count: the engine works on one at a time, and whoever
+        waits behind a long one is not forgotten. A pong does not: it comes from another thread.
         """
         life = self._life
         heard_at = ticket.made_at if life is None else max(ticket.made_at, life.heard_at)

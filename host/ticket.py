@@ -16,7 +16,7 @@ class Policy(Enum):
     """What happens to a request when a later one with the same key is made.
 
     NEWEST  live preview: one in the engine, at most one waiting; a newer one replaces the waiting
-    ALL     bakes, opening, closing: every request is sent, in order
+    ALL     bakes, opening, closing: every request is sent; see Order in docs/protocol.md
     """
 
     NEWEST = "newest"

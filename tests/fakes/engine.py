@@ -4,7 +4,9 @@
 
 Standard library only. Without a mode it behaves: it finds faces (`--faces N`, none in a black
 picture), opens pictures, and renders cards whose colour follows the motion: red is the yaw, green
-the smile's first term, blue the frame counter. The modes make it misbehave; see `parse`.
+the smile's first term, blue the frame counter. A capture gives a take without frames; with `--beat`
+it works in steps, and more urgent requests come in between. The modes make it misbehave, see
+`parse`.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from engine.backlog import Rank, rank_of
 from engine.motion import NO_FACE_HINT, Face, Motion
 from engine.protocol import (
     DTYPES,
@@ -128,9 +131,24 @@ class FakeEngine:
             elif message.type == "shutdown":
                 self.say(Message("bye", message.id))
             else:
-                self.count += 1
-                self.misbehave(message)
-                self.answer(message)
+                self.begin(message)
+            self.requests.task_done()
+
+    def begin(self, message: Message) -> None:
+        self.count += 1
+        self.misbehave(message)
+        self.answer(message)
+
+    def let_pass(self) -> None:
+        """Work on everything that is more urgent than a capture."""
+        waiting: list[Message] = []
+        while not self.requests.empty():
+            waiting.append(self.requests.get())
+        for message in waiting:
+            if rank_of(message) > Rank.BACKGROUND:
+                self.begin(message)
+            else:
+                self.requests.put(message)
             self.requests.task_done()
 
     def hello(self, message: Message) -> None:
@@ -192,13 +210,21 @@ class FakeEngine:
             return
         end = time.monotonic() + self.options.delay
         while self.options.beat and time.monotonic() < end:
-            self.say(Message("progress", message.id, {"fraction": 0.5, "text": "working"}))
-            time.sleep(self.options.beat)
+            self.step(message)
         time.sleep(max(end - time.monotonic(), 0.0))
         while self.options.release and not Path(self.options.release).exists():
             if message.id in self.cancelled and not self.options.ignore_cancel:
                 return
-            time.sleep(0.005)
+            if self.options.beat:
+                self.step(message)
+            else:
+                time.sleep(0.005)
+
+    def step(self, message: Message) -> None:
+        self.say(Message("progress", message.id, {"fraction": 0.5, "text": "working"}))
+        if message.type == "capture":
+            self.let_pass()
+        time.sleep(self.options.beat)
 
     def do_probe(self, message: Message) -> Message:
         name = message.fields["renderer"]
@@ -253,6 +279,16 @@ class FakeEngine:
         red = int(sum(abs(m.yaw) for m in motions)) % 256
         green = int(sum(abs(m.expression[61]) for m in motions) * 10_000) % 256
         return (red, green, self.frames % 256, 255)
+
+    def do_capture(self, message: Message) -> Message:
+        count = len(message.fields["faces"])
+        shapes = {
+            "times": ("float64", (0,)), "values": ("float32", (count, 0, 0)),
+            "keys": ("uint8", (count, 0, 0)), "expression": ("float32", (0, 63)),
+            "translation": ("float32", (0, 3)), "is_seen": ("uint8", (0,)),
+        }  # fmt: skip
+        arrays = {name: Array(dtype, shape, b"") for name, (dtype, shape) in shapes.items()}
+        return Message("captured", message.id, {"columns": [], "reference": 0, "cuts": []}, arrays)
 
     def do_close(self, message: Message) -> Message:
         self.handles.pop(message.fields["handle"], None)

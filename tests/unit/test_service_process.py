@@ -28,13 +28,13 @@ ARRAYS = {"image": Array("uint8", IMAGE.shape, IMAGE.tobytes())}
 class Pipes:
     """An engine process without the host in between."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: Path = ROOT) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "engine"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            cwd=ROOT,
+            cwd=root,
         )
 
     def write(self, *messages: Message) -> None:
@@ -142,6 +142,23 @@ def test_a_long_search_for_faces_says_how_far_it_is_and_stops(pipes: Pipes) -> N
     last = [pipes.answer(), pipes.answer()]
     assert types_and_ids(last) == [("cancelled", 3), ("failed", 2)]
     assert last[1] and last[1].fields["code"] == "cancelled"
+
+
+def test_a_picture_moves_while_another_is_opened(pipes: Pipes) -> None:
+    pipes.write(HELLO, Message("detect", 2, {"encoding": "srgb"}, ARRAYS))
+    assert pipes.answer()
+    detected = pipes.answer()
+    assert detected
+    fields = {"encoding": "srgb", "renderer": "analytic", "options": {}}
+    faces = detected.fields["faces"]
+    pipes.write(Message("open", 3, {**fields, "faces": faces}, ARRAYS))
+    opened = pipes.answer()
+    assert opened
+    pipes.write(Message("open", 4, {**fields, "faces": faces * 12}, ARRAYS))
+    assert pipes.read()
+    rendering = {"handle": opened.fields["handle"], "motions": [{"yaw": 5.0}], "options": {}}
+    pipes.write(Message("render", 5, rendering))
+    assert types_and_ids([pipes.answer(), pipes.answer()]) == [("frame", 5), ("opened", 4)]
 
 
 def test_cancel_of_a_running_request(pipes: Pipes) -> None:
