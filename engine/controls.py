@@ -1,18 +1,17 @@
 """The face controls that artists hold, and what each one does in LivePortrait's motion space.
 
-Standard library only; Blender's side and the engine both import this one table. SLIDERS are the
-expression sliders of LivePortrait's image retargeting with their raw units; CONTROLS are the same
-movements normalised for artists, each a factor away from a slider. "Left" and "right" mean the
-left and the right of the picture, as in LivePortrait.
+Standard library only; Blender's side and the engine both import this one table. SLIDERS have raw
+units; CONTROLS are the same movements normalised for artists, each a factor away from a slider.
+"Left" and "right" mean the left and the right of the picture, as in LivePortrait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
-from .motion import KEYPOINT_COUNT, Face, Motion
+from .motion import Face, Motion
+from .sliders import SLIDERS, Term, slider_expression
 
 __all__ = [
     "CONTROLS",
@@ -28,83 +27,6 @@ __all__ = [
     "slider_expression",
 ]
 
-AXES = "xyz"
-
-
-class Term(NamedTuple):
-    """exp[keypoint, axis] += coefficient * raw value, for raw values of this sign (0: any)."""
-
-    keypoint: int
-    axis: str
-    coefficient: float
-    sign: int = 0
-
-
-# LivePortrait's raw sliders. wink_right mirrors wink; blink is both winks' lid terms.
-SLIDERS: Mapping[str, tuple[Term, ...]] = {
-    "smile": (
-        Term(20, "y", -0.01),
-        Term(14, "y", -0.02),
-        Term(17, "y", 0.0065),
-        Term(17, "z", 0.003),
-        Term(13, "y", -0.00275),
-        Term(16, "y", -0.00275),
-        Term(3, "y", -0.0035),
-        Term(7, "y", -0.0035),
-    ),
-    "wink": (
-        Term(11, "y", 0.001),
-        Term(13, "y", -0.0003),
-        Term(17, "x", 0.0003),
-        Term(17, "y", 0.0003),
-        Term(3, "y", -0.0003),
-    ),
-    "wink_right": (
-        Term(15, "y", 0.001),
-        Term(16, "y", -0.0003),
-        Term(17, "x", -0.0003),
-        Term(17, "y", 0.0003),
-        Term(7, "y", -0.0003),
-    ),
-    "blink": (
-        Term(11, "y", 0.001),
-        Term(13, "y", -0.0003),
-        Term(15, "y", 0.001),
-        Term(16, "y", -0.0003),
-    ),
-    "eyebrow": (
-        Term(1, "y", 0.001, +1),
-        Term(2, "y", -0.001, +1),
-        Term(1, "x", -0.001, -1),
-        Term(2, "x", 0.001, -1),
-        Term(1, "y", 0.0003, -1),
-        Term(2, "y", -0.0003, -1),
-    ),
-    "eyeball_direction_x": (
-        Term(11, "x", 0.0007, +1),
-        Term(15, "x", 0.001, +1),
-        Term(11, "x", 0.001, -1),
-        Term(15, "x", 0.0007, -1),
-    ),
-    "eyeball_direction_y": (
-        Term(11, "y", -0.0005),
-        Term(13, "y", -0.00015),
-        Term(15, "y", -0.0005),
-        Term(16, "y", -0.00015),
-    ),
-    "lip_variation_zero": (Term(19, "x", 1.0),),
-    "lip_variation_one": (
-        Term(14, "y", 0.001),
-        Term(3, "y", -0.0005),
-        Term(7, "y", -0.0005),
-        Term(17, "z", -0.0005),
-    ),
-    "lip_variation_two": (Term(20, "z", -0.001), Term(20, "y", -0.001), Term(14, "y", -0.001)),
-    "lip_variation_three": (Term(19, "y", 0.001), Term(19, "z", 0.0001), Term(17, "y", -0.0001)),
-    "mov_x": (Term(5, "x", -1.0),),
-    "mov_y": (Term(5, "y", 1.0),),
-}
-
 
 @dataclass(frozen=True)
 class Control:
@@ -118,6 +40,7 @@ class Control:
     factor     raw value per unit; negative_factor is used for values below 0 where it differs
     mirror     the control that it becomes when a pose is mirrored ("" for itself)
     mirror_sign  factor on the value when mirrored
+    is_extra   it refines another control of its group, for those who look for it
     """
 
     name: str
@@ -135,6 +58,7 @@ class Control:
     negative_factor: float | None = None
     mirror: str = ""
     mirror_sign: float = 1.0
+    is_extra: bool = False
 
     @property
     def soft_range(self) -> tuple[float, float]:
@@ -213,6 +137,26 @@ CONTROLS: tuple[Control, ...] = (
     ),
     Control("brows", "Brows", "Brows", "Raise (1) or lower (-1) both brows", "eyebrow", 30.0),
     Control(
+        "brow_inner_left", "Brow Inner Left", "Brows",
+        "Raise (1) or frown with (-1) the inner end of the brow on the picture's left",
+        "brow_inner_left", mirror="brow_inner_right", is_extra=True,
+    ),
+    Control(
+        "brow_inner_right", "Brow Inner Right", "Brows",
+        "Raise (1) or frown with (-1) the inner end of the brow on the picture's right",
+        "brow_inner_right", mirror="brow_inner_left", is_extra=True,
+    ),
+    Control(
+        "brow_outer_left", "Brow Outer Left", "Brows",
+        "Raise (1) or lower (-1) the outer end of the brow on the picture's left",
+        "brow_outer_left", mirror="brow_outer_right", is_extra=True,
+    ),
+    Control(
+        "brow_outer_right", "Brow Outer Right", "Brows",
+        "Raise (1) or lower (-1) the outer end of the brow on the picture's right",
+        "brow_outer_right", mirror="brow_outer_left", is_extra=True,
+    ),
+    Control(
         "smile", "Smile", "Mouth", "Pull the mouth corners up and out; negative pulls them down",
         "smile", 1.3, soft_minimum=-0.25,
     ),
@@ -234,24 +178,44 @@ CONTROLS: tuple[Control, ...] = (
         "Push the lips out and to the picture's right; negative to its left",
         "lip_variation_zero", 0.09, mirror_sign=-1,
     ),
+    Control(
+        "smile_left", "Smile Left", "Mouth",
+        "Pull the mouth corner on the picture's left up and out; negative pulls it down",
+        "smile_left", soft_minimum=-0.25, mirror="smile_right", is_extra=True,
+    ),
+    Control(
+        "smile_right", "Smile Right", "Mouth",
+        "Pull the mouth corner on the picture's right up and out; negative pulls it down",
+        "smile_right", soft_minimum=-0.25, mirror="smile_left", is_extra=True,
+    ),
+    Control(
+        "jaw_x", "Jaw X", "Mouth", "Push the jaw to the picture's right; negative to its left",
+        "jaw_x", mirror_sign=-1, is_extra=True,
+    ),
+    Control(
+        "upper_lip", "Upper Lip", "Mouth",
+        "Raise the upper lip off the teeth; negative draws it down over them",
+        "upper_lip", is_extra=True,
+    ),
+    Control(
+        "cheek_left", "Cheek Left", "Mouth",
+        "Raise the cheek on the picture's left, which narrows the eye from below",
+        "cheek_left", minimum=0, mirror="cheek_right", is_extra=True,
+    ),
+    Control(
+        "cheek_right", "Cheek Right", "Mouth",
+        "Raise the cheek on the picture's right, which narrows the eye from below",
+        "cheek_right", minimum=0, mirror="cheek_left", is_extra=True,
+    ),
+    Control(
+        "cheek_puff", "Cheek Puff", "Mouth", "Blow the cheeks out; negative sucks them in",
+        "cheek_puff", is_extra=True,
+    ),
 )  # fmt: skip
 CONTROLS_BY_NAME: Mapping[str, Control] = {control.name: control for control in CONTROLS}
 
 # An opening ratio this near the picture's own counts as untouched (ratios are shown to 2 digits).
 RATIO_TOLERANCE = 0.005
-
-
-def slider_expression(raw: Mapping[str, float]) -> list[float]:
-    """Sum of LivePortrait's raw sliders: 63 offsets to exp, keypoint-major.
-
-    Raises KeyError for a slider that does not exist.
-    """
-    expression = [0.0] * (3 * KEYPOINT_COUNT)
-    for slider, value in raw.items():
-        for term in SLIDERS[slider]:
-            if term.sign * value >= 0.0:
-                expression[term.keypoint * 3 + AXES.index(term.axis)] += term.coefficient * value
-    return expression
 
 
 def motion_from_controls(

@@ -146,7 +146,8 @@ AMOUNTS = (
 )
 # Animatable properties of a face controller, beside the controls: 63 and 3 numbers.
 EXPRESSION, TRANSLATION = "expression", "translation"
-_KEYPOINTS = {"Eyes": (11, 13, 15, 16, 18), "Brows": (1, 2)}
+# 8 and 9 rest in captured faces; sliders of the brows are told by them.
+_KEYPOINTS = {"Eyes": (11, 13, 15, 16, 18), "Brows": (1, 2, 8, 9)}
 _GROUP_OF_KEYPOINT = tuple(
     next((group for group, points in _KEYPOINTS.items() if index in points), "Mouth")
     for index in range(KEYPOINT_COUNT)

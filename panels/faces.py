@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import bpy
 
 from ..compat import registration_of
-from ..engine.controls import CONTROLS, GROUPS
+from ..engine.controls import CONTROLS, GROUPS, Control
 from ..rig import head_target, motions, portraits
 from .source import KeyPortraitPanel, draw_bake_banner, draw_problem
 
@@ -79,11 +81,28 @@ def draw_handle(
         layout.label(text=f"The Empty is beyond the limits: {', '.join(beyond)}", icon="INFO")
 
 
+def draw_controls(
+    layout: bpy.types.UILayout, controller: bpy.types.Object, controls: Sequence[Control]
+) -> None:
+    """A slider for each of the controls that a controller has."""
+    layout.use_property_split = True
+    column = layout.column(align=True)
+    for control in controls:
+        if control.name in controller:
+            column.prop(
+                controller,
+                f'["{control.name}"]',
+                text=f"{control.label} °" if control.unit == "deg" else control.label,
+                slider=True,
+            )
+
+
 def folded_groups() -> list[tuple[str, ...]]:
-    """The groups of each panel: a group with one control joins the one before it."""
+    """The groups of each panel: one that always shows a single control joins the one before it."""
     panels: list[tuple[str, ...]] = []
     for group in GROUPS:
-        is_single = sum(control.group == group for control in CONTROLS) == 1
+        shown = [c for c in CONTROLS if c.group == group and not c.is_extra]
+        is_single = len(shown) == 1
         if is_single and panels:
             panels[-1] = (*panels[-1], group)
         else:
@@ -92,7 +111,7 @@ def folded_groups() -> list[tuple[str, ...]]:
 
 
 def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
-    controls = tuple(control for control in CONTROLS if control.group in groups)
+    controls = tuple(c for c in CONTROLS if c.group in groups and not c.is_extra)
 
     def poll(cls: type, context: bpy.types.Context) -> bool:
         return portraits.active_controller(context) is not None
@@ -110,21 +129,11 @@ def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
         controller = portraits.active_controller(context)
         if controller is None:
             return
-        layout = self.layout
-        layout.use_property_split = True
-        column = layout.column(align=True)
-        for control in controls:
-            if control.name in controller:
-                column.prop(
-                    controller,
-                    f'["{control.name}"]',
-                    text=f"{control.label} °" if control.unit == "deg" else control.label,
-                    slider=True,
-                )
+        draw_controls(self.layout, controller, controls)
         if "Head" in groups:
-            draw_handle(layout, context, controller)
+            draw_handle(self.layout, context, controller)
         if "Eyes" in groups:
-            layout.prop(controller.keyportrait.face, "gaze_target")
+            self.layout.prop(controller.keyportrait.face, "gaze_target")
 
     name = f"KEYPORTRAIT_PT_face_{groups[0].lower()}"
     members = {
@@ -139,9 +148,35 @@ def _group_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
     return type(name, (KeyPortraitPanel, bpy.types.Panel), members)
 
 
+def _extra_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
+    """The controls of a group that most people do without: closed at first."""
+    controls = tuple(c for c in CONTROLS if c.group in groups and c.is_extra)
+
+    def draw(self: bpy.types.Panel, context: bpy.types.Context) -> None:
+        controller = portraits.active_controller(context)
+        if controller is not None:
+            draw_controls(self.layout, controller, controls)
+
+    parent = f"KEYPORTRAIT_PT_face_{groups[0].lower()}"
+    members = {
+        "__doc__": f"What refines the {groups[-1].lower()} of the active face",
+        "bl_label": f"More {groups[-1]}",
+        "bl_idname": f"{parent}_extra",
+        "bl_parent_id": parent,
+        "bl_options": {"DEFAULT_CLOSED"},
+        "draw": draw,
+    }
+    return type(f"{parent}_extra", (KeyPortraitPanel, bpy.types.Panel), members)
+
+
+def _has_extra(groups: tuple[str, ...]) -> bool:
+    return any(control.is_extra for control in CONTROLS if control.group in groups)
+
+
 register, unregister = registration_of(
     (
         KEYPORTRAIT_PT_face,
         *(_group_panel(groups) for groups in folded_groups()),
+        *(_extra_panel(groups) for groups in folded_groups() if _has_extra(groups)),
     )
 )

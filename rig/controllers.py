@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from typing import Any
 
 import bpy
@@ -13,7 +14,9 @@ from ..engine.controls import CONTROLS, Face
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import PortraitError
 from .placement import Spot, UvSurface
-from .portraits import forget, picture_size, portrait
+from .portraits import all_portraits, forget, picture_size, portrait
+
+log = logging.getLogger(__name__)
 
 # LivePortrait's crop is 2.3 times the box of the face without its forehead.
 CROP_SCALE = 2.3
@@ -145,6 +148,30 @@ def write_controls(controller: bpy.types.Object, face: Face) -> None:
         }
         controller.id_properties_ui(control.name).update(**settings)
         controller.property_overridable_library_set(f'["{control.name}"]', True)
+
+
+def complete(controller: bpy.types.Object) -> None:
+    """Give a controller of an older version the controls that it does not know, at rest.
+
+    Those of other files, and library overrides, which keep no new properties, do without.
+    """
+    is_own = controller.library is None and controller.override_library is None
+    if not is_own or all(control.name in controller for control in CONTROLS):
+        return
+    write_controls(controller, face_of(controller))
+    plane = controller.keyportrait.face.portrait
+    if plane is not None and plane.is_editable:
+        link_evaluation(plane)
+
+
+def complete_all() -> None:
+    """complete for every face of the file; damaged ones stay as they are."""
+    for item in all_portraits():
+        for controller in item.controllers:
+            try:
+                complete(controller)
+            except PortraitError as error:
+                log.info("'%s' gets no new controls: %s", controller.name, error)
 
 
 def remove_controller(controller: bpy.types.Object) -> None:

@@ -10,6 +10,7 @@ from ..engine.controls import CONTROLS, GROUPS, mirrored
 from . import keying
 from .controllers import (
     MIRROR,
+    complete,
     control_defaults,
     face_of,
     handle_matrix,
@@ -32,6 +33,7 @@ def set_controls(
 
     Returns the names of controls that a driver holds and that were left alone.
     """
+    complete(controller)
     driven = keying.driven_paths(controller)
     held = [name for name in values if keying.control_path(name) in driven]
     free = [name for name in values if name not in held]

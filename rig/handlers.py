@@ -15,6 +15,7 @@ from bpy.app.handlers import persistent
 from . import (
     bake_state,
     content,
+    controllers,
     copies,
     highlight,
     keying,
@@ -96,6 +97,7 @@ def _on_load(*_args: object) -> None:
     refit.ask()
     rest.forget()
     rest.settle()
+    controllers.complete_all()
     live.refresh_later()
 
 

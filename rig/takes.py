@@ -14,7 +14,7 @@ from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.motion import KEYPOINT_COUNT
 from ..engine.protocol import Message
 from ..engine.take import AMOUNTS, EXPRESSION, REGION_GROUPS, TRANSLATION, TakeOptions
-from .controllers import link_evaluation
+from .controllers import complete, link_evaluation
 
 SIZES = {EXPRESSION: 3 * KEYPOINT_COUNT, TRANSLATION: 3}
 DESCRIPTIONS = {
@@ -62,6 +62,7 @@ class FaceTake:
 
 def ensure_properties(controller: bpy.types.Object) -> None:
     """Give a controller the properties that takes and amounts live in; those there stay."""
+    complete(controller)
     is_new = False
     for name, size in SIZES.items():
         if name not in controller:

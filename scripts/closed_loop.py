@@ -6,14 +6,17 @@ Each picture's largest face is moved by one control at a time through the slider
 landmark model measures the rendered picture. OUT_DIR gets
 
     summary.json  {"images": number of pictures, "refused": [file names], "controls": {name:
-                  {"corr_median", "corr_min", "slope_median"}}, "background_mean_diff": {name: grey
-                  levels, the worst picture's}, "ms_per_frame": {"expression", "pose", "all"}}
+                  {"corr_median", "corr_min", "slope_median", "other_side_median"}},
+                  "background_mean_diff": {name: grey levels, the worst picture's},
+                  "ms_per_frame": {"expression", "pose", "all"}}
     table.txt     the same and the median measured values, to read; why pictures were refused
     measured.csv  every requested and measured value of every picture
     sheets/       one contact sheet per picture: a row per control, a column per value
 
 Correlation and slope are of the measured over the requested values; control_sweep.READERS says
-what is measured, in which unit. A face that the landmark model loses counts as correlation 0.
+what is measured, in which unit. The other side is how much the other half of the face changes
+under a one-sided control, as a share of its own half. A face that the landmark model loses counts
+as correlation 0.
 """
 
 from __future__ import annotations
@@ -139,6 +142,7 @@ def summarise(
                 "corr_median": round(float(np.median([s.correlation for s in sweeps])), 4),
                 "corr_min": round(min(s.correlation for s in sweeps), 4),
                 "slope_median": round(float(np.median([s.slope for s in sweeps])), 4),
+                "other_side_median": round(float(np.median([s.other_side for s in sweeps])), 4),
             }
             for name, sweeps in by_control.items()
         },
@@ -155,8 +159,8 @@ def table_of(
     """The summary for reading, with the median measured value for each requested one."""
     lines = [
         f"{summary['images']} pictures, {len(refused)} refused",
-        f"{'control':12} {'r median':>8} {'r min':>7} {'(picture)':18} {'slope':>7} {'backgr.':>7}"
-        "  requested → median measured",
+        f"{'control':16} {'r median':>8} {'r min':>7} {'(picture)':18} {'slope':>7} {'other':>6} "
+        f"{'backgr.':>7}  requested → median measured",
     ]
     for name, row in summary["controls"].items():
         of_control = {
@@ -167,8 +171,9 @@ def table_of(
         medians = np.nanmedian([s.measured for s in sweeps], axis=0)
         pairs = zip(sweeps[0].requested, medians, strict=True)
         lines.append(
-            f"{name:12} {row['corr_median']:8.3f} {row['corr_min']:7.3f} {'(' + worst + ')':18} "
-            f"{row['slope_median']:7.3f} {summary['background_mean_diff'][name]:7.2f}  "
+            f"{name:16} {row['corr_median']:8.3f} {row['corr_min']:7.3f} {'(' + worst + ')':18} "
+            f"{row['slope_median']:7.3f} {row['other_side_median']:6.2f} "
+            f"{summary['background_mean_diff'][name]:7.2f}  "
             + "  ".join(f"{value:g} → {median:.3f}" for value, median in pairs)
         )
     times = ", ".join(f"{kind} {ms:.1f}" for kind, ms in summary["ms_per_frame"].items())

@@ -36,6 +36,9 @@ SWEEPS: dict[str, tuple[float, ...]] = {
     "smile": (-0.25, 0.0, 0.3, 0.6, 1.0),
     "head_scale": (0.9, 1.0, 1.1, 1.2),
     "purse": (-1.0, -0.5, 0.0, 0.5, 1.0),
+    "smile_left": (-0.25, 0.0, 0.3, 0.6, 1.0),
+    "smile_right": (-0.25, 0.0, 0.3, 0.6, 1.0),
+    "upper_lip": (0.0, 0.25, 0.5, 0.75, 1.0),
 }
 SWEEP_STEPS = 5
 # What a control is measured together with.
@@ -45,6 +48,7 @@ COMPANIONS: dict[str, dict[str, float]] = {"lid_offset": {"blink": 1.0}}
 HEAD_CENTRE, HEAD_HALF = (0.0, -2.5), (9.5, 12.5)
 HEAD_DEPTHS = (0.0, -7.0)  # of the ears and of the cheeks, cm
 BACKGROUND_FROM = 1.25  # background begins at this many half axes
+MIDDLE_STRIP = 1.2  # cm to each side of the middle that belong to both sides of a face
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,17 @@ READERS: dict[str, Callable[[Reading], float]] = {
     "grin": lambda r: r.measures.mouth_width,
     "purse": lambda r: -r.measures.mouth_width,
     "pout": lambda r: r.measures.mouth_x,
+    "brow_inner_left": lambda r: r.measures.brow_inner_left,
+    "brow_inner_right": lambda r: r.measures.brow_inner_right,
+    "brow_outer_left": lambda r: r.measures.brow_outer_left,
+    "brow_outer_right": lambda r: r.measures.brow_outer_right,
+    "smile_left": lambda r: r.measures.lift_left,
+    "smile_right": lambda r: r.measures.lift_right,
+    "jaw_x": lambda r: r.measures.chin_x,
+    "upper_lip": lambda r: r.measures.lip_gap - r.measures.upper_lip,
+    "cheek_left": lambda r: r.measures.cheek_left,
+    "cheek_right": lambda r: r.measures.cheek_right,
+    "cheek_puff": lambda r: r.measures.cheek_width,
 }
 
 
@@ -109,6 +124,8 @@ class Sweep:
     control: str
     requested: list[float]
     measured: list[float] = field(default_factory=list)
+    # Mean change of the face on the control's own side and on the other one, grey levels.
+    sides: list[tuple[float, float]] = field(default_factory=list)
     changes: list[float] = field(default_factory=list)  # of the background, mean grey levels
     milliseconds: list[float] = field(default_factory=list)
     crops: list[np.ndarray] = field(default_factory=list)
@@ -125,6 +142,12 @@ class Sweep:
     def background(self) -> float:
         """Mean change of the background where it changes most, grey levels."""
         return max(self.changes)
+
+    @property
+    def other_side(self) -> float:
+        """How much the other side of the face changes, as a share of this one; 0 without sides."""
+        own, other = np.array(self.sides or [(1.0, 0.0)]).sum(axis=0)
+        return float(other / max(own, 1e-6))
 
     @property
     def slope(self) -> float:
@@ -146,6 +169,7 @@ class Subject:
     landmarks: np.ndarray
     crop: Crop
     background: np.ndarray  # (size, size) bool in the crop
+    halves: tuple[np.ndarray, np.ndarray]  # (size, size) bool, the face's left and its right
     before: np.ndarray  # the crop of the source, (size, size, 3) uint8
 
     def read(self, rgb: np.ndarray) -> Reading | None:
@@ -203,6 +227,7 @@ def open_subject(path: Path, renderer: Renderer) -> Subject:
         landmarks,
         crop,
         background_of(crop, landmarks),
+        halves_of(crop, landmarks),
         crop.extract(view, cv2.BORDER_CONSTANT),
     )
 
@@ -221,6 +246,17 @@ def background_of(crop: Crop, landmarks: np.ndarray) -> np.ndarray:
         y = (shift_y * cosine - shift_x * sine) / (pose.scale * HEAD_HALF[1])
         is_head |= np.hypot(x, y) < BACKGROUND_FROM
     return ~is_head
+
+
+def halves_of(crop: Crop, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Two (size, size) bool: the head left and right of its middle, without a strip between."""
+    pose = fit_pose(crop.landmarks_to_crop(landmarks))
+    rows, columns = np.mgrid[: crop.size, : crop.size].astype(np.float64)
+    across, middle = pose.face_to_picture[:, 0], pose.to_picture(np.array([[0.0, 0.0, -7.0]]))[0]
+    shift_x, shift_y = columns - middle[0], rows - middle[1]
+    x = (shift_x * across[0] + shift_y * across[1]) / (across @ across)
+    is_head = ~background_of(crop, landmarks)
+    return is_head & (x < -MIDDLE_STRIP), is_head & (x > MIDDLE_STRIP)
 
 
 def render(subject: Subject, values: dict[str, float]) -> tuple[np.ndarray, float]:
@@ -248,6 +284,10 @@ def sweep_control(subject: Subject, name: str) -> Sweep:
         sweep.milliseconds.append(elapsed)
         crop = subject.crop.extract(rgb, cv2.BORDER_CONSTANT)
         sweep.crops.append(crop)
-        change = np.abs(crop.astype(np.int16) - still_crop)[subject.background]
+        difference = np.abs(crop.astype(np.int16) - still_crop)
+        change = difference[subject.background]
         sweep.changes.append(float(change.mean()) if change.size else 0.0)
+        if CONTROLS_BY_NAME[name].mirror:
+            left, right = (float(difference[half].mean()) for half in subject.halves)
+            sweep.sides.append((left, right) if name.endswith("_left") else (right, left))
     return sweep

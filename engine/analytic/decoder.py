@@ -4,11 +4,13 @@ LivePortrait's 21 keypoints are implicit: no point of the picture belongs to one
 reads measures of the face (lid gap, lip gap, mouth width…) out of the offsets, and a small
 least-squares problem finds the deformer amounts that produce those measures. The weights were
 fitted on 633 frames of public driving videos whose LivePortrait motion is known; the sign and
-reach of the retargeting sliders checks them.
+reach of the retargeting sliders checks them. What LivePortrait cannot say is read first, see
+carried.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -16,8 +18,9 @@ import numpy as np
 
 from ..faces.canonical import CANONICAL, MESH_COUNT
 from ..faces.measures import LID_RATIO_PER_EYES_OPEN, MEASURE_NAMES, Measures, measure
-from ..motion import Motion
-from .deformers import BROW_DEFORMERS, MOUTH_DEFORMERS, deformers
+from ..motion import KEYPOINT_COUNT, Motion
+from . import carried
+from .deformers import MOUTH_DEFORMERS, deformers
 from .shapes import smoothstep
 
 # Change of a measure per unit of exp[keypoint, axis]; lengths in cm, lids in eye widths, gaze in
@@ -59,7 +62,7 @@ _CHEEKS: dict[str, dict[str, float]] = {
     "cheek_right": {"7y": -18.0},
 }
 # Keypoints that no slider touches; every captured expression moves them.
-_UNTOUCHED_KEYPOINTS = (0, 4, 6, 8, 9, 10, 12, 18)
+_UNTOUCHED_KEYPOINTS = (0, 4, 10)
 _CAPTURED_SHARE = 0.12  # of the offsets' energy, for certain
 
 _MOUTH_MEASURES = (
@@ -70,6 +73,12 @@ _MOUTH_RIDGE = np.array([0.025, 0.025, 0.025, 0.04, 0.06, 0.025, 0.3])
 _MOUTH_LOWEST = np.array([-0.05, -0.9, -0.9, -0.4, -1.2, -1.5, -1.2])
 _MOUTH_HIGHEST = np.array([1.8, 1.7, 1.7, 1.2, 1.3, 1.5, 1.2])
 _BROW_MEASURES = ("brow_left", "brow_right", "brow_distance")
+# What the brows' measures are solved for: both ends of a brow together, and both frowns.
+_WHOLE_BROWS = (
+    ("brow_inner_left", "brow_outer_left"),
+    ("brow_inner_right", "brow_outer_right"),
+    ("frown_left", "frown_right"),
+)
 _BROW_RIDGE = 0.02
 _BROW_LIMIT = 1.3
 
@@ -77,6 +86,10 @@ _WIDEST_GAP = 3.8  # cm between the lips
 # Mouth corners of a resting face, and how much a full smile lifts and widens them, cm.
 _REST_LIFT, _SMILE_LIFT = -2.0, 0.8
 _REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
+# How a smile of one side differs from half a smile of both, cm: its corner is lifted by more and
+# draws the mouth along, but the lips stay shut.
+_ONE_SIDED: Mapping[str, float] = {"lift_left": 0.53, "lift_right": -0.53, "mouth_x": -0.09}
+_SMIRK_GAP, _SMIRK_PART = 0.28, 0.2
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
@@ -88,7 +101,7 @@ _GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25  # decoded half eye widths at the end 
 class Amounts:
     """What the deformers and layers are to do.
 
-    deformers   amount of each mouth and brow deformer by name
+    deformers   amount of each deformer by name
     blink       closing of the left and the right eye, 1 closed, negative wider than the source
     lips_close  0..1, how far an open source mouth is pulled shut
     gaze        (x, y) of both irises, -1..1, right and up
@@ -104,31 +117,36 @@ def _index(term: str) -> int:
     return 3 * int(term[:-1]) + "xyz".index(term[-1])
 
 
-def _read(weights: dict[str, dict[str, float]], expression: np.ndarray) -> dict[str, float]:
+def _read(weights: dict[str, dict[str, float]], expression: np.ndarray) -> dict[str, np.ndarray]:
     return {
-        name: sum(weight * float(expression[_index(term)]) for term, weight in terms.items())
+        name: sum(
+            (weight * expression[:, _index(term)] for term, weight in terms.items()),
+            np.zeros(len(expression)),
+        )
         for name, terms in weights.items()
     }
 
 
-def captured_share(expression: np.ndarray) -> float:
-    """0 for offsets that come from sliders alone … 1 for those of a captured performance."""
-    energy = np.linalg.norm(np.asarray(expression, np.float64).reshape(-1, 3), axis=1)
-    total = float(np.linalg.norm(energy))
-    if total < 1e-9:
-        return 0.0
-    untouched = float(np.linalg.norm(energy[list(_UNTOUCHED_KEYPOINTS)]))
-    return float(smoothstep(untouched / total / _CAPTURED_SHARE))
+def captured_share(expression: np.ndarray) -> np.ndarray:
+    """(T,) 0 for (T, 63) offsets that come from sliders alone … 1 for those of captured faces."""
+    rows = np.asarray(expression, np.float64).reshape(-1, KEYPOINT_COUNT, 3)
+    energy = np.linalg.norm(rows, axis=2)
+    total = np.linalg.norm(energy, axis=1)
+    untouched = np.linalg.norm(energy[:, list(_UNTOUCHED_KEYPOINTS)], axis=1)
+    share = untouched / np.maximum(total, 1e-9) / _CAPTURED_SHARE
+    return np.where(total < 1e-9, 0.0, smoothstep(share))
 
 
-def _response(names: tuple[str, ...], measures: tuple[str, ...], step: float = 0.5) -> np.ndarray:
-    """(measures, names): what each deformer does to each measure of the canonical face."""
+def _response(
+    groups: Sequence[Sequence[str]], measures: tuple[str, ...], step: float = 0.5
+) -> np.ndarray:
+    """(measures, groups): what each group of deformers does to measures of the canonical face."""
     rows = [MEASURE_NAMES.index(name) for name in measures]
     rest = measure(CANONICAL).as_array()[rows]
     columns = []
-    for name in names:
+    for names in groups:
         moved = CANONICAL.copy()
-        moved[:MESH_COUNT] += step * deformers()[name]
+        moved[:MESH_COUNT] += step * sum(deformers()[name] for name in names)
         columns.append((measure(moved).as_array()[rows] - rest) / step)
     return np.stack(columns, axis=1)
 
@@ -136,7 +154,7 @@ def _response(names: tuple[str, ...], measures: tuple[str, ...], step: float = 0
 @cache
 def _mouth_solver() -> np.ndarray:
     """(deformers, measures) regularised inverse of the mouth's response."""
-    response = _response(MOUTH_DEFORMERS, _MOUTH_MEASURES)
+    response = _response([(name,) for name in MOUTH_DEFORMERS], _MOUTH_MEASURES)
     # Decoded width and lift are what the lips do beyond what the falling jaw does to them.
     response[1:4, 0] = 0.0
     weighted = response * _MOUTH_TRUST[:, None]
@@ -146,8 +164,8 @@ def _mouth_solver() -> np.ndarray:
 
 @cache
 def _brow_solver() -> np.ndarray:
-    """(deformers, measures) regularised inverse of the brows' response."""
-    response = _response(BROW_DEFORMERS, _BROW_MEASURES)
+    """(_WHOLE_BROWS, measures) regularised inverse of the brows' response."""
+    response = _response(_WHOLE_BROWS, _BROW_MEASURES)
     # A frown lowers the brows; they must not rise again to make up for it.
     response[:2, 2] = 0.0
     return np.linalg.solve(response.T @ response + _BROW_RIDGE * np.eye(3), response.T)
@@ -159,95 +177,132 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     source                 measures of the source picture's face
     eyes_open, lips_open   the source's ratios as shown to the user, neutral for the two targets
     """
-    expression = np.asarray(motion.expression, np.float64)
-    captured = captured_share(expression)
-    change = _read(_WEIGHTS, expression)
-    mouth, lips_close = _mouth(motion, change, source, lips_open)
-    _leave_headroom(mouth, source)
-    _add_purse(mouth, (1.0 - captured) * _read(_SLIDER_PURSE, expression)["purse"])
-    for side, cheek in _read(_CHEEKS, expression).items():
-        name = side.replace("cheek", "smile")
-        mouth[name] = float(np.clip(mouth[name] + 0.9 * cheek, -0.9, 1.7))
-    brows = _brow_solver() @ np.array([change[name] for name in _BROW_MEASURES])
-    brows = np.clip(brows, -_BROW_LIMIT, _BROW_LIMIT)
-    gaze_x = np.clip(change["gaze_x"] / _GAZE_X_REACH, -1.0, 1.0)
-    slider_up = _read(_SLIDER_GAZE_Y, expression)["up"]
-    captured_up = -change["gaze_y"] / _GAZE_Y_REACH
-    gaze_y = np.clip(slider_up + captured * (captured_up - slider_up), -1.0, 1.0)
+    expression = np.asarray(motion.expression, np.float64)[None]
+    wider = None if motion.lips_open is None else motion.lips_open - lips_open
+    rows = decode_rows(expression, source, wider)
+    amounts = {name: float(values[0]) for name, values in rows.items()}
+    blinks = []
+    for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
+        blink = amounts.pop(f"blink_{side}")
+        if motion.eyes_open is not None:
+            own = max(ratio, _LOWEST_LID_RATIO) / LID_RATIO_PER_EYES_OPEN
+            blink += 1.0 - motion.eyes_open / (eyes_open if eyes_open > 0.02 else own)
+        blinks.append(float(np.clip(blink, _WIDEST_EYES, 1.0)))
     return Amounts(
-        deformers={**mouth, **dict(zip(BROW_DEFORMERS, map(float, brows), strict=True))},
-        blink=_blink(motion, expression, captured, source, eyes_open),
-        lips_close=lips_close,
-        gaze=(float(gaze_x), float(gaze_y)),
+        blink=(blinks[0], blinks[1]),
+        lips_close=amounts.pop("lips_close"),
+        gaze=(amounts.pop("gaze_x"), amounts.pop("gaze_y")),
+        deformers=amounts,
     )
 
 
+def decode_rows(
+    expression: np.ndarray, source: Measures, lips_wider: float | None = None
+) -> dict[str, np.ndarray]:
+    """(T,) amounts by name for (T, 63) offsets: all deformers and what else Amounts has.
+
+    lips_wider  by how much the ratio of the lips' opening is to be larger than the offsets say
+    """
+    asked, offsets = carried.read_carriers(expression)
+    captured = captured_share(offsets)
+    change = _read(_WEIGHTS, offsets)
+    side = carried.amount(asked, "smile_left") - carried.amount(asked, "smile_right")
+    smirk = np.abs(side)
+    for name, more in _ONE_SIDED.items():
+        change[name] = change[name] + more * side
+    change["lip_gap"] = change["lip_gap"] - _SMIRK_GAP * smirk
+    mouth, lips_close = _mouth(change, source, lips_wider)
+    mouth["part"] = mouth["part"] - _SMIRK_PART * smirk
+    _leave_headroom(mouth, source)
+    _add_purse(mouth, (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"])
+    for name, cheek in _read(_CHEEKS, offsets).items():
+        smile = name.replace("cheek", "smile")
+        mouth[smile] = np.clip(mouth[smile] + 0.9 * cheek, -0.9, 1.7)
+    own = carried.mouth_amounts(asked, mouth, max(source.lip_gap, 0.0))
+    return {
+        **mouth,
+        **own,
+        **_brows(change, asked),
+        **_lids(offsets, captured, source),
+        **_gaze(change, offsets, captured),
+        "lips_close": lips_close,
+    }
+
+
 def _mouth(
-    motion: Motion, change: dict[str, float], source: Measures, lips_open: float
-) -> tuple[dict[str, float], float]:
+    change: dict[str, np.ndarray], source: Measures, lips_wider: float | None
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Amounts of the mouth's deformers, and of lips_close."""
-    target = np.array([change[name] for name in _MOUTH_MEASURES])
-    if motion.lips_open is not None:
-        wider = (motion.lips_open - lips_open) * source.mouth_width
-        target[0] += wider
-        target[6] += 0.75 * wider
+    target = np.stack([change[name] for name in _MOUTH_MEASURES], axis=1)
+    if lips_wider is not None:
+        target[:, 0] += lips_wider * source.mouth_width
+        target[:, 6] += 0.75 * lips_wider * source.mouth_width
     gap = max(source.lip_gap, 0.0)
-    close = pressing = 0.0
-    if target[0] < 0.0:
-        close = min(1.0, -target[0] / gap) if gap > 0.05 else 0.0
-        pressing = np.clip((-target[0] - gap) / _FULL_PRESS, 0.0, 1.0)
-        target[0] = target[6] = 0.0
-    else:
-        room = max(_WIDEST_GAP - gap, 0.3)
-        widened = room * np.tanh(target[0] / room)
-        # A mouth that can hardly open further has a chin that can hardly fall.
-        target[6] = np.clip(target[6], -0.3, 1.6) * widened / max(target[0], 1e-6)
-        target[0] = widened
-    amounts = np.clip(_mouth_solver() @ target, _MOUTH_LOWEST, _MOUTH_HIGHEST)
-    result: dict[str, float] = dict(zip(MOUTH_DEFORMERS, map(float, amounts), strict=True))
-    result["press"] += float(pressing)
-    if gap < 0.05 or close > 0.0:
-        result["jaw"] = max(result["jaw"], 0.0)
-        result["part"] = max(result["part"], 0.0) if close == 0.0 else 0.0
+    opening, closing = np.maximum(target[:, 0], 0.0), np.maximum(-target[:, 0], 0.0)
+    close = np.minimum(1.0, closing / gap) if gap > 0.05 else np.zeros(len(target))
+    pressing = np.where(closing > 0.0, np.clip((closing - gap) / _FULL_PRESS, 0.0, 1.0), 0.0)
+    room = max(_WIDEST_GAP - gap, 0.3)
+    widened = room * np.tanh(opening / room)
+    # A mouth that can hardly open further has a chin that can hardly fall.
+    target[:, 6] = np.clip(target[:, 6], -0.3, 1.6) * widened / np.maximum(opening, 1e-6)
+    target[:, 0] = widened
+    amounts = np.clip(target @ _mouth_solver().T, _MOUTH_LOWEST, _MOUTH_HIGHEST)
+    result: dict[str, np.ndarray] = dict(zip(MOUTH_DEFORMERS, amounts.T, strict=True))
+    result["press"] = result["press"] + pressing
+    is_shut = (close > 0.0) | (gap < 0.05)
+    parted = np.where(close > 0.0, 0.0, np.maximum(result["part"], 0.0))
+    result["jaw"] = np.where(is_shut, np.maximum(result["jaw"], 0.0), result["jaw"])
+    result["part"] = np.where(is_shut, parted, result["part"])
     return result, close
 
 
-def _leave_headroom(mouth: dict[str, float], source: Measures) -> None:
+def _leave_headroom(mouth: dict[str, np.ndarray], source: Measures) -> None:
     """A face that smiles already can smile only so much more."""
     lift = ((source.lift_left + source.lift_right) / 2 - _REST_LIFT) / _SMILE_LIFT
     width = (source.mouth_width - _REST_WIDTH) / _SMILE_WIDTH
     smiling = float(np.clip((max(lift, 0.0) + max(width, 0.0)) / 2, 0.0, 1.0))
     for name in ("smile_left", "smile_right", "part"):
-        if mouth[name] > 0.0:
-            mouth[name] *= 1.0 - 0.5 * smiling
+        mouth[name] = mouth[name] * np.where(mouth[name] > 0.0, 1.0 - 0.5 * smiling, 1.0)
 
 
-def _add_purse(mouth: dict[str, float], purse: float) -> None:
+def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray) -> None:
     """Turn lowered mouth corners into lips drawn together, for the pursing slider alone."""
-    amount = float(np.clip(purse, 0.0, 1.0))
-    mouth["pucker"] = min(mouth["pucker"] + 1.3 * amount, _MOUTH_HIGHEST[4])
+    amount = np.clip(purse, 0.0, 1.0)
+    mouth["pucker"] = np.minimum(mouth["pucker"] + 1.3 * amount, _MOUTH_HIGHEST[4])
     for name in ("smile_left", "smile_right"):
-        mouth[name] += 0.5 * amount
+        mouth[name] = mouth[name] + 0.5 * amount
 
 
-def _blink(
-    motion: Motion,
-    expression: np.ndarray,
-    captured: float,
-    source: Measures,
-    eyes_open: float,
-) -> tuple[float, float]:
-    slider, performed = _read(_SLIDER_LIDS, expression), _read(_CAPTURED_LIDS, expression)
-    blinks = []
-    for name, ratio in (("lid_left", source.lid_left), ("lid_right", source.lid_right)):
-        own = max(ratio, _LOWEST_LID_RATIO)
-        from_slider = -slider[name] / _TYPICAL_LID_RATIO
-        from_capture = -performed[name] / own
-        if from_capture > 0.05:  # captured lids close too little
-            from_capture = 0.05 + (from_capture - 0.05) / 0.62
+def _brows(change: dict[str, np.ndarray], asked: np.ndarray) -> dict[str, np.ndarray]:
+    target = np.stack([change[name] for name in _BROW_MEASURES], axis=1)
+    whole = np.clip(target @ _brow_solver().T, -_BROW_LIMIT, _BROW_LIMIT)
+    result = carried.brow_amounts(asked)
+    for names, amount in zip(_WHOLE_BROWS, whole.T, strict=True):
+        for name in names:
+            result[name] = result[name] + amount
+    return result
+
+
+def _gaze(
+    change: dict[str, np.ndarray], offsets: np.ndarray, captured: np.ndarray
+) -> dict[str, np.ndarray]:
+    slider_up = _read(_SLIDER_GAZE_Y, offsets)["up"]
+    captured_up = -change["gaze_y"] / _GAZE_Y_REACH
+    up = slider_up + captured * (captured_up - slider_up)
+    right = change["gaze_x"] / _GAZE_X_REACH
+    return {"gaze_x": np.clip(right, -1.0, 1.0), "gaze_y": np.clip(up, -1.0, 1.0)}
+
+
+def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[str, np.ndarray]:
+    """How far each eye closes."""
+    slider, performed = _read(_SLIDER_LIDS, offsets), _read(_CAPTURED_LIDS, offsets)
+    blinks = {}
+    for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
+        from_slider = -slider[f"lid_{side}"] / _TYPICAL_LID_RATIO
+        from_capture = -performed[f"lid_{side}"] / max(ratio, _LOWEST_LID_RATIO)
+        # Captured lids close too little.
+        closing = 0.05 + (from_capture - 0.05) / 0.62
+        from_capture = np.where(from_capture > 0.05, closing, from_capture)
         blink = (1.0 - captured) * from_slider + captured * from_capture
-        if motion.eyes_open is not None:
-            rest = eyes_open if eyes_open > 0.02 else own / LID_RATIO_PER_EYES_OPEN
-            blink += 1.0 - motion.eyes_open / rest
-        blinks.append(float(np.clip(blink, _WIDEST_EYES, 1.0)))
-    return blinks[0], blinks[1]
+        blinks[f"blink_{side}"] = blink
+    return blinks

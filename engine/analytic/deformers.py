@@ -29,7 +29,14 @@ from ..faces.canonical import (
 from .shapes import falloff, smoothstep
 
 MOUTH_DEFORMERS = ("jaw", "smile_left", "smile_right", "part", "pucker", "shift", "press")
-BROW_DEFORMERS = ("brow_left", "brow_right", "frown")
+# Those that only sliders of their own ask for.
+CHEEK_DEFORMERS = ("cheek_left", "cheek_right", "cheek_puff")
+LIP_DEFORMERS = ("jaw_x", "lip_raise")
+BROW_DEFORMERS = (
+    "brow_inner_left", "brow_inner_right", "brow_outer_left", "brow_outer_right",
+    "frown_left", "frown_right",
+)  # fmt: skip
+DEFORMERS = (*MOUTH_DEFORMERS, *LIP_DEFORMERS, *CHEEK_DEFORMERS, *BROW_DEFORMERS)
 
 # Mouth corners and jaw hinge of the canonical face, cm.
 _CORNER_X, _CORNER_Y = 2.36, 3.36
@@ -55,9 +62,17 @@ def deformers() -> Mapping[str, np.ndarray]:
             "pucker": _pucker(),
             "shift": _shift(),
             "press": _press(),
-            "brow_left": _brow(-1, EYES[0]),
-            "brow_right": _brow(1, EYES[1]),
-            "frown": _frown(),
+            "jaw_x": _jaw_x(),
+            "lip_raise": _lip_raise(),
+            "cheek_left": _cheek(-1, EYES[0]),
+            "cheek_right": _cheek(1, EYES[1]),
+            "cheek_puff": _cheek_puff(),
+            "brow_inner_left": _brow(-1, EYES[0]) * _inner()[:, None],
+            "brow_inner_right": _brow(1, EYES[1]) * _inner()[:, None],
+            "brow_outer_left": _brow(-1, EYES[0]) * (1.0 - _inner())[:, None],
+            "brow_outer_right": _brow(1, EYES[1]) * (1.0 - _inner())[:, None],
+            "frown_left": _frown() * _side(-1)[:, None],
+            "frown_right": _frown() * _side(1)[:, None],
         }
     )
 
@@ -172,6 +187,72 @@ def _press() -> np.ndarray:
     return offsets
 
 
+def _jaw_x() -> np.ndarray:
+    """The jaw goes to the picture's right; the lower lip goes with it, the upper one a little."""
+    offsets = _zeros()
+    chin = smoothstep((_Y - 2.2) / 4.0) * (1.0 - 0.45 * smoothstep((np.abs(_X) - 3.0) / 3.5))
+    chin[_LOWER] = 0.70 * (1.0 - 0.3 * _SIDEWAYS[_LOWER] ** 2)
+    chin[_UPPER] = 0.34
+    chin[_CORNERS] = 0.44
+    chin[(_Y < 2.9) & (np.abs(_X) < 2.2)] = 0.0
+    offsets[:, 0] = 0.95 * chin
+    # A turned jaw is lower on the side that it leaves.
+    offsets[:, 1] = -0.06 * chin * _X
+    return offsets
+
+
+def _lip_raise() -> np.ndarray:
+    """The upper lip rises off the teeth, most beside its middle, and the nostrils with it."""
+    offsets = _zeros()
+    along = _SIDEWAYS[_UPPER]
+    offsets[_UPPER, 1] = -0.46 * (1.0 - along**2.2) * (0.8 + 0.45 * np.sin(np.pi * along))
+    beside_nose = _around(-1.9, 1.2, 0.9) + _around(1.9, 1.2, 0.9)
+    above = _around(0.0, 2.6, 0.8, squeeze=0.35) * smoothstep((_Y - 1.3) / 0.8) * (_Y < 2.9)
+    above[_UPPER] = 0.0
+    offsets[:, 1] -= 0.20 * beside_nose + 0.24 * above
+    offsets[_LOWER, 1] += 0.03 * (1.0 - _SIDEWAYS[_LOWER] ** 2)
+    return offsets
+
+
+def _cheek(side: int, eye: EyeIndices) -> np.ndarray:
+    """One cheek rises and pushes the lower lid up."""
+    cheek = _around(side * 3.5, -0.5, 1.5)
+    offsets = _zeros()
+    offsets[:, 0] = side * 0.08 * cheek
+    offsets[:, 1] = -0.50 * cheek
+    offsets[:, 2] = -0.25 * cheek
+    offsets[_LIPS] *= 0.2
+    _still_lids(offsets, eye)
+    for ring, rise in ((eye.lower, 0.24), (eye.lower2, 0.31), (eye.lower3, 0.36)):
+        # The lid is pushed most in its middle.
+        bulge = np.sin(np.linspace(0.0, np.pi, len(ring)))
+        offsets[list(ring), 1] = -rise * bulge
+    return offsets
+
+
+def _cheek_puff() -> np.ndarray:
+    """Both cheeks are blown out; the lips are pushed forwards a little."""
+    offsets = _zeros()
+    for side in (-1, 1):
+        cheek = falloff(((side * _X - 4.4) / 1.5) ** 2 + ((_Y - 3.0) / 2.0) ** 2, 1.0)
+        offsets[:, 0] += side * 0.62 * cheek
+        offsets[:, 2] -= 0.75 * cheek
+    lips = _around(0.0, _CORNER_Y, 1.3, squeeze=0.5)
+    offsets[:, 2] -= 0.25 * lips
+    offsets[:, 0] -= 0.10 * np.clip(_X / _CORNER_X, -1.0, 1.0) * _around_corners(0.9)
+    return offsets
+
+
+def _side(side: int) -> np.ndarray:
+    """1 on one side of the face, 0 on the other."""
+    return smoothstep((side * _X + 0.6) / 1.2)
+
+
+def _inner() -> np.ndarray:
+    """1 at the inner ends of the brows, 0 at the outer ones."""
+    return 1.0 - smoothstep((np.abs(_X) - 1.8) / 2.4)
+
+
 def _still_lids(offsets: np.ndarray, eye: EyeIndices) -> None:
     offsets[list(eye.upper + eye.lower + eye.lower2 + eye.lower3)] = 0.0
 
@@ -179,7 +260,7 @@ def _still_lids(offsets: np.ndarray, eye: EyeIndices) -> None:
 def _brow(side: int, eye: EyeIndices) -> np.ndarray:
     """One brow goes up and draws the skin above the lid crease along."""
     weight = falloff(((side * _X - 3.0) / 2.6) ** 2 + ((_Y + 5.5) / 1.35) ** 2, 1.0)
-    weight *= smoothstep((side * _X + 0.6) / 1.2)
+    weight *= _side(side)
     weight *= 1.0 - 0.75 * smoothstep((_Y + 4.6) / 1.0)
     offsets = _zeros()
     offsets[:, 1] = -0.75 * weight

@@ -120,7 +120,8 @@ class ExpressionField:
             values[self._index[f"blink_{side}"]] = blink
             values[self._index[f"lid_offset_{side}"]] = lid_offset * max(blink, 0.0)
             # Closing lids draw the brow down a little.
-            values[self._index[f"brow_{side}"]] -= 0.06 * max(blink, 0.0)
+            for end in ("inner", "outer"):
+                values[self._index[f"brow_{end}_{side}"]] -= 0.06 * max(blink, 0.0)
         values[self._index["lips_close"]] = amounts.lips_close
         return values
 

@@ -24,7 +24,7 @@ from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage
 from .compose import Scene, draw
 from .decoder import Amounts, decode
-from .deformers import MOUTH_DEFORMERS
+from .deformers import CHEEK_DEFORMERS, LIP_DEFORMERS, MOUTH_DEFORMERS
 from .eyes import Eye, EyeState
 from .field import ExpressionField
 from .head import HeadField, HeadMove
@@ -97,7 +97,8 @@ class AnalyticPortrait:
                 scene.below.append(eye.below(state))
 
     def _add_mouth(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
-        strongest = max(abs(amounts.deformers[name]) for name in MOUTH_DEFORMERS)
+        names = (*MOUTH_DEFORMERS, *LIP_DEFORMERS, *CHEEK_DEFORMERS)
+        strongest = max(abs(amounts.deformers[name]) for name in names)
         if scene.expression is None or max(strongest, amounts.lips_close) < 1e-4:
             return
         state = MouthState(vertices[list(LIP_UPPER_INNER)], vertices[list(LIP_LOWER_INNER)])

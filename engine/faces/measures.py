@@ -20,6 +20,10 @@ from .canonical import (
 LID_RATIO_PER_EYES_OPEN = 0.85
 
 _BROW_POINTS = 5  # the upper edge of EyeIndices.brow
+_BROW_OUTER, _BROW_INNER = slice(0, 2), slice(3, 5)  # of the upper edge
+_CHIN_POINTS = (152, 148, 377, 176, 400)
+# The face's contour at the height of the mouth.
+_CONTOUR_LEFT, _CONTOUR_RIGHT = (58, 132, 172), (288, 361, 397)
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,10 @@ class Measures:
     protrusion             how far the lips stand out towards the camera
     upper_lip              upper inner lip below the base of the nose
     jaw_drop               chin below the base of the nose
+    brow_inner_left … brow_outer_right  height of one end of a brow above the eye corners
+    chin_x                 sideways position of the chin, + to the picture's right
+    cheek_left, cheek_right  height of the lower lid's middle above the eye corners
+    cheek_width            between the sides of the face at the height of the mouth
     """
 
     lid_left: float
@@ -55,9 +63,17 @@ class Measures:
     protrusion: float
     upper_lip: float
     jaw_drop: float
+    brow_inner_left: float
+    brow_inner_right: float
+    brow_outer_left: float
+    brow_outer_right: float
+    chin_x: float
+    cheek_left: float
+    cheek_right: float
+    cheek_width: float
 
     def as_array(self) -> np.ndarray:
-        """(15,) float64 in the order of MEASURE_NAMES."""
+        """(23,) float64 in the order of MEASURE_NAMES."""
         return np.array(astuple(self), np.float64)
 
     @property
@@ -79,7 +95,11 @@ def measure(landmarks: np.ndarray, pose: Pose | None = None) -> Measures:
     points = (pose or fit_pose(landmarks)).to_face_frame(landmarks)
     lids, gazes = zip(*(_measure_eye(points, eye) for eye in EYES), strict=True)
     gaze = np.mean(gazes, axis=0)
-    brows = [_brow_height(points, eye) for eye in EYES]
+    brows = [_brow_height(points, eye, slice(0, _BROW_POINTS)) for eye in EYES]
+    inner = [_brow_height(points, eye, _BROW_INNER) for eye in EYES]
+    outer = [_brow_height(points, eye, _BROW_OUTER) for eye in EYES]
+    cheeks = [_lower_lid_height(points, eye) for eye in EYES]
+    contour = points[list(_CONTOUR_LEFT)], points[list(_CONTOUR_RIGHT)]
     left, right = points[MOUTH_CORNERS[0]], points[MOUTH_CORNERS[1]]
     upper, lower = points[13], points[14]
     base = points[SUBNASALE, 1]
@@ -100,6 +120,14 @@ def measure(landmarks: np.ndarray, pose: Pose | None = None) -> Measures:
         protrusion=float(-(points[0, 2] + points[17, 2]) / 2),
         upper_lip=float(upper[1] - base),
         jaw_drop=float(points[CHIN, 1] - base),
+        brow_inner_left=inner[0],
+        brow_inner_right=inner[1],
+        brow_outer_left=outer[0],
+        brow_outer_right=outer[1],
+        chin_x=float(points[list(_CHIN_POINTS), 0].mean()),
+        cheek_left=cheeks[0],
+        cheek_right=cheeks[1],
+        cheek_width=float((contour[1] - contour[0])[:, 0].mean()),
     )
 
 
@@ -116,6 +144,10 @@ def _measure_eye(points: np.ndarray, eye: EyeIndices) -> tuple[float, tuple[floa
     return lid_ratio, (float(offset @ axis_x), float(offset @ axis_y))
 
 
-def _brow_height(points: np.ndarray, eye: EyeIndices) -> float:
-    corners, brow = list(eye.corners), list(eye.brow[:_BROW_POINTS])
+def _brow_height(points: np.ndarray, eye: EyeIndices, part: slice) -> float:
+    corners, brow = list(eye.corners), list(eye.brow[part])
     return float(points[corners, 1].mean() - points[brow, 1].mean())
+
+
+def _lower_lid_height(points: np.ndarray, eye: EyeIndices) -> float:
+    return float(points[list(eye.corners), 1].mean() - points[list(eye.lower[3:6]), 1].mean())

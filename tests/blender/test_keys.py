@@ -150,12 +150,12 @@ def viewport() -> dict[str, Any]:
 
 
 def test_the_keying_set_keys_the_selected_faces(
-    face: Any, keys: Any, groups: Any, viewport: Any
+    face: Any, keys: Any, groups: Any, viewport: Any, module: Any
 ) -> None:
     with bpy.context.temp_override(**viewport):
         answer = bpy.ops.anim.keyframe_insert_by_name(type="KEYPORTRAIT_KSI_face")
     assert answer == {"FINISHED"}
-    assert len(keys(face)) == 23
+    assert len(keys(face)) == len(module("engine.controls").CONTROLS) + 3
     assert groups(face)['["brows"]'] == "Brows"
 
 

@@ -50,6 +50,28 @@ def test_it_still_does_after_saving_and_opening(module, expected, tmp_path) -> N
     assert_moves_as_before(module, expected, FACES)
 
 
+def test_old_faces_get_the_new_controls_at_rest(module) -> None:
+    bpy.ops.wm.open_mainfile(filepath=str(OLD_FILE))
+    controls = module("engine.controls").CONTROLS
+    for name in FACES:
+        controller = bpy.data.objects[name]
+        assert all(control.name in controller for control in controls)
+        assert controller["smile_left"] == controller["brow_inner_right"] == 0.0
+    plain = bpy.data.objects["Plain Face"]
+    smile = module("engine.controls").CONTROLS_BY_NAME["smile_left"]
+    assert plain.id_properties_ui("smile_left").as_dict()["soft_min"] == smile.soft_minimum
+    # Their curves are evaluated like those of any other control.
+    plain["smile_left"] = 0.0
+    plain.keyframe_insert('["smile_left"]', frame=1)
+    plain["smile_left"] = 1.0
+    plain.keyframe_insert('["smile_left"]', frame=11)
+    plain.hide_viewport = True
+    bpy.context.scene.frame_set(6)
+    depsgraph = bpy.context.evaluated_depsgraph_get()
+    motion = module("rig.motions").motion_of(plain, depsgraph)
+    assert motion.expression[3 * 6 + 2] == pytest.approx(0.5 * 0.002, abs=1e-5)
+
+
 def test_empties_stand_where_they_stood() -> None:
     bpy.context.preferences.addons["bl_ext.user_default.keyportrait"]  # enabled
     with bpy.data.libraries.load(str(OLD_FILE), link=True) as (_there, here):

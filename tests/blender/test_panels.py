@@ -92,9 +92,11 @@ def test_a_group_with_one_control_has_no_panel_of_its_own(module) -> None:
     controls = module("engine.controls")
     names = [panel.bl_idname for panel in panels()]
     for group in controls.GROUPS:
-        count = sum(control.group == group for control in controls.CONTROLS)
+        count = sum(c.group == group and not c.is_extra for c in controls.CONTROLS)
         assert (f"KEYPORTRAIT_PT_face_{group.lower()}" in names) == (count > 1)
     closed = {p.bl_idname for p in panels() if "DEFAULT_CLOSED" in getattr(p, "bl_options", ())}
+    extra = {f"KEYPORTRAIT_PT_face_{name}_extra" for name in ("eyes", "mouth")}
+    assert extra <= closed
     assert {"KEYPORTRAIT_PT_settings", "KEYPORTRAIT_PT_bake", "KEYPORTRAIT_PT_engine"} <= closed
 
 

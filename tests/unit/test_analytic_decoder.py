@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from engine.analytic.decoder import captured_share, decode
+from engine.analytic.decoder import captured_share, decode, decode_rows
 from engine.controls import CONTROLS, motion_from_controls
 from engine.faces.canonical import CANONICAL
 from engine.faces.measures import measure
 from engine.motion import KEYPOINT_COUNT, Motion
+from engine.sliders import CARRIERS
 
 MEASURES = measure(CANONICAL)
 
@@ -33,7 +34,8 @@ def test_expressions_of_sliders_are_told_from_captured_ones():
     for control in CONTROLS:
         if control.terms:
             for value in (control.minimum, control.maximum):
-                assert captured_share(motion_from_controls({control.name: value}).expression) == 0.0
+                offsets = motion_from_controls({control.name: value}).expression
+                assert captured_share(np.array([offsets])) == 0.0
     captured = np.random.default_rng(0).normal(0.0, 0.01, 3 * KEYPOINT_COUNT)
     assert captured_share(captured) == 1.0
 
@@ -72,8 +74,73 @@ def test_mirrored_controls_give_mirrored_amounts():
 
 def test_brows_go_both_ways():
     up, down = amounts(brows=1.0).deformers, amounts(brows=-1.0).deformers
-    assert up["brow_left"] == pytest.approx(up["brow_right"]) and up["brow_left"] > 0.5
-    assert down["brow_left"] < 0.0 < down["frown"]
+    for end in ("inner", "outer"):
+        assert up[f"brow_{end}_left"] == pytest.approx(up[f"brow_{end}_right"])
+        assert up[f"brow_{end}_left"] > 0.5
+        assert down[f"brow_{end}_left"] < 0.0 < down["frown_left"]
+
+
+def moving(result, least=0.06):
+    """Names of what is done, and its sign."""
+    amount = {**result.deformers, "blink_left": result.blink[0], "blink_right": result.blink[1]}
+    return {name: value > 0 for name, value in amount.items() if abs(value) > least}
+
+
+@pytest.mark.parametrize(
+    ("control", "value", "expected"),
+    [
+        ("brow_inner_left", 1.0, {"brow_inner_left": True}),
+        ("brow_inner_right", -1.0, {"brow_inner_right": False, "frown_right": True}),
+        ("brow_outer_right", 1.0, {"brow_outer_right": True}),
+        ("brow_outer_left", -1.0, {"brow_outer_left": False}),
+        ("jaw_x", -1.0, {"jaw_x": False}),
+        ("upper_lip", 1.0, {"lip_raise": True}),
+        ("cheek_left", 1.0, {"cheek_left": True}),
+        ("cheek_puff", 1.0, {"cheek_puff": True, "press": True}),
+    ],
+)  # fmt: skip
+def test_what_liveportrait_cannot_say_moves_nothing_else(control, value, expected):
+    assert moving(amounts(**{control: value})) == expected
+
+
+def test_one_side_of_a_smile_leaves_the_other_and_shuts_the_lips():
+    left, both = amounts(smile_left=1.0), amounts(smile=1.0)
+    assert left.deformers["smile_left"] == pytest.approx(both.deformers["smile_left"], abs=0.05)
+    assert abs(left.deformers["smile_right"]) < 0.1
+    assert left.deformers["jaw"] < 0.05 and left.deformers["part"] <= 0.0
+    together = amounts(smile_left=1.0, smile_right=1.0)
+    assert together.deformers == pytest.approx(both.deformers, abs=1e-6)
+    assert together.blink == pytest.approx(both.blink, abs=1e-6)
+
+
+def test_all_ends_of_the_brows_are_the_brows():
+    ends = {f"brow_{end}_{side}": 1.0 for end in ("inner", "outer") for side in ("left", "right")}
+    assert amounts(**ends).deformers == pytest.approx(amounts(brows=1.0).deformers, abs=0.03)
+
+
+def test_a_lip_comes_down_as_far_as_there_is_room():
+    shut, open_ = amounts(upper_lip=-1.0), amounts(upper_lip=-1.0, mouth_open=0.5)
+    assert shut.deformers["lip_raise"] > -0.6 and shut.deformers["press"] > 0.2
+    assert open_.deformers["lip_raise"] == pytest.approx(-1.0)
+
+
+def test_own_sliders_add_to_what_is_there():
+    captured = np.random.default_rng(4).normal(0.0, 0.004, 3 * KEYPOINT_COUNT)
+    captured[list(CARRIERS.values())] = 0.0
+    own = np.array(motion_from_controls({"brow_inner_left": 0.5, "jaw_x": 0.4}).expression)
+    alone, together = (decode_rows(row[None], MEASURES) for row in (captured, captured + own))
+    for name, values in together.items():
+        more = {"brow_inner_left": 0.465, "jaw_x": 0.4}.get(name, 0.0)
+        assert values[0] == pytest.approx(alone[name][0] + more, abs=1e-9), name
+
+
+def test_many_rows_are_decoded_as_one_by_one():
+    rows = np.random.default_rng(5).normal(0.0, 0.006, (20, 3 * KEYPOINT_COUNT))
+    many = decode_rows(rows, MEASURES)
+    for index, row in enumerate(rows):
+        one = decode(Motion(expression=tuple(row)), MEASURES, 0.3, 0.1)
+        assert one.deformers["jaw"] == pytest.approx(many["jaw"][index])
+        assert one.gaze == pytest.approx((many["gaze_x"][index], many["gaze_y"][index]))
 
 
 def test_opening_ratios_are_absolute():

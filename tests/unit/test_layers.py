@@ -17,6 +17,7 @@ ROOT_MODULES = ("__init__", "registration", "compat", "preferences")
 SHARED = {
     "engine.protocol",
     "engine.controls",
+    "engine.sliders",
     "engine.motion",
     "engine.renderer_table",
     "engine.take",
@@ -55,6 +56,7 @@ FLOOR = {
     "engine.motion",
     "engine.controls",
     "engine.take",
+    "engine.sliders",
     "engine.renderer",
     "engine.alpha",
     "engine.srgb",
