@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 KEYPOINT_COUNT = 21
+READING_COUNT = 3 + 3 + 2 * 3 * KEYPOINT_COUNT
 # Narrower faces, along the line of the eyes, hold too little to be moved well: measured with the
 # closed loop, whose controls keep what they promise down to 40.
 MINIMUM_FACE_PX = 48
@@ -74,6 +75,8 @@ class Face:
     pitch, yaw, roll  head pose of the picture, degrees
     eyes_open, lips_open  the picture's own opening ratios, LivePortrait's
     problem     {} or {code, message, hint}: why no renderer should move this face
+    reading     what LivePortrait's M read of the face, in `opened` alone; () where it has not:
+                pitch, yaw, roll in degrees, t (3), exp (63), canonical keypoints (63)
     """
 
     box: tuple[float, float, float, float]
@@ -86,6 +89,7 @@ class Face:
     eyes_open: float = 0.0
     lips_open: float = 0.0
     problem: dict[str, str] = field(default_factory=dict)  # type: ignore[assignment]
+    reading: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; Face.from_json reads it back."""
@@ -93,7 +97,7 @@ class Face:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Face:
-        """Read to_json's value. Raises ValueError on unknown keys or a bad box."""
+        """Read to_json's value. Raises ValueError on unknown keys, a bad box or reading."""
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown or len(data.get("box", ())) != 4:
             raise ValueError(f"not a face: {sorted(data)}")
@@ -102,4 +106,7 @@ class Face:
         for name in ("keypoints", "outline"):
             points = data.get(name, ())
             values[name] = tuple((float(x), float(y)) for x, y in points)
+        values["reading"] = tuple(float(v) for v in data.get("reading", ()))
+        if len(values["reading"]) not in (0, READING_COUNT):
+            raise ValueError(f"a reading has {READING_COUNT} numbers")
         return cls(**values)

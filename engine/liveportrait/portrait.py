@@ -71,7 +71,7 @@ class Portrait:
         self._source = KeypointMotion.from_heads(models.extract_motion(picture))
         self._features = models.extract_features(picture)
         self._frames: OrderedDict[Motion, MovedCrop] = OrderedDict()
-        self.face = _with_ratios(face, analysed)
+        self.face = _as_read(face, analysed, self._source)
 
     def render(self, motion: Motion, canvas: np.ndarray) -> Rectangle:
         """See FacePortrait.render. Raises ReportedError (out_of_memory)."""
@@ -161,8 +161,12 @@ def _glow(image: SourceImage, analysed: AnalysedFace) -> np.ndarray | None:
     return np.ascontiguousarray(crop[..., :3]) if crop[..., :3].any() else None
 
 
-def _with_ratios(face: Face, analysed: AnalysedFace) -> Face:
-    """The face with the opening ratios that the networks will take as its own."""
+def _as_read(face: Face, analysed: AnalysedFace, source: KeypointMotion) -> Face:
+    """The face with what the networks take as its own: opening ratios, pose, expression."""
+    angles = (source.pitch[0], source.yaw[0], source.roll[0])
+    parts = (angles, source.translation[0], source.expression[0], source.keypoints[0])
+    reading = np.concatenate([np.ravel(part) for part in parts])
+    face = replace(face, reading=tuple(map(float, reading)))
     if analysed.ratios is None:
         return face
     eyes, lips = float(analysed.ratios.eyes.mean()), float(analysed.ratios.lips[0, 0])

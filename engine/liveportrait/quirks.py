@@ -14,25 +14,12 @@ class Quirks:
 
     ignores_crop_x_offset        the crop's horizontal offset option has no effect
     guesses_point_layouts        any landmark set of more than 101 points is read as 101 points
-    keeps_skewed_rotations       smoothed rotation matrices are not made orthonormal again
-    retargeting_replaces_motion  relative eye or lip retargeting throws the driving motion away
-    retargeting_drops_source_deltas  eye or lip retargeting switches off normalised lips and
-                                 source eye retargeting, also for the part that is not retargeted
-    eye_target_is_first_eye      the driving eyes' target is one eye's ratio, not their mean
-    needs_ratio_lists            a template without opening ratios raises KeyError
-    single_frame_eyes_keep_rest  eyes driven by one picture keep the rest expression in the result
     keeps_translation_z          t_z moves the result (sliders, lip silence) but not the source
     rounds_slider_ratios         the source's opening ratios are rounded to two digits first
     """
 
     ignores_crop_x_offset: bool = False
     guesses_point_layouts: bool = False
-    keeps_skewed_rotations: bool = False
-    retargeting_replaces_motion: bool = False
-    retargeting_drops_source_deltas: bool = False
-    eye_target_is_first_eye: bool = False
-    needs_ratio_lists: bool = False
-    single_frame_eyes_keep_rest: bool = False
     keeps_translation_z: bool = False
     rounds_slider_ratios: bool = False
 

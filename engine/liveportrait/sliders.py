@@ -15,7 +15,7 @@ from ..performance.geometry import (
 from ..performance.lip_rest import LIP_REST
 from ..performance.ratios import OpeningRatios
 from ..performance.smoothing import LIP_OBSERVATION_VARIANCE, smooth
-from .driving import EYE_MASK
+from ..performance.transfer import EYE_MASK
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
 from .retargeting import eye_delta, lip_delta, stitched

@@ -6,24 +6,17 @@ Frame 0 of the official loop is the reference here, see docs/quirks.md for what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..motion import Face, Motion
 from ..take import REGION_GROUPS, TakeOptions
-from .geometry import (
-    KEYPOINT_COUNT,
-    KeypointMotion,
-    convex_hull_volume,
-    euler_degrees,
-    rotation_matrix,
-)
+from .geometry import KEYPOINT_COUNT, convex_hull_volume, euler_degrees, rotation_matrix
 from .lip_rest import LIP_REST
 from .mirror import mirrored_performance
 from .openings import HIGHEST_RATIO, eye_targets, lip_targets, without_blinks, without_lip_gap
 from .performance import Performance
-from .ratios import OpeningRatios
 
 LIP_KEYPOINTS = (6, 12, 14, 17, 19, 20)
 EYE_KEYPOINTS = (11, 13, 15, 16, 18)
@@ -73,24 +66,19 @@ class TargetFace:
 
     @classmethod
     def from_face(cls, face: Face) -> TargetFace:
-        """What the landmarks say; a face whose ratios are both 0 has not been measured."""
+        """What M says, else the landmarks. Ratios that are both 0 have not been measured."""
         is_measured = face.eyes_open > 0.0 or face.lips_open > 0.0
-        return cls(
+        target = cls(
             pose=np.array([face.pitch, face.yaw, face.roll], np.float64),
             eyes_open=face.eyes_open if is_measured else None,
             lips_open=face.lips_open if is_measured else None,
         )
-
-    @classmethod
-    def from_motion(cls, motion: KeypointMotion, ratios: OpeningRatios | None) -> TargetFace:
-        """What M says about a picture (one row)."""
-        return cls(
-            pose=np.array([motion.pitch[0], motion.yaw[0], motion.roll[0]], np.float64),
-            eyes_open=None if ratios is None else float(ratios.eyes.mean()),
-            lips_open=None if ratios is None else float(ratios.lips[0, 0]),
-            expression=motion.expression[0].astype(np.float64),
-            translation=motion.translation[0].astype(np.float64),
-            keypoints=motion.keypoints[0],
+        if not face.reading:
+            return target
+        pose, translation, *points = np.split(np.array(face.reading), (3, 6, 69))
+        expression, keypoints = (part.reshape(KEYPOINT_COUNT, 3) for part in points)
+        return replace(
+            target, pose=pose, translation=translation, expression=expression, keypoints=keypoints
         )
 
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from engine.liveportrait.driving import drive_animal
+from official_driving import drive_animal
 
 from . import comparing
 from .comparing import find_template, guarded, unlisted

@@ -5,15 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from official_video import crop_driving_video, crop_source_video, landmarks_of_cropped_video
 
 from engine.liveportrait.crop import crop_face, network_input, transform_points
 from engine.liveportrait.landmarks203 import Landmarks203
 from engine.liveportrait.quirks import OFFICIAL
-from engine.liveportrait.video import (
-    crop_driving_video,
-    crop_source_video,
-    landmarks_of_cropped_video,
-)
 
 from .golden import Golden
 

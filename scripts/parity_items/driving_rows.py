@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from official_driving import DrivenSource, DrivingOptions
 
-from engine.liveportrait.driving import DrivenSource, DrivingOptions
 from engine.performance.geometry import KeypointMotion
 from engine.performance.ratios import OpeningRatios
 from engine.performance.template import MotionTemplate

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 import numpy as np
+from official_driving import DrivenSource, DrivingOptions, official_keypoints
 
 from engine.liveportrait.crop import crop_face, network_input
-from engine.liveportrait.driving import DrivenSource, DrivingOptions, drive
 from engine.liveportrait.quirks import OFFICIAL
 from engine.performance.geometry import KeypointMotion
 from engine.performance.ratios import OpeningRatios
@@ -69,13 +69,8 @@ def _run(golden: Golden) -> dict[str, np.ndarray]:
     motion = KeypointMotion.from_heads(golden.models.extract_motion(picture))
     ratios = OpeningRatios.from_landmarks(a["source_lmk203"])
     options = DrivingOptions(use_lip_normalization=True)
-    x_driving = drive(
-        DrivenSource(motion, ratios),
-        template_of(golden, template_name(golden)),
-        options,
-        golden.models,
-        OFFICIAL,
-    )
+    driving = template_of(golden, template_name(golden))
+    x_driving = official_keypoints(DrivenSource(motion, ratios), driving, options, golden.models)
     features = golden.models.extract_features(picture)
     ours: dict[str, np.ndarray] = {}
     for i, frame in enumerate(a["template_frames"]):

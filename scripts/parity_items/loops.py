@@ -6,9 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-
-from engine.liveportrait.driving import drive
-from engine.liveportrait.quirks import OFFICIAL
+from official_driving import official_keypoints
 
 from . import comparing
 from .comparing import guarded, unlisted
@@ -49,7 +47,7 @@ def _run(golden: Golden, entry: dict[str, Any], item: str, tolerance: float) -> 
     if expected is None:
         return Row(item, np.inf, tolerance, "loops.npz lacks its array")
     source, driving = source_of(golden, entry["kind"]), template_of(golden, entry["template"])
-    ours = drive(source, driving, options_of(entry["options"]), golden.models, OFFICIAL)
+    ours = official_keypoints(source, driving, options_of(entry["options"]), golden.models)
     if len(ours) != entry["n_frames"]:
         return Row(item, np.inf, tolerance, f"{len(ours)} frames, not {entry['n_frames']}")
     return compare(item, ours[:: entry["frame_stride"]], expected, tolerance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,18 +11,21 @@ import pytest
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from official_video import (  # noqa: E402
+    crop_driving_video,
+    crop_source_video,
+    landmarks_of_cropped_video,
+    needs_driving_crop,
+)
+
 from engine.liveportrait.analysis import InsightAnalysis  # noqa: E402
 from engine.liveportrait.insight_faces import (  # noqa: E402
     InsightFaces,
 )
 from engine.liveportrait.landmarks203 import Landmarks203  # noqa: E402
 from engine.liveportrait.onnx_models import open_session  # noqa: E402
-from engine.liveportrait.video import (  # noqa: E402
-    crop_driving_video,
-    crop_source_video,
-    landmarks_of_cropped_video,
-    needs_driving_crop,
-)
 from engine.motion import Face  # noqa: E402
 from engine.renderer import ReportedError  # noqa: E402
 

@@ -9,14 +9,23 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from engine.liveportrait.driving import DrivenSource, DrivingOptions, Region, drive, drive_animal
-from engine.liveportrait.quirks import OFFICIAL
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from official_driving import (
+    DrivenSource,
+    DrivingOptions,
+    Region,
+    drive_animal,
+    official_keypoints,
+)
+
 from engine.performance.geometry import KeypointMotion
 from engine.performance.ratios import OpeningRatios
 from engine.performance.template import MotionTemplate
@@ -102,7 +111,7 @@ def results(source: str, driving: str) -> np.ndarray:
     """Sums over all options would hide errors: every row is kept, half-size."""
     networks = SmallNetworks()
     rows = [
-        drive(SOURCES[source], DRIVING[driving], options, networks, OFFICIAL)[SHOWN]
+        official_keypoints(SOURCES[source], DRIVING[driving], options, networks)[SHOWN]
         for options in option_rows()
     ]
     return np.array(rows, np.float16)

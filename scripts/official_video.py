@@ -1,4 +1,8 @@
-"""Faces along a video: tracking and the crops of source and driving videos."""
+"""Faces along a video as the official cropper follows them, for parity.
+
+A face that was found is followed for ever, whatever a cut shows instead; the product's own tracks
+know cuts and losses.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .crop import (
+from engine.liveportrait.crop import (
     DRIVING_CROP,
     SOURCE_CROP,
     CropOptions,
@@ -18,8 +22,8 @@ from .crop import (
     transform_points,
     upright_box,
 )
-from .landmarks203 import Landmarks203
-from .quirks import SENSIBLE, Quirks
+from engine.liveportrait.landmarks203 import Landmarks203
+from engine.liveportrait.quirks import SENSIBLE, Quirks
 
 # Landmarks of the chosen face in a first frame, or None where there is no face.
 FindLandmarks = Callable[[np.ndarray], np.ndarray | None]
