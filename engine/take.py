@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from .controls import CONTROLS_BY_NAME
 from .motion import KEYPOINT_COUNT, Motion
+from .sliders import CARRIERS
 
 # What is carried over: (name as in LivePortrait, label, description).
 REGION_ITEMS = (
@@ -158,12 +159,22 @@ _GROUP_OF_KEYPOINT = tuple(
 # keypoint down and the other up.
 _MIRROR_PARTNERS = {11: 15, 15: 11, 13: 16, 16: 13, 3: 7, 7: 3}
 _MIRROR_X_PARTNERS = {**_MIRROR_PARTNERS, 1: 2, 2: 1}
-# As (index of 63, sign) of where each number of a mirrored expression comes from.
-MIRRORED_EXPRESSION = tuple(
-    (3 * _MIRROR_X_PARTNERS.get(k, k), -1.0) if axis == 0
-    else (3 * _MIRROR_PARTNERS.get(k, k) + axis, 1.0)
-    for k in range(KEYPOINT_COUNT) for axis in range(3)
-)  # fmt: skip
+
+
+def _mirrored_indices() -> tuple[tuple[int, float], ...]:
+    found: list[tuple[int, float]] = []
+    for k in range(KEYPOINT_COUNT):
+        found.append((3 * _MIRROR_X_PARTNERS.get(k, k), -1.0))
+        found += [(3 * _MIRROR_PARTNERS.get(k, k) + axis, 1.0) for axis in (1, 2)]
+    # Carriers have no meaning but that of their slider.
+    for name, index in CARRIERS.items():
+        control = CONTROLS_BY_NAME[name]
+        found[CARRIERS[control.mirror or name]] = index, control.mirror_sign
+    return tuple(found)
+
+
+# (index of 63, sign) of where each number of a mirrored expression comes from.
+MIRRORED_EXPRESSION = _mirrored_indices()
 
 # Groups of controls that a region moves.
 REGION_GROUPS: Mapping[str, tuple[str, ...]] = {
