@@ -6,6 +6,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .motion import NO_FACE_HINT, Face, Motion
@@ -115,9 +116,11 @@ class Operations:
         portraits: list[FacePortrait] = []
         errors: list[ReportedError] = []
         for number, face in enumerate(faces):
-            report(number / len(faces), f"Fitting face {number + 1} of {len(faces)}")
+            text = f"Fitting face {number + 1} of {len(faces)}"
+            step = partial(report, number / len(faces), text)
+            step()
             try:
-                portraits.append(renderer.open(image, face))
+                portraits.append(renderer.open(image, face, step))
             except ReportedError as error:
                 if error.code not in FACE_CODES:
                     raise

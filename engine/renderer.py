@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .motion import Face, Motion
+
+
+# Called between the stages of a longer work: more urgent requests are worked on meanwhile. Raises
+# ReportedError when nobody wants the work any more.
+Step = Callable[[], None]
+
+
+def no_step() -> None:
+    """A Step for work that nobody waits behind."""
 
 
 class ReportedError(Exception):
@@ -106,6 +115,9 @@ class Renderer(Protocol):
         """How many frames `FacePortrait.prepare` makes at once at best; 1 where it does nothing."""
         ...
 
-    def open(self, image: SourceImage, face: Face) -> FacePortrait:
-        """Fit one face. Raises ReportedError (bad_face, no_face, no_models…)."""
+    def open(self, image: SourceImage, face: Face, step: Step = no_step) -> FacePortrait:
+        """Fit one face. Raises ReportedError (bad_face, no_face, no_models…), and what `step` does.
+
+        step  called at least every 0.1 s of work, as far as that can be
+        """
         ...

@@ -24,6 +24,7 @@ from ..faces.canonical import (
     EyeIndices,
     Pose,
 )
+from ..renderer import Step, no_step
 from .decoder import Amounts
 from .deformers import deformers
 from .lids import LOWER_OVERLAP, UPPER_OVERLAP, across_lids
@@ -94,7 +95,7 @@ class BackwardField(NamedTuple):
 class ExpressionField:
     """The deformers of one face, as vertex moves and as dense fields over its crop."""
 
-    def __init__(self, landmarks: np.ndarray, pose: Pose) -> None:
+    def __init__(self, landmarks: np.ndarray, pose: Pose, step: Step = no_step) -> None:
         """landmarks (478, 3) and pose in crop pixels."""
         self.points = np.asarray(landmarks, np.float64)[:MESH_COUNT, :2]
         moves = {name: move @ pose.face_to_picture.T for name, move in deformers().items()}
@@ -106,10 +107,9 @@ class ExpressionField:
         self._moves = np.stack(list(moves.values()))
         self.window = self._place_window()
         self._guarded = self._place_guard()
-        self._upper, self._lower = (
-            self._dense(_excluded(EYES, below=True)),
-            self._dense(_excluded(EYES, below=False)),
-        )
+        self._upper = self._dense(_excluded(EYES, below=True))
+        step()
+        self._lower = self._dense(_excluded(EYES, below=False))
 
     def weights(self, amounts: Amounts, lid_offset: float) -> np.ndarray:
         """(deformers,) float32 amounts in this field's order."""

@@ -21,7 +21,7 @@ from ..faces.measures import measure
 from ..faces.mesh import Mesh, fit_landmarks
 from ..faces.segmentation import person_mask
 from ..motion import Face, Motion
-from ..renderer import Rectangle, ReportedError, SourceImage
+from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
 from .compose import Scene, draw
 from .decoder import Amounts, decode
 from .deformers import CHEEK_DEFORMERS, LIP_DEFORMERS, MOUTH_DEFORMERS
@@ -38,7 +38,7 @@ from .tone import Tone, to_unit
 class AnalyticPortrait:
     """Warps one face by hand-made deformers; see FacePortrait for the contract."""
 
-    def __init__(self, image: SourceImage, face: Face) -> None:
+    def __init__(self, image: SourceImage, face: Face, step: Step = no_step) -> None:
         """Fit the face. Raises ReportedError "bad_face" or "no_models"."""
         if face.problem:
             raise ReportedError(
@@ -46,21 +46,28 @@ class AnalyticPortrait:
             )
         self.face = face
         self._has_emission = image.has_emission
-        view = view_8bit(image)
+        view = view_8bit(image, step)
         landmarks = fit_landmarks(view, face)
+        step()
         self._crop = face_crop(landmarks)
         crop_view = self._crop.extract(view)
         self.landmarks = fit_lips(crop_view, self._crop.landmarks_to_crop(landmarks))
+        step()
         self._pose = fit_pose(self.landmarks)
         check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
         self.landmarks = fit_lids(crop_view, self.landmarks)
-        self._field = ExpressionField(self.landmarks, self._pose)
+        step()
+        self._field = ExpressionField(self.landmarks, self._pose, step)
+        step()
         self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)
+        step()
         gap = max(self._measures.lip_gap, 0.0)
         colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
         tone = Tone.measured(image, self._skin_colour(image), colours.skin)
+        step()
         self._eyes = [Eye(image.pixels, self._crop, self.landmarks, eye, tone) for eye in EYES]
+        step()
         self._mouth = Mouth(
             image.pixels, self._crop, self.landmarks, self._pose, gap, colours, tone
         )

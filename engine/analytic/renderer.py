@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..motion import Face
-from ..renderer import SourceImage
+from ..renderer import SourceImage, Step, no_step
 from .portrait import AnalyticPortrait
 
 FACTS = {
@@ -33,6 +33,6 @@ class AnalyticRenderer:
         """See Renderer.description: always the same."""
         return FACTS
 
-    def open(self, image: SourceImage, face: Face) -> AnalyticPortrait:
+    def open(self, image: SourceImage, face: Face, step: Step = no_step) -> AnalyticPortrait:
         """Fit one face. Raises ReportedError "bad_face" or "no_models"."""
-        return AnalyticPortrait(image, face)
+        return AnalyticPortrait(image, face, step)

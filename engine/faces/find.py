@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
 from ..motion import Face
-from ..renderer import ReportedError, SourceImage
+from ..renderer import ReportedError, SourceImage, Step, no_step
 from ..srgb import srgb_from_linear
 from .candidates import (
     detect_turned,
@@ -77,7 +78,7 @@ def check_image(image: SourceImage) -> None:
         raise ReportedError("bad_image", f"Unknown image encoding '{image.encoding}'.")
 
 
-def view_8bit(image: SourceImage) -> np.ndarray:
+def view_8bit(image: SourceImage, step: Step = no_step) -> np.ndarray:
     """(H, W, 3) uint8 sRGB view of an image, for the networks and for reading colours.
 
     Values beyond 0..1 are clipped, NaN becomes black, transparent pixels fade to mid grey.
@@ -90,6 +91,7 @@ def view_8bit(image: SourceImage) -> np.ndarray:
     for top in range(0, height, rows):
         strip = image.pixels[top : top + rows]
         view[top : top + rows] = _strip_8bit(strip, image.encoding)
+        step()
     return view
 
 
@@ -117,7 +119,8 @@ def find_faces(image: SourceImage, report: Report | None = None) -> list[Face]:
     a `problem` instead of raising; animals are only reported where there is no human face.
     Raises ReportedError "bad_image", "no_models".
     """
-    rgb = view_8bit(image)
+    begin = Part(report, 0.0, 0.0).share(0.0, 1.0)
+    rgb = view_8bit(image, partial(begin, 0.0))
     upright: list[Detection] = []
     # The detector knows heads that are tilted, but not all that are upside down.
     for number, quarters in enumerate(_QUARTERS):

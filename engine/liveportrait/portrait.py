@@ -11,7 +11,7 @@ import numpy as np
 from ..alpha import glow_of, without_glow
 from ..motion import Face, Motion
 from ..performance.geometry import KeypointMotion
-from ..renderer import NOTHING, Rectangle, SourceImage
+from ..renderer import NOTHING, Rectangle, SourceImage, Step, no_step
 from ..srgb import linear_from_srgb
 from .analysis import AnalysedFace
 from .carrying import carried, flow_of
@@ -57,6 +57,7 @@ class Portrait:
         face: Face,
         analysed: AnalysedFace,
         options: PortraitOptions,
+        step: Step = no_step,
     ) -> None:
         self._models = models
         self._image = image
@@ -68,7 +69,9 @@ class Portrait:
         self._area = PasteArea(crop_to_image, image.pixels.shape[:2])
         self._layers: CropLayers = split_layers(crop, image.encoding)
         picture = np.ascontiguousarray(network_input(self._layers.display))[None]
+        step()
         self._source = KeypointMotion.from_heads(models.extract_motion(picture))
+        step()
         self._features = models.extract_features(picture)
         self._frames: OrderedDict[Motion, MovedCrop] = OrderedDict()
         self.face = _as_read(face, analysed, self._source)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..faces.find import view_8bit
 from ..motion import Face
-from ..renderer import SourceImage
+from ..renderer import SourceImage, Step, no_step
 from .analysis import BoxAnalysis, FaceAnalysis, MeshAnalysis
 from .model_set import ModelSet
 from .portrait import Portrait, PortraitOptions
@@ -52,16 +52,17 @@ class LivePortraitRenderer:
         """What the user should hear about, each once: a frame redone, a smaller batch."""
         return tuple(self.models.notices)
 
-    def open(self, image: SourceImage, face: Face) -> Portrait:
+    def open(self, image: SourceImage, face: Face, step: Step = no_step) -> Portrait:
         """Fit one face: crop, F, M. Raises ReportedError (bad_image, bad_face, out_of_memory)."""
-        analysed = self._analysis.analyse(self._view_of(image), face)
-        return Portrait(self.models, image, face, analysed, self._options)
+        analysed = self._analysis.analyse(self._view_of(image, step), face)
+        step()
+        return Portrait(self.models, image, face, analysed, self._options, step)
 
-    def _view_of(self, image: SourceImage) -> np.ndarray:
+    def _view_of(self, image: SourceImage, step: Step) -> np.ndarray:
         """view_8bit of the picture, which the faces of one picture share."""
         if self._view is not None and self._view[0]() is image:
             return self._view[1]
-        view = view_8bit(image)
+        view = view_8bit(image, step)
         self._view = weakref.ref(image, self._forget), view
         return view
 

@@ -27,7 +27,7 @@ class WholePictureRenderer:
 
     name = "whole-picture"
 
-    def open(self, image, face):
+    def open(self, image, face, step=None):
         return WholePicturePortrait(image, face)
 
 

@@ -232,7 +232,7 @@ def test_animals_are_cropped_by_their_box_without_stitching() -> None:
 def test_faces_of_one_picture_share_its_view(monkeypatch: pytest.MonkeyPatch) -> None:
     views: list[SourceImage] = []
 
-    def counted(image: SourceImage) -> np.ndarray:
+    def counted(image: SourceImage, _step: object) -> np.ndarray:
         views.append(image)
         return image.pixels[..., :3]
 

@@ -5,6 +5,7 @@ The long request is a capture that takes steps until a file appears, in a copy o
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import signal
@@ -22,8 +23,11 @@ from keyportrait.host.client import EngineError, Policy, State
 from test_host_client import FRAME_S, open_picture, render_fields
 from test_service_process import HELLO, Pipes, types_and_ids
 
+from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
+from engine.faces.find import find_faces
 from engine.protocol import Message
+from engine.renderer import SourceImage
 
 PATIENCE_S = 60.0
 SMILE = motion_from_controls({"smile": 1.0}).to_json()
@@ -205,3 +209,28 @@ def test_a_wait_for_a_frame_is_no_wait_for_the_capture(
     assert not capture.is_done
     release.touch()
     assert engine.wait(behind, FRAME_S).type == "captured"
+
+
+@pytest.mark.parametrize("encoding", ["srgb", "linear"])
+def test_a_large_picture_is_opened_in_steps_and_stops_at_any_of_them(encoding: str) -> None:
+    pixels = np.tile(PICTURE, (5, 5, 1))
+    if encoding == "linear":
+        pixels = (pixels / 255.0).astype(np.float32)
+    image = SourceImage(pixels, encoding)
+    face = find_faces(SourceImage(PICTURE, "srgb"))[0]
+    made: list[int] = []
+    AnalyticRenderer().open(image, face, lambda: made.append(1))
+    assert len(made) >= 10
+
+    class StopError(Exception):
+        pass
+
+    for last in range(1, len(made) + 1, 3):
+        steps = itertools.count(1)
+
+        def step(last: int = last, steps: Any = steps) -> None:
+            if next(steps) == last:
+                raise StopError
+
+        with pytest.raises(StopError):
+            AnalyticRenderer().open(image, face, step)
