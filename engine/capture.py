@@ -6,14 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .motion import Face
+from .performance.files import read_file
 from .performance.performance import Performance, PerformanceError
-from .performance.performance_file import SUFFIX, read_performance_file
-from .performance.template import TemplateError, read_template
 from .renderer import ReportedError
 from .take import PerformanceSource, TakeOptions
 from .taking import Taken, make_takes
-
-TEMPLATE_HINT = "Choose a motion template (.pkl) that LivePortrait has written."
 
 Report = Callable[[float, str], None]
 
@@ -24,22 +21,19 @@ def capture(
     """Read a performance and make the takes of faces. Raises ReportedError (bad_performance)."""
     path = Path(source.path)
     report(0.0, f"Reading '{path.name}'")
-    performance = read_performance(source)
+    performance = read_performance(source, report)
     report(0.7, f"Fitting {len(performance)} frames")
     return make_takes(performance, faces, options)
 
 
-def read_performance(source: PerformanceSource) -> Performance:
+def read_performance(source: PerformanceSource, report: Report | None = None) -> Performance:
     """A performance from a file. Raises ReportedError (bad_performance)."""
     path = Path(source.path)
+    table = Path(source.arkit_table) if source.arkit_table else None
     try:
-        if path.suffix.lower() == SUFFIX:
-            return read_performance_file(path)
-        return Performance.from_template(read_template(path))
+        return read_file(path, table, report)
     except PerformanceError as error:
         raise ReportedError("bad_performance", str(error), error.hint) from error
-    except TemplateError as error:
-        raise ReportedError("bad_performance", str(error), TEMPLATE_HINT) from error
     except OSError as error:
         text = f"'{path.name}' cannot be read: {error.strerror or error}."
         raise ReportedError("bad_performance", text, "Choose another file.") from error

@@ -84,6 +84,8 @@ class Operations:
             return self._render(message)
         if message.type == "capture":
             return _capture(message, report)
+        if message.type == "store":
+            return _store(message, report)
         if message.type == "probe":
             name = check_renderer(message.fields["renderer"])
             return Message("probed", message.id, {"renderer": name, "facts": probe(name, report)})
@@ -187,6 +189,18 @@ def _capture(message: Message, report: Report) -> Message:
         "notices": list(takes.notices),
     }
     return Message("captured", message.id, fields, arrays)
+
+
+def _store(message: Message, report: Report) -> Message:
+    from .storing import store_message
+
+    try:
+        face = Face.from_json(message.fields["face"])
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ReportedError("bad_request", f"Unreadable face: {error}.") from error
+    performance = store_message(message, face, report)
+    fields = {"path": message.fields["path"], "frame_count": len(performance)}
+    return Message("stored", message.id, fields)
 
 
 def check_renderer(name: object) -> str:

@@ -128,6 +128,17 @@ _ROWS = (
         "performer's face was found. reference: the frame of rest, -1 where the performance knows "
         "its rest by itself; cuts: frames that begin a shot. Optional field notices: sentences.",
     ),
+    MessageType(
+        "store",
+        "stored",
+        ("path", "format", "fps", "face", "columns"),
+        ("times", "pose", "translation", "scale", "expression", "openings", "sliders"),
+        "Write what a face does as a performance. format: KEYPORTRAIT or LIVEPORTRAIT, fps of the "
+        "latter; face: Face.to_json(). T moments: times (T,) seconds, pose (T, 3), translation "
+        "(T, 3), scale (T,) and expression (T, 63) as in Motion, openings (T, 2) wanted ratios of "
+        "eyes and lips, NaN for none, sliders (T, C) of the controls in columns.",
+    ),
+    MessageType("stored", "", ("path", "frame_count"), (), "Answer to store."),
     MessageType("close", "closed", ("handle",), (), "Forget an opened image."),
     MessageType("closed", "", ("handle",), (), "Answer to close."),
     MessageType(

@@ -37,6 +37,18 @@ REFERENCE_ITEMS = (
     (NEUTRAL, "Most Neutral", "The frame in which the performer's face is most at rest"),
 )
 
+# Files that a face's own curves are stored in: (name, label, description).
+KEYPORTRAIT, LIVEPORTRAIT = "KEYPORTRAIT", "LIVEPORTRAIT"
+STORE_ITEMS = (
+    (KEYPORTRAIT, "KeyPortrait (.npz)", "Every frame at its own time, sliders included"),
+    (
+        LIVEPORTRAIT,
+        "LivePortrait Template (.pkl)",
+        "A motion template at an even frame rate, for LivePortrait and its relatives",
+    ),
+)
+STORE_SUFFIXES = {KEYPORTRAIT: ".npz", LIVEPORTRAIT: ".pkl"}
+
 
 @dataclass(frozen=True)
 class PerformanceSource:
@@ -47,6 +59,7 @@ class PerformanceSource:
     performer  which face of a clip with several, 0 for the largest
     smooth     0 as it was read, 1 very smooth
     cache_dir  folder in which what was read is kept, "" for none
+    arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
     """
 
     path: str
@@ -55,6 +68,7 @@ class PerformanceSource:
     performer: int = 0
     smooth: float = 0.5
     cache_dir: str = ""
+    arkit_table: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; PerformanceSource.from_json reads it back."""

@@ -19,7 +19,7 @@ from ._base import poll_face
 from ._detect import RequestRun
 from ._long_run import RunsLong
 
-TEMPLATES = "*.pkl;*.npz"
+TEMPLATES = "*.pkl;*.npz;*.csv"
 
 
 class KEYPORTRAIT_OT_capture(RunsLong, ImportHelper, bpy.types.Operator):

@@ -38,7 +38,7 @@ ROOT_FILES = {
     "registration.py",
 }
 REQUIRED_FILES = {"LICENSE", "NOTICE", "__init__.py", "blender_manifest.toml"}
-SUFFIXES = {".py", ".json", ".npz", ".tflite", ".whl", ".in", ".txt", ".png"}
+SUFFIXES = {".py", ".json", ".csv", ".npz", ".tflite", ".whl", ".in", ".txt", ".png"}
 
 
 # What the embedded flavour does without: it downloads nothing, as hosting platforms demand.
