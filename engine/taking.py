@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .analytic.slider_fit import FITTED, expression_of, fit_sliders, seen
+from .analytic.slider_fit import FITTED, fit_sliders, seen
 from .controls import CONTROLS_BY_NAME
 from .motion import Face
 from .performance.curve_keys import key_mask
 from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
+from .performance.slider_expression import slider_expression
 from .performance.transfer import MotionTrack, TargetFace, transfer
 from .take import AUTO, CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
 
@@ -79,18 +80,24 @@ def make_takes(
         targets = [TargetFace.from_face(face) for face in faces]
     tracks = [_track(performance, target, options, reference) for target in targets]
     given = _given_sliders(performance, options, reference)
-    columns = (*COLUMNS, *_ratio_columns(tracks))
+    names = (*FITTED, *(() if given is None else (n for n in given if n not in FITTED)))
+    openings = _ratio_columns(tracks)
+    columns = (*COLUMNS, *names[len(FITTED) :], *openings)
     values, details = [], []
     fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
     for face, track in zip(faces, tracks, strict=True):
         # Most options make the same expression for every face, and fitting is the slow part.
         key = track.expression.tobytes()
         if key not in fitted:
-            sliders = fit_sliders(track.expression) if given is None else given
-            sliders = _of_groups(sliders, options.region)
-            fitted[key] = sliders, track.expression - expression_of(sliders)
+            if given is None:
+                sliders = fit_sliders(track.expression)
+            else:
+                sliders = np.stack([given.get(n, np.zeros(len(track))) for n in names], axis=1)
+            sliders = _of_groups(sliders, names, options.region)
+            shown = slider_expression(dict(zip(names, sliders.T, strict=True)), len(track))
+            fitted[key] = sliders, track.expression - shown.reshape(len(track), -1)
         sliders, detail = fitted[key]
-        ratios = [_ratio(track, face, name) for name in columns[len(COLUMNS) :]]
+        ratios = [_ratio(track, face, name) for name in openings]
         values.append(
             _limited(np.column_stack([track.pose, track.scale, sliders, *ratios]), columns)
         )
@@ -120,19 +127,19 @@ def _track(
 
 def _given_sliders(
     performance: Performance, options: TakeOptions, reference: int
-) -> np.ndarray | None:
-    """(T, len(FITTED)) what the performer's own sliders say; None where they are to be fitted."""
+) -> dict[str, np.ndarray] | None:
+    """Control → (T,): what the performer's own sliders say; None where they are to be fitted."""
     changes_openings = options.use_eye_retargeting or options.use_lip_retargeting
     if not performance.sliders or not options.use_relative_motion or changes_openings:
         return None
     if options.use_mirror:
         performance = mirrored_performance(performance)
-    still = np.zeros(len(performance))
-    given = np.stack([performance.sliders.get(name, still) for name in FITTED], axis=1)
-    given = given.astype(np.float64)
-    if reference != KNOWN_REST:
-        given = given - given[reference]
-    return _limited(options.multiplier * given, FITTED)
+    given = {}
+    for name, column in performance.sliders.items():
+        rest = 0.0 if reference == KNOWN_REST else float(column[reference])
+        change = options.multiplier * (column.astype(np.float64) - rest)
+        given[name] = _limited(change[:, None], (name,))[:, 0]
+    return given
 
 
 def reference_frame(performance: Performance, options: TakeOptions) -> int:
@@ -166,9 +173,9 @@ def neutral_frame(expression: np.ndarray) -> int:
     return int(np.argmin(distance.mean(axis=1)))
 
 
-def _of_groups(sliders: np.ndarray, region: str) -> np.ndarray:
+def _of_groups(sliders: np.ndarray, names: Sequence[str], region: str) -> np.ndarray:
     groups = REGION_GROUPS[region]
-    return sliders * [CONTROLS_BY_NAME[name].group in groups for name in FITTED]
+    return sliders * [CONTROLS_BY_NAME[name].group in groups for name in names]
 
 
 def _ratio_columns(tracks: Sequence[MotionTrack]) -> list[str]:

@@ -42,6 +42,9 @@ _REPORT_EVERY = 1000
 _BYTES_PER_ROW = 700  # about, for the progress bar
 _NAMED = 6  # columns that a message lists
 
+# Sliders of the two sides, and of both together.
+_PAIRS = (("wink_left", "wink_right", "blink"), ("smile_left", "smile_right", "smile"))
+
 Report = Callable[[float, str], None]
 
 
@@ -214,7 +217,7 @@ class _Recording:
         count = len(times)
         angles = [moved.pop(name, np.zeros(count)) for name in HEAD_CONTROLS]
         sliders = {name: _limited(name, column) for name, column in moved.items()}
-        _join_blinks(sliders, count)
+        _join(sliders, count)
         return Performance(
             times=times,
             rotation=rotation_matrix(*angles),
@@ -248,11 +251,16 @@ def _limited(name: str, column: np.ndarray) -> np.ndarray:
     return np.clip(column, control.minimum, control.maximum)
 
 
-def _join_blinks(sliders: dict[str, np.ndarray], count: int) -> None:
-    """What both eyes do is a blink, even where winks say the same."""
-    if "wink_left" not in sliders or "wink_right" not in sliders:
-        return
-    both = np.minimum(sliders["wink_left"], sliders["wink_right"])
-    for name in ("wink_left", "wink_right"):
-        sliders[name] = sliders[name] - both
-    sliders["blink"] = _limited("blink", sliders.get("blink", np.zeros(count)) + both)
+def _join(sliders: dict[str, np.ndarray], count: int) -> None:
+    """What both sides do is the slider of both, as artists would set it."""
+    for left, right, both in _PAIRS:
+        if left in sliders and right in sliders:
+            shares = np.stack([sliders[left], sliders[right]])
+            shared = np.where(
+                (shares > 0.0).all(axis=0),
+                shares.min(axis=0),
+                np.where((shares < 0.0).all(axis=0), shares.max(axis=0), 0.0),
+            )
+            for name in (left, right):
+                sliders[name] = sliders[name] - shared
+            sliders[both] = _limited(both, sliders.get(both, np.zeros(count)) + shared)

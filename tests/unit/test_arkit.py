@@ -94,6 +94,16 @@ def test_two_winks_are_a_blink(tmp_path) -> None:
     assert sliders["wink_right"][-1] == pytest.approx(0.4)
 
 
+def test_a_smirk_is_a_smirk(tmp_path) -> None:
+    path = write(tmp_path / "take.csv", ramp(MouthSmileLeft=0.9, MouthSmileRight=0.3))
+    taken = make_takes(read_arkit(path), [FACE], TakeOptions(reference=AUTO))
+    values = dict(zip(taken.columns, taken.values[0, -1], strict=True))
+    assert values["smile"] == pytest.approx(0.3)
+    assert values["smile_right"] == pytest.approx(0.6)
+    assert values["smile_left"] == pytest.approx(0.0)
+    assert np.abs(taken.expression).max() < 1e-6
+
+
 def test_takes_are_what_the_table_says_without_detail(tmp_path) -> None:
     rows = [{"JawOpen": 0.5, "MouthPucker": 0.3}] * 30 + ramp(JawOpen=0.8)
     path = write(tmp_path / "take.csv", rows)
