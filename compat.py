@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bpy
 
@@ -53,23 +53,38 @@ def driven_paths(datablock: bpy.types.ID) -> set[str]:
         return set()
     paths = {curve.data_path for curve in fcurves(datablock)}
     paths.update(curve.data_path for curve in animation.drivers)
-    for track in animation.nla_tracks:
-        for strip in track.strips:
-            paths.update(_strip_paths(strip))
+    for strip in nla_strips(datablock):
+        paths.update(curve.data_path for curve in curves_of(strip))
     return paths
 
 
-def _strip_paths(strip: bpy.types.NlaStrip) -> set[str]:
-    paths: set[str] = set()
-    if strip.action is not None:
-        if HAS_SLOTS:
-            curves = _slot_fcurves(strip.action, strip.action_slot)
-        else:
-            curves = strip.action.fcurves
-        paths.update(curve.data_path for curve in curves)
-    for inner in strip.strips:
-        paths.update(_strip_paths(inner))
-    return paths
+def nla_strips(datablock: bpy.types.ID) -> Iterator[bpy.types.NlaStrip]:
+    """All NLA strips of a data-block, from the lowest track up, also those inside meta strips."""
+    animation = datablock.animation_data
+    pending = [] if animation is None else [s for t in animation.nla_tracks for s in t.strips]
+    while pending:
+        strip = pending.pop(0)
+        yield strip
+        pending = [*strip.strips, *pending]
+
+
+def used_actions(datablock: bpy.types.ID) -> set[bpy.types.Action]:
+    """The actions that a data-block plays, itself or in NLA strips."""
+    animation = datablock.animation_data
+    found = [strip.action for strip in nla_strips(datablock)]
+    found += [] if animation is None else [animation.action]
+    return {action for action in found if action is not None}
+
+
+def curves_with_slot_of(
+    action: bpy.types.Action, user: bpy.types.AnimData | bpy.types.NlaStrip
+) -> list[bpy.types.FCurve]:
+    """The curves of an action in the slot that is called like the one that a user plays."""
+    if not HAS_SLOTS:
+        return list(action.fcurves)
+    own = user.action_slot
+    slots = [s for s in action.slots if own is not None and s.identifier == own.identifier]
+    return [curve for slot in slots for curve in _slot_fcurves(action, slot)]
 
 
 def _slot_fcurves(action: bpy.types.Action, slot: Any) -> Iterator[bpy.types.FCurve]:
@@ -87,21 +102,37 @@ def _slot_bags(action: bpy.types.Action, slot: Any) -> Iterator[Any]:
                 yield bag
 
 
-# As F-curves' keyframe_points.foreach_set takes it.
-LINEAR_INTERPOLATION = 1
-
-
 class ActionCurves:
-    """The F-curves of a new action for one object; since 4.4 they lie in a slot's channel bag."""
+    """The F-curves of one object in an action; since 4.4 they lie in a slot's channel bag.
 
-    def __init__(self, action: bpy.types.Action, item: bpy.types.Object) -> None:
-        self._action = action
-        self._slot = None
+    slot  of the action that is there already; None makes one
+    """
+
+    def __init__(self, action: bpy.types.Action, item: bpy.types.Object, slot: Any = None) -> None:
+        self._slot = slot
         self._bag: Any = action
         if HAS_SLOTS:
-            self._slot = action.slots.new(id_type="OBJECT", name=item.name)
-            strip = action.layers.new("Layer").strips.new(type="KEYFRAME")
+            self._slot = slot or action.slots.new(id_type="OBJECT", name=item.name)
+            layer = action.layers[0] if action.layers else action.layers.new("Layer")
+            strip = layer.strips[0] if layer.strips else layer.strips.new(type="KEYFRAME")
             self._bag = strip.channelbag(self._slot, ensure=True)
+
+    @classmethod
+    def copy_of(
+        cls, action: bpy.types.Action, slot: Any, item: bpy.types.Object
+    ) -> tuple[bpy.types.Action, ActionCurves]:
+        """A copy of an action with the curves of one slot, and those curves."""
+        copy = action.copy()
+        if not HAS_SLOTS:
+            return copy, cls(copy, item)
+        identifier = "" if slot is None else slot.identifier
+        for other in list(copy.slots):
+            if other.identifier != identifier:
+                copy.slots.remove(other)
+        return copy, cls(copy, item, next(iter(copy.slots), None))
+
+    def __iter__(self) -> Iterator[bpy.types.FCurve]:
+        return iter(list(self._bag.fcurves))
 
     def new(self, data_path: str, index: int, group: str) -> bpy.types.FCurve:
         """An empty F-curve in a group, which is made when there is none."""
@@ -110,10 +141,34 @@ class ActionCurves:
         curve.group = groups.get(group) or groups.new(group)
         return curve
 
+    def remove(self, curve: bpy.types.FCurve) -> None:
+        """Remove an F-curve with its keys."""
+        self._bag.fcurves.remove(curve)
+
     def choose_slot(self, user: bpy.types.AnimData | bpy.types.NlaStrip) -> None:
         """Let animation data or an NLA strip that uses the action play these curves."""
         if HAS_SLOTS:
             user.action_slot = self._slot
+
+
+def slot_of(user: bpy.types.AnimData | bpy.types.NlaStrip) -> Any:
+    """The slot that animation data or an NLA strip plays; None until 4.4."""
+    return user.action_slot if HAS_SLOTS else None
+
+
+def choose_slot(user: bpy.types.AnimData | bpy.types.NlaStrip, slot: Any) -> None:
+    """Let animation data or an NLA strip play a slot of its action."""
+    if HAS_SLOTS and slot is not None:
+        user.action_slot = slot
+
+
+def curves_of(user: bpy.types.AnimData | bpy.types.NlaStrip) -> list[bpy.types.FCurve]:
+    """The F-curves that animation data or an NLA strip plays."""
+    if user.action is None:
+        return []
+    if HAS_SLOTS:
+        return list(_slot_fcurves(user.action, user.action_slot))
+    return list(user.action.fcurves)
 
 
 def refresh_image(image: bpy.types.Image) -> None:
@@ -184,6 +239,48 @@ def set_video_output(scene: bpy.types.Scene) -> None:
     settings.file_format = "FFMPEG"
     scene.render.ffmpeg.format = "MPEG4"
     scene.render.ffmpeg.codec = "H264"
+
+
+def active_strip(context: bpy.types.Context) -> tuple[Any, bpy.types.Scene]:
+    """The active strip, None when there is none, and its scene.
+
+    Since 5.0 the sequencer may show another scene than the window.
+    """
+    scene: Any = getattr(context.workspace, "sequencer_scene", None) or context.scene
+    editor = scene.sequence_editor
+    return (None if editor is None else editor.active_strip), scene
+
+
+def strip_named(context: bpy.types.Context, name: str) -> tuple[Any, bpy.types.Scene]:
+    """A strip of the sequencer by its name, also inside meta strips; None when there is none."""
+    _, scene = active_strip(context)
+    editor = scene.sequence_editor
+    return (None if editor is None else _all_strips(editor).get(name)), scene
+
+
+def _all_strips(editor: Any) -> dict[str, Any]:
+    everything = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
+    return {strip.name: strip for strip in everything}
+
+
+class StripPlace(NamedTuple):
+    """Where a strip lies, scene frames: its content, and its handles, the right one exclusive."""
+
+    content_start: float
+    content_end: float
+    left: float
+    right: float
+
+
+def strip_place(strip: Any) -> StripPlace:
+    """Where a strip lies. Since 5.1 there are other names for this; these go in 6.0."""
+    left, right = float(strip.frame_final_start), float(strip.frame_final_end)
+    return StripPlace(strip.frame_start, right + strip.frame_offset_end, left, right)
+
+
+def clip_of_strip(strip: Any) -> bpy.types.MovieClip | None:
+    """The movie clip of a clip strip. Until 4.4 only its name may tell: it is called like it."""
+    return strip.clip if hasattr(strip, "clip") else bpy.data.movieclips.get(strip.name)
 
 
 def strips(scene: bpy.types.Scene) -> Any:

@@ -60,6 +60,7 @@ class PerformanceSource:
     smooth     0 as it was read, 1 very smooth
     cache_dir  folder in which what was read is kept, "" for none
     arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
+    frame_rate  pictures per second of a sequence of pictures; 0 for files that know their own
     """
 
     path: str
@@ -69,6 +70,7 @@ class PerformanceSource:
     smooth: float = 0.5
     cache_dir: str = ""
     arkit_table: str = ""
+    frame_rate: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; PerformanceSource.from_json reads it back."""
@@ -83,6 +85,8 @@ class PerformanceSource:
         source = cls(**data)
         if not (source.path and source.performer >= 0 and 0.0 <= source.smooth <= 1.0):
             raise ValueError("a source without a path, or a number out of range")
+        if not source.frame_rate >= 0.0:
+            raise ValueError(f"a frame rate of {source.frame_rate:g}")
         start, end = source.start_s or 0.0, source.end_s
         if end is not None and not start < end:
             raise ValueError(f"the part from {start:g} s to {end:g} s is empty")
@@ -197,6 +201,14 @@ REGION_GROUPS: Mapping[str, tuple[str, ...]] = {
     "pose": ("Head",),
     "lip": ("Mouth",),
     "eyes": ("Eyes",),
+}
+# Keypoints of exp that a region moves.
+REGION_KEYPOINTS: Mapping[str, tuple[int, ...]] = {
+    "all": tuple(range(KEYPOINT_COUNT)),
+    "exp": tuple(range(KEYPOINT_COUNT)),
+    "pose": (),
+    "lip": (6, 12, 14, 17, 19, 20),
+    "eyes": (11, 13, 15, 16, 18),
 }
 
 

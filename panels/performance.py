@@ -1,4 +1,4 @@
-"""Performance panel: capture, and how much of what the curves say is shown."""
+"""Performance panel: how much of what the curves say is shown, and the cache."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import bpy
 
 from ..compat import registration_of
 from ..engine.take import AMOUNTS
-from ..rig import portraits
+from ..rig import performance_cache, portraits
 from .source import KeyPortraitPanel
 
 
@@ -21,16 +21,33 @@ class KEYPORTRAIT_PT_performance(KeyPortraitPanel, bpy.types.Panel):
         return portraits.active_controller(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
+        """Its parts are panels of their own."""
+
+
+class KEYPORTRAIT_PT_amounts(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Amounts"
+    bl_idname = "KEYPORTRAIT_PT_amounts"
+    bl_parent_id = "KEYPORTRAIT_PT_performance"
+    bl_options = {"DEFAULT_CLOSED"}
+    bl_order = 3
+
+    def draw(self, context: bpy.types.Context) -> None:
         controller = portraits.active_controller(context)
         if controller is None:
             return
-        layout.operator("keyportrait.capture", icon="OUTLINER_DATA_ARMATURE")
-        column = layout.column(align=True)
+        column = self.layout.column(align=True)
         column.use_property_split = True
         for amount in AMOUNTS:
             if amount.name in controller:
                 column.prop(controller, f'["{amount.name}"]', text=amount.label, slider=True)
 
 
-register, unregister = registration_of((KEYPORTRAIT_PT_performance,))
+def draw_cache(layout: bpy.types.UILayout) -> None:
+    """The size of what was read from clips, and its Clear."""
+    row = layout.row(align=True)
+    size = performance_cache.size_bytes()
+    row.label(text="Cache" if size is None else f"Cache: {size / 1e6:.1f} MB")
+    row.operator("keyportrait.clear_performances", text="", icon="TRASH")
+
+
+register, unregister = registration_of((KEYPORTRAIT_PT_performance, KEYPORTRAIT_PT_amounts))

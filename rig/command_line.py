@@ -1,14 +1,12 @@
-"""`blender -b FILE.blend --command keyportrait bake …`: baking without the interface.
+"""`blender -b FILE.blend --command keyportrait …`: baking and capturing without the interface.
 
-Exit status: 0 done, 1 the bake failed, 2 wrong arguments, 130 interrupted.
+Exit status: 0 done, 1 it failed, 2 wrong arguments, 130 interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
 import re
-import sys
-import time
 from pathlib import Path
 
 import bpy
@@ -16,14 +14,24 @@ import bpy
 from ..engine.renderer_table import RENDERERS
 from ..host.client import EngineError
 from ..host.sequence import EXTENSIONS, BakeError
-from . import bake, portraits
+from . import bake, capture_command, portraits
 from .bake_properties import EXR_DEPTH_ITEMS, FORMAT_ITEMS, PNG_DEPTH_ITEMS
 from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of
 from .errors import AddonError
+from .terminal import (
+    FAILED,
+    INTERRUPTED,
+    OK,
+    USAGE,
+    Progress,
+    UsageError,
+    save_file,
+    say,
+    say_error,
+    scene_named,
+)
 
 COMMAND = "keyportrait"
-OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
-LINE_INTERVAL_S = 2.0
 EPILOG = """\
 The .blend file comes before the command. What is left out is taken from the file's Bake panel.
 
@@ -32,23 +40,21 @@ The .blend file comes before the command. What is left out is taken from the fil
   blender -b shot.blend --command keyportrait bake --portrait Ada --frames 1-120 --format OPEN_EXR
   blender -b shot.blend --command keyportrait bake --chunk 3/8
   blender -b shot.blend --command keyportrait bake --save shot_baked.blend
+  blender -b shot.blend --command keyportrait capture --face Ada --clip talk.mp4
 """
-
-
-class UsageError(Exception):
-    """The arguments make no sense together, or name something that is not in the file."""
 
 
 def make_parser() -> argparse.ArgumentParser:
     """The parser of everything behind `--command keyportrait`."""
     parser = argparse.ArgumentParser(
         prog="blender -b FILE.blend --command keyportrait",
-        description="Bake the living portraits of a .blend file.",
+        description="Capture performances onto the faces of a .blend file, and bake its portraits.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_scene(commands.add_parser("list", help="list the portraits of the file"))
+    _add_scene(capture_command.add_parser(commands))
     command = commands.add_parser("bake", help="render portraits to files")
     _add_scene(command)
     command.add_argument(
@@ -112,62 +118,51 @@ def run(arguments: list[str]) -> int:
     try:
         if options.command == "list":
             return _list(options)
+        if options.command == capture_command.NAME:
+            return capture_command.run(options)
         return _bake(options)
     except UsageError as error:
-        _say_error(str(error))
+        say_error(str(error))
         return USAGE
     except (BakeError, AddonError, EngineError) as error:
-        _say_error(str(error))
+        say_error(str(error))
         return FAILED
     except KeyboardInterrupt:
+        is_bake = options.command != capture_command.NAME
         bake.cancel_active()
-        _say_error("Interrupted. Finished frames are kept; bake again to go on.")
+        kept = "Finished frames are kept; bake again to go on." if is_bake else "Nothing was saved."
+        say_error(f"Interrupted. {kept}")
         return INTERRUPTED
 
 
 def _list(options: argparse.Namespace) -> int:
-    scene = _scene(options.scene)
+    scene = scene_named(options.scene)
     items = portraits.portraits_of(scene)
     for item in items:
         source = item.settings.source
         size = "{} x {} px".format(*portraits.picture_size(item.plane)) if source else "no picture"
         faces = ", ".join(controller.name for controller in item.controllers) or "no faces"
         state = "baked" if item.settings.use_baked else "live"
-        _say(f"{item.plane.name}\t{size}\t{item.settings.renderer}\t{state}\t{faces}")
+        say(f"{item.plane.name}\t{size}\t{item.settings.renderer}\t{state}\t{faces}")
     if not items:
-        _say_error(f"There is no portrait in the scene '{scene.name}'.")
+        say_error(f"There is no portrait in the scene '{scene.name}'.")
     return OK if items else FAILED
 
 
 def _bake(options: argparse.Namespace) -> int:
-    scene = _scene(options.scene)
+    scene = scene_named(options.scene)
     items = _portraits(scene, options.portrait)
     settings = _settings(scene, options)
     running = bake.begin(scene, items, settings)
-    running.run(_Progress())
+    running.run(Progress())
     for warning in running.summary.warnings:
-        _say_error(f"Warning: {warning}")
-    _say(f"{running.summary.text}.")
+        say_error(f"Warning: {warning}")
+    say(f"{running.summary.text}.")
     for files in running.files.values():
-        _say(str(files.path))
+        say(str(files.path))
     if options.save is not None:
-        _save(options.save)
+        save_file(options.save, "--save")
     return OK
-
-
-def _scene(name: str | None) -> bpy.types.Scene:
-    if not bpy.data.filepath and not portraits.all_portraits():
-        raise UsageError(
-            "No .blend file is open. Name it before the command: "
-            "blender -b FILE.blend --command keyportrait …"
-        )
-    if name is None:
-        return bpy.context.scene
-    scene = bpy.data.scenes.get(name)
-    if scene is None:
-        known = ", ".join(f"'{scene.name}'" for scene in bpy.data.scenes)
-        raise UsageError(f"There is no scene '{name}'. There are {known}.")
-    return scene
 
 
 def _portraits(scene: bpy.types.Scene, names: list[str]) -> list[portraits.Portrait]:
@@ -227,49 +222,6 @@ def chunk_of(frames: tuple[int, ...], index: int, count: int) -> tuple[int, ...]
 def _output_folder(text: str) -> Path:
     # On a command line, plain paths are relative to the working directory.
     return absolute_folder(text) if text.startswith("//") else Path(text).absolute()
-
-
-def _save(name: str) -> None:
-    path = str(Path(name).absolute()) if name else bpy.data.filepath
-    if not path:
-        raise UsageError("The file has no name yet: give one with --save FILE.")
-    try:
-        bpy.ops.wm.save_as_mainfile(filepath=path, copy=False)
-    except RuntimeError as error:
-        raise BakeError(f"'{path}' could not be saved: {error}.") from error
-    _say(f"Saved '{path}'.")
-
-
-class _Progress:
-    """Says how far a bake is: one line that is written over, or seldom a new one in a log."""
-
-    def __init__(self) -> None:
-        self._is_terminal = sys.stdout.isatty()
-        self._interval_s = 0.1 if self._is_terminal else LINE_INTERVAL_S
-        self._last = 0.0
-
-    def __call__(self, running: bake.BakeRun) -> None:
-        now = time.monotonic()
-        if not running.is_done and now - self._last < self._interval_s:
-            return
-        self._last = now
-        line = f"{running.fraction:6.1%}  {running.text}"
-        if self._is_terminal:
-            end = "\n" if running.is_done else ""
-            sys.stdout.write(f"\r\x1b[K{line}{end}")
-            sys.stdout.flush()
-        else:
-            _say(line)
-
-
-def _say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
-
-
-def _say_error(text: str) -> None:
-    sys.stderr.write(f"keyportrait: {text}\n")
-    sys.stderr.flush()
 
 
 _handle: object = None

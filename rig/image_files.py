@@ -45,7 +45,7 @@ def load_file(filepath: str, *, use_relative: bool | None = None) -> tuple[bpy.t
     is_new = image not in known
     try:
         if is_new:
-            image.filepath = _stored_path(filepath, path, use_relative)
+            image.filepath = stored_path(filepath, path, use_relative)
         check_readable(image)
         check_file(image)
     except ImageError:
@@ -55,7 +55,12 @@ def load_file(filepath: str, *, use_relative: bool | None = None) -> tuple[bpy.t
     return image, is_new
 
 
-def _stored_path(given: str, path: Path, use_relative: bool | None) -> str:
+def stored_path(given: str, path: Path, use_relative: bool | None) -> str:
+    """How a file's path is stored, relative to the .blend file where that is wanted and possible.
+
+    given  as the artist or a script gave it; path: the same, absolute
+    use_relative  None for what the preferences say
+    """
     if given.startswith("//"):
         return given
     if use_relative is None:

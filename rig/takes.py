@@ -1,4 +1,4 @@
-"""Takes on the timeline: what a face controller holds beside its sliders, and takes as F-curves."""
+"""Takes in Blender: the engine's answer, and what a face controller holds beside its sliders."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
-from .. import compat
-from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.motion import KEYPOINT_COUNT
 from ..engine.protocol import Message
-from ..engine.take import AMOUNTS, EXPRESSION, REGION_GROUPS, TRANSLATION, TakeOptions
+from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .controllers import complete, link_evaluation
 
 SIZES = {EXPRESSION: 3 * KEYPOINT_COUNT, TRANSLATION: 3}
@@ -22,8 +20,6 @@ DESCRIPTIONS = {
     TRANSLATION: "How a captured performance moves the head, in half crop widths",
 }
 GROUP = "Performance"
-# Channels that stay below this are at rest.
-_STILL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,8 @@ class FaceTake:
     columns      names of the controls of `values`
     values       (T, C), and `keys` (T, C) bool: where a reduced curve has keys
     expression   (T, 63), translation (T, 3)
+    is_seen      (T,) bool: where the performer's face was found
+    cuts         rows that begin a new shot
     """
 
     times: np.ndarray
@@ -42,6 +40,8 @@ class FaceTake:
     keys: np.ndarray
     expression: np.ndarray
     translation: np.ndarray
+    is_seen: np.ndarray
+    cuts: tuple[int, ...] = ()
 
     @classmethod
     def read(cls, captured: Message) -> list[FaceTake]:
@@ -51,9 +51,17 @@ class FaceTake:
             for name, array in captured.arrays.items()
         }
         names = ("values", "keys", "expression", "translation")
-        columns = tuple(captured.fields["columns"])
         return [
-            cls(arrays["times"], columns, values, keys.astype(bool), expression, translation)
+            cls(
+                times=arrays["times"],
+                columns=tuple(captured.fields["columns"]),
+                values=values,
+                keys=keys.astype(bool),
+                expression=expression,
+                translation=translation,
+                is_seen=arrays["is_seen"].astype(bool),
+                cuts=tuple(captured.fields["cuts"]),
+            )
             for values, keys, expression, translation in zip(
                 *(arrays[name] for name in names), strict=True
             )
@@ -82,91 +90,6 @@ def ensure_properties(controller: bpy.types.Object) -> None:
     plane = controller.keyportrait.face.portrait
     if is_new and plane is not None and plane.is_editable:
         link_evaluation(plane)
-
-
-def write_take(
-    controller: bpy.types.Object,
-    take: FaceTake,
-    options: TakeOptions,
-    *,
-    name: str,
-    start_frame: float,
-    fps: float,
-    use_detail: bool,
-    use_track: bool,
-) -> bpy.types.Action:
-    """Write a take as an action of its own; all of a frame rate's time is kept.
-
-    start_frame  scene frame of the take's first moment
-    fps          of the scene, frames per second
-    use_track    put it on a new NLA track instead of making it the active action
-    """
-    ensure_properties(controller)
-    action = bpy.data.actions.new(f"{controller.name} {name}")
-    curves = compat.ActionCurves(action, controller)
-    frames = start_frame + take.times * fps
-    groups = REGION_GROUPS[options.region]
-    for index, column in enumerate(take.columns):
-        group = CONTROLS_BY_NAME[column].group
-        if group in groups:
-            chosen = take.keys[:, index]
-            curve = curves.new(f'["{column}"]', 0, group)
-            _fill(curve, frames[chosen], take.values[chosen, index])
-    if "Head" in groups:
-        _write_array(controller, curves, TRANSLATION, frames, take.translation)
-    detail = take.expression if use_detail else np.zeros_like(take.expression)
-    _write_array(controller, curves, EXPRESSION, frames, detail)
-    _place(controller, action, curves, start_frame, use_track)
-    controller.update_tag()
-    return action
-
-
-def _write_array(
-    controller: bpy.types.Object,
-    curves: compat.ActionCurves,
-    name: str,
-    frames: np.ndarray,
-    values: np.ndarray,
-) -> None:
-    is_moving = np.abs(values).max(axis=0, initial=0.0) > _STILL
-    still = list(controller[name])
-    for index in range(values.shape[1]):
-        if is_moving[index]:
-            _fill(curves.new(f'["{name}"]', index, GROUP), frames, values[:, index])
-        else:
-            still[index] = 0.0
-    controller[name] = still
-
-
-def _fill(curve: bpy.types.FCurve, frames: np.ndarray, values: np.ndarray) -> None:
-    count = len(frames)
-    points = curve.keyframe_points
-    points.add(count)
-    places = np.column_stack([frames, values]).astype(np.float32)
-    points.foreach_set("co", places.ravel())
-    points.foreach_set("interpolation", np.full(count, compat.LINEAR_INTERPOLATION, np.int32))
-    curve.update()
-
-
-def _place(
-    controller: bpy.types.Object,
-    action: bpy.types.Action,
-    curves: compat.ActionCurves,
-    start_frame: float,
-    use_track: bool,
-) -> None:
-    animation = controller.animation_data or controller.animation_data_create()
-    if use_track:
-        track = animation.nla_tracks.new()
-        track.name = action.name
-        strip = track.strips.new(action.name, math.floor(start_frame), action)
-        curves.choose_slot(strip)
-        return
-    former = animation.action
-    if former is not None and former.users == 1:
-        former.use_fake_user = True  # the artist's own keys are not lost
-    animation.action = action
-    curves.choose_slot(animation)
 
 
 def reset_properties(controller: bpy.types.Object) -> None:

@@ -5,48 +5,9 @@ from __future__ import annotations
 import bpy
 import numpy as np
 import pytest
+from performing import at, curves, template  # noqa: F401 - fixtures
 
 FPS = 25
-
-
-@pytest.fixture
-def template(tmp_path):
-    """A template file in which the head turns, the eyes blink once and the mouth opens."""
-    import pickle
-
-    frames = []
-    for index in range(51):
-        turn, blink = np.radians(index / 5.0), max(0.0, 1.0 - abs(index - 25) / 5.0)
-        expression = np.zeros((1, 21, 3), np.float32)
-        expression[0, [11, 15], 1], expression[0, [13, 16], 1] = 0.012 * blink, -0.011 * blink
-        expression[0, [0, 4, 6, 8], 0] = 0.002 * index / 50
-        expression[0, 19, 1] = 0.05 * index / 50
-        cosine, sine = np.cos(turn), np.sin(turn)
-        rotation = np.array([[[cosine, 0, -sine], [0, 1, 0], [sine, 0, cosine]]], np.float32)
-        frames.append(
-            {
-                "scale": np.ones((1, 1), np.float32),
-                "R": rotation,
-                "exp": expression,
-                "t": np.array([[0.001 * index, 0.0, 0.0]], np.float32),
-            }
-        )
-    data = {"n_frames": len(frames), "output_fps": FPS, "motion": frames}
-    path = tmp_path / "nod.pkl"
-    path.write_bytes(pickle.dumps(data, protocol=4))
-    return str(path)
-
-
-def curves(module, controller):
-    return {
-        (curve.data_path, curve.array_index): curve
-        for curve in module("compat").fcurves(controller)
-    }
-
-
-def at(face, name, frame):
-    bpy.context.scene.frame_set(frame)
-    return face.evaluated_get(bpy.context.evaluated_depsgraph_get())[name]
 
 
 def test_a_template_becomes_curves_that_move_the_face(
@@ -123,10 +84,12 @@ def test_a_strip_lies_above_what_is_there(add_portrait, template, module) -> Non
     face.keyframe_insert('["smile"]', frame=1)
     action = face.animation_data.action
     bpy.ops.keyportrait.capture(filepath=template, start_frame=5, use_track=True)
-    assert face.animation_data.action == action
-    (track,) = face.animation_data.nla_tracks
+    assert face.animation_data.action is None
+    below, track = face.animation_data.nla_tracks
+    assert below.strips[0].action == action
     assert track.strips[0].frame_start == 5
-    assert at(face, "head_yaw", 55) != 0.0
+    assert at(face, "smile", 1) == pytest.approx(0.5)
+    assert at(face, "head_yaw", 50) != 0.0
 
 
 def test_the_former_action_is_not_lost(add_portrait, template) -> None:

@@ -1,0 +1,142 @@
+"""Capture a performance onto the selected faces as F-curves, and capture it again otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import bpy
+from bpy.props import BoolProperty, StringProperty
+from bpy_extras.io_utils import ImportHelper
+
+from .. import compat
+from ..rig import capture_settings, image_files, portraits, selection_order
+from ..rig.capture_choices import FILE, CaptureChoices, choices_of, store
+from ..rig.capture_run import CaptureRun, Summary, jobs_again, jobs_for
+from ._base import poll_face
+from ._long_run import RunsLong
+
+PERFORMANCES = "*.pkl;*.npz;*.csv"
+
+
+class Captures(RunsLong):
+    """Mixin: a CaptureRun that is begun by a subclass and written to the faces."""
+
+    stop_text = "The capture was cancelled"
+    is_again = False
+
+    def _finish(self, context: bpy.types.Context, run: CaptureRun) -> set[str]:
+        self._tell(run.finish(context, is_again=self.is_again))
+        return {"FINISHED"}
+
+    def _tell(self, summary: Summary) -> None:
+        if summary.warnings:
+            self.report({"WARNING"}, ". ".join([summary.text, *summary.warnings]))
+        else:
+            self.report({"INFO"}, summary.text)
+
+
+class KEYPORTRAIT_OT_capture(Captures, CaptureChoices, ImportHelper, bpy.types.Operator):
+    """Carry a performance over to the selected faces: a clip or a motion template becomes \
+curves that can be edited"""
+
+    bl_idname = "keyportrait.capture"
+    bl_label = "Capture"
+    bl_options = {"UNDO"}
+
+    filepath: StringProperty(
+        name="File Path",
+        description="A clip, the first picture of a sequence, or a motion template",
+        subtype="FILE_PATH",
+        options={"SKIP_SAVE", *compat.relative_path_options()},
+    )
+    clip: StringProperty(
+        name="Movie Clip",
+        description="Name of a movie clip of this file, for that source",
+        options={"SKIP_SAVE"},
+    )
+    use_browser: BoolProperty(
+        name="Choose a File",
+        description="Open the file browser, also where the face knows its file",
+        options={"HIDDEN", "SKIP_SAVE"},
+    )
+    filter_glob: StringProperty(default=PERFORMANCES, options={"HIDDEN"})
+    filter_movie: BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    relative_path: BoolProperty(
+        name="Relative Path",
+        description="Store the file's path relative to the .blend file, once that is saved",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        is_given = self.properties.is_property_set("filepath")
+        known = choices_of(portraits.active_controller(context).keyportrait_capture)
+        store(known, self, own=self.properties)
+        is_known = bool(self.filepath) and not self.use_browser
+        if is_given or is_known or self.source != FILE:
+            return self.execute(context)
+        if not self.properties.is_property_set("relative_path"):
+            self.relative_path = context.preferences.filepaths.use_relative_paths
+        return super().invoke(context, event)
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.use_property_split = True
+        for name in ("range_unit", "range_start", "range_end", "start_frame", "performer"):
+            column.prop(self, name)
+        column.separator()
+        for name in ("smooth", "region", "reference", "multiplier", "mode"):
+            column.prop(self, name)
+        column.separator()
+        for name in ("use_detail", "use_track", "use_scene_range", "relative_path"):
+            column.prop(self, name)
+
+    def _begin(self, context: bpy.types.Context) -> CaptureRun:
+        if not self.options.is_invoke and not self.properties.is_property_set("start_frame"):
+            self.start_frame = context.scene.frame_current
+        if self.filepath:
+            is_set = self.properties.is_property_set("relative_path")
+            path = Path(bpy.path.abspath(self.filepath))
+            use_relative = self.relative_path if is_set else None
+            self.filepath = image_files.stored_path(self.filepath, path, use_relative)
+        faces = selection_order.sorted_by_selection(portraits.editable_controllers(context))
+        jobs = jobs_for(context, faces, choices_of(self))
+        return CaptureRun(jobs, is_blocking=self.is_blocking)
+
+
+class KEYPORTRAIT_OT_recapture(Captures, bpy.types.Operator):
+    """Capture the same performance again with the settings of the panel, in place of the \
+last capture of each selected face. The clip is not read again"""
+
+    bl_idname = "keyportrait.recapture"
+    bl_label = "Re-capture"
+    bl_options = {"UNDO"}
+
+    is_again = True
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_face(cls, context):
+            return False
+        controller = portraits.active_controller(context)
+        if not capture_settings.is_captured(controller):
+            cls.poll_message_set(f"'{controller.name}' was not captured: press Capture")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return self.execute(context)
+
+    def _begin(self, context: bpy.types.Context) -> CaptureRun:
+        faces = portraits.editable_controllers(context)
+        captured = [face for face in faces if capture_settings.is_captured(face)]
+        return CaptureRun(jobs_again(context, captured), is_blocking=self.is_blocking)
+
+
+register, unregister = compat.registration_of((KEYPORTRAIT_OT_capture, KEYPORTRAIT_OT_recapture))

@@ -1,0 +1,126 @@
+"""Capture, in the Performance panel: from where, which part, how, and once more."""
+
+from __future__ import annotations
+
+import bpy
+
+from ..compat import registration_of
+from ..engine.take import CHOSEN
+from ..rig import capture_settings, clip_sources, portraits
+from ..rig.capture_choices import CLIP, FILE, STRIP
+from .performance import draw_cache
+from .source import KeyPortraitPanel, wrapped
+
+
+class KEYPORTRAIT_PT_capture(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Capture"
+    bl_idname = "KEYPORTRAIT_PT_capture"
+    bl_parent_id = "KEYPORTRAIT_PT_performance"
+    bl_order = 1
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        controller = portraits.active_controller(context)
+        if controller is None:
+            return
+        settings = controller.keyportrait_capture
+        layout.row().prop(settings, "source", expand=True)
+        draw_source(layout, context, settings)
+        row = layout.row(align=True)
+        row.scale_y = 1.3
+        row.operator("keyportrait.capture", icon="OUTLINER_DATA_ARMATURE").use_browser = False
+        row.operator("keyportrait.recapture", icon="FILE_REFRESH")
+        draw_captured(layout, context, controller)
+
+
+def draw_source(
+    layout: bpy.types.UILayout, context: bpy.types.Context, settings: bpy.types.PropertyGroup
+) -> None:
+    if settings.source == STRIP:
+        name = settings.strip or clip_sources.active_strip_name(context)
+        layout.label(text=name or "No strip is active", icon="SEQUENCE")
+    elif settings.source == CLIP:
+        layout.prop(settings, "clip", text="")
+    else:
+        row = layout.row(align=True)
+        row.prop(settings, "filepath", text="", placeholder="Clip or template")
+        row.operator("keyportrait.capture", text="", icon="VIEWZOOM").use_browser = True
+    column = layout.column(align=True)
+    column.use_property_split = True
+    column.use_property_decorate = False
+    if settings.source != STRIP:
+        column.row().prop(settings, "range_unit", expand=True)
+        column.prop(settings, "range_start")
+        column.prop(settings, "range_end")
+    if settings.source == FILE:
+        column.prop(settings, "start_frame")
+    column.prop(settings, "performer")
+
+
+def draw_captured(
+    layout: bpy.types.UILayout, context: bpy.types.Context, controller: bpy.types.Object
+) -> None:
+    """What the last capture was, and the way to see all of it."""
+    settings, scene = controller.keyportrait_capture, context.scene
+    if not capture_settings.is_captured(controller):
+        return
+    column = layout.column(align=True)
+    for number, line in enumerate(wrapped(settings.captured)):
+        column.label(text=line, icon="BLANK1" if number else "CHECKMARK")
+    last = round(settings.last_frame)
+    if last > scene.frame_end:
+        text = f"Ends at {last}, the scene at {scene.frame_end}"
+        column.label(text=text, icon="INFO")
+        column.operator("keyportrait.set_scene_range", icon="PREVIEW_RANGE")
+
+
+class KEYPORTRAIT_PT_capture_options(KeyPortraitPanel, bpy.types.Panel):
+    bl_label = "Options"
+    bl_idname = "KEYPORTRAIT_PT_capture_options"
+    bl_parent_id = "KEYPORTRAIT_PT_capture"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        controller = portraits.active_controller(context)
+        if controller is None:
+            return
+        settings = controller.keyportrait_capture
+        draw_motion(layout, settings)
+        draw_curves(layout, settings)
+        draw_cache(layout)
+
+
+def draw_motion(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """What is carried over, and how."""
+    column = layout.column(align=True)
+    column.prop(settings, "region")
+    column.prop(settings, "reference")
+    if settings.reference == CHOSEN:
+        column.prop(settings, "reference_s")
+    column.prop(settings, "multiplier")
+    column.prop(settings, "smooth")
+    column = layout.column(align=True, heading="Motion")
+    for name in ("use_relative_motion", "use_mirror", "use_lip_normalization"):
+        column.prop(settings, name)
+    column = layout.column(align=True, heading="Fit")
+    for name in ("use_eye_retargeting", "use_lip_retargeting", "is_expression_friendly"):
+        column.prop(settings, name)
+
+
+def draw_curves(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """What becomes of it on the timeline."""
+    column = layout.column(align=True)
+    for name in ("mode", "stretch", "face_offset"):
+        column.prop(settings, name)
+    column = layout.column(align=True, heading="Curves")
+    for name in ("use_detail", "use_whole_frames", "use_track"):
+        column.prop(settings, name)
+    column = layout.column(align=True, heading="Scene")
+    column.prop(settings, "use_markers")
+    column.prop(settings, "use_scene_range", text="Set Range")
+
+
+register, unregister = registration_of((KEYPORTRAIT_PT_capture, KEYPORTRAIT_PT_capture_options))

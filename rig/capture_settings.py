@@ -1,0 +1,61 @@
+"""The settings of captures on every face, and what its last capture left on it."""
+
+from __future__ import annotations
+
+import bpy
+from bpy.props import (
+    CollectionProperty,
+    FloatProperty,
+    IntProperty,
+    PointerProperty,
+    StringProperty,
+)
+
+from .. import compat
+from .capture_choices import CaptureChoices
+
+
+class KEYPORTRAIT_PG_capture_marker(bpy.types.PropertyGroup):
+    """A timeline marker that a capture has set; markers have no properties of their own."""
+
+    label: StringProperty()
+    frame: IntProperty()
+
+
+class KEYPORTRAIT_PG_capture(CaptureChoices, bpy.types.PropertyGroup):
+    """`Object.keyportrait_capture` of a face: how it is captured, and its last capture."""
+
+    clip: PointerProperty(
+        type=bpy.types.MovieClip, name="Movie Clip", description="A movie clip of this file"
+    )
+    # What the last capture left.
+    action: PointerProperty(type=bpy.types.Action, description="The action with the performance")
+    base: PointerProperty(type=bpy.types.Action, description="The action that was there before")
+    # Scene frames between which the action's keys are the performance.
+    first_frame: FloatProperty()
+    last_frame: FloatProperty()
+    captured_region: StringProperty()
+    frame_offset: FloatProperty(description="Frames by which this face begins after the first")
+    captured: StringProperty(description="What was captured, for the panel")
+    markers: CollectionProperty(type=KEYPORTRAIT_PG_capture_marker)
+
+
+def is_captured(controller: bpy.types.Object) -> bool:
+    """Whether a face has a capture that is still in use, as its action or in its NLA."""
+    action = controller.keyportrait_capture.action
+    return action is not None and action in compat.used_actions(controller)
+
+
+CLASSES = (KEYPORTRAIT_PG_capture_marker, KEYPORTRAIT_PG_capture)
+
+
+def register() -> None:
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    bpy.types.Object.keyportrait_capture = PointerProperty(type=KEYPORTRAIT_PG_capture)
+
+
+def unregister() -> None:
+    del bpy.types.Object.keyportrait_capture
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)

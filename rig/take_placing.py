@@ -1,0 +1,277 @@
+"""Where a take goes on a face: an action of its own, as the face's action or as an NLA strip.
+
+The action that was there is never written to: the take's action begins as its copy, so that a
+capture made again starts from what was there before the first.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import bpy
+
+from .. import compat
+from ..engine.take import EXPRESSION, REGION_GROUPS, REGION_KEYPOINTS, TRANSLATION
+from .capture_choices import ADD, Choices
+from .capture_settings import is_captured
+from .controllers import control_defaults, face_of
+from .errors import AddonError
+from .keying import CONTROL_GROUPS, control_path
+from .take_channels import Channel
+from .take_curves import CurveKey, add_keys, by_key, grown, replace_keys, restore_keys
+from .takes import SIZES
+
+
+class Span(NamedTuple):
+    """Scene frames of a take's first and last key."""
+
+    first: float
+    last: float
+
+
+def span_of(channels: Sequence[Channel]) -> Span:
+    """The frames that a take covers."""
+    return Span(
+        min(float(channel.frames[0]) for channel in channels),
+        max(float(channel.frames[-1]) for channel in channels),
+    )
+
+
+def check_free(controller: bpy.types.Object) -> None:
+    """Raise AddonError where an NLA strip of the face is being edited."""
+    animation = controller.animation_data
+    if animation is not None and animation.use_tweak_mode:
+        raise AddonError(
+            f"An NLA strip of '{controller.name}' is being edited.",
+            "Leave its tweak mode: press Tab in the Nonlinear Animation editor.",
+        )
+
+
+def place(
+    controller: bpy.types.Object, channels: Sequence[Channel], choices: Choices, name: str
+) -> bpy.types.Action:
+    """Put a take on a face as its choices say; the action that it lies in.
+
+    name  of the performance, for the action
+    """
+    animation = controller.animation_data or controller.animation_data_create()
+    if choices.use_track:
+        return _place_strip(controller, animation, channels, choices, name)
+    former = animation.action
+    action, curves = _own_action(controller, former, compat.slot_of(animation), name)
+    _write(controller, curves, channels, choices, _others(controller, animation))
+    if former is not None:
+        former.use_fake_user = True  # the artist's own keys are not lost
+    animation.action = action
+    curves.choose_slot(animation)
+    controller.keyportrait_capture.base = former
+    return action
+
+
+def place_again(
+    controller: bpy.types.Object, channels: Sequence[Channel], choices: Choices, name: str
+) -> bpy.types.Action:
+    """Put a take in the place of the face's last capture; keys around that stay."""
+    if not is_captured(controller):
+        return place(controller, channels, choices, name)
+    record, animation = controller.keyportrait_capture, controller.animation_data
+    own, base = record.action, record.base
+    if own != animation.action:
+        action = _replace_strip(controller, animation, channels, choices, name)
+    else:
+        action, curves = compat.ActionCurves.copy_of(own, compat.slot_of(animation), controller)
+        former = [] if base is None else compat.curves_with_slot_of(base, animation)
+        span = (record.first_frame, record.last_frame)
+        restore_keys(curves, former, region_keys(record.captured_region), span)
+        animation.action = action
+        curves.choose_slot(animation)
+        if choices.use_track:
+            if not list(curves):
+                animation.action = None
+            placed = _place_strip(controller, animation, channels, choices, name)
+        else:
+            _write(controller, curves, channels, choices, _others(controller, animation))
+            action.name = _action_name(controller, name)
+            placed = action
+        if action is not placed and not action.users:
+            bpy.data.actions.remove(action)
+        action = placed
+    record.action = action
+    if not own.users:
+        bpy.data.actions.remove(own)
+    return action
+
+
+def region_keys(region: str) -> set[CurveKey]:
+    """The channels that a capture of a region may move."""
+    groups = REGION_GROUPS[region]
+    keys = {(path, 0) for path, group in CONTROL_GROUPS.items() if group in groups}
+    if "Head" in groups:
+        keys |= {(control_path(TRANSLATION), axis) for axis in range(SIZES[TRANSLATION])}
+    points = REGION_KEYPOINTS[region]
+    return keys | {(control_path(EXPRESSION), 3 * p + axis) for p in points for axis in range(3)}
+
+
+def _action_name(controller: bpy.types.Object, name: str) -> str:
+    return f"{controller.name} {name}"
+
+
+def _own_action(
+    controller: bpy.types.Object, former: bpy.types.Action | None, slot: Any, name: str
+) -> tuple[bpy.types.Action, compat.ActionCurves]:
+    if former is None:
+        action = bpy.data.actions.new(_action_name(controller, name))
+        return action, compat.ActionCurves(action, controller)
+    action, curves = compat.ActionCurves.copy_of(former, slot, controller)
+    action.name = _action_name(controller, name)
+    return action, curves
+
+
+def _others(controller: bpy.types.Object, animation: bpy.types.AnimData) -> set[CurveKey]:
+    """Channels that NLA strips of the face move."""
+    found: set[CurveKey] = set()
+    for strip in compat.nla_strips(controller):
+        found |= set(by_key(compat.curves_of(strip)))
+    return found
+
+
+def _write(
+    controller: bpy.types.Object,
+    curves: compat.ActionCurves,
+    channels: Sequence[Channel],
+    choices: Choices,
+    others: set[CurveKey],
+) -> None:
+    span = span_of(channels)
+    if choices.mode == ADD:
+        rest = _rest(controller, channels)
+        now = {(c.path, c.index): _value(controller, c) for c in channels}
+        add_keys(curves, channels, span, rest, now)
+        return
+    for channel in replace_keys(curves, channels, span, others):
+        _set_value(controller, channel, 0.0)
+
+
+def _rest(controller: bpy.types.Object, channels: Sequence[Channel]) -> dict[CurveKey, float]:
+    values = {control_path(n): v for n, v in control_defaults(face_of(controller)).items()}
+    return {(c.path, c.index): values.get(c.path, 0.0) for c in channels}
+
+
+def _value(controller: bpy.types.Object, channel: Channel) -> float:
+    value = controller.path_resolve(channel.path)
+    return float(value) if isinstance(value, int | float) else float(value[channel.index])
+
+
+def _set_value(controller: bpy.types.Object, channel: Channel, value: float) -> None:
+    controller.path_resolve(channel.path)[channel.index] = value
+
+
+def covered(channels: Sequence[Channel], choices: Choices) -> Span:
+    """The frames that belong to a capture, with the guards of one that was added."""
+    span = span_of(channels)
+    return Span(*grown(span)) if choices.mode == ADD and not choices.use_track else span
+
+
+# --- NLA ------------------------------------------------------------------------------------------
+
+
+def _place_strip(
+    controller: bpy.types.Object,
+    animation: bpy.types.AnimData,
+    channels: Sequence[Channel],
+    choices: Choices,
+    name: str,
+) -> bpy.types.Action:
+    """A strip on a new track above all others; the face's action becomes a strip below it."""
+    _push_down(animation)
+    action, curves = _own_action(controller, None, None, name)
+    _fill_strip(controller, animation, curves, channels, choices)
+    first = span_of(channels).first
+    track = animation.nla_tracks.new()
+    track.name = name
+    strip = track.strips.new(action.name, math.floor(first), action)
+    curves.choose_slot(strip)
+    _fit(strip, span_of(channels), first)
+    strip.blend_type = "COMBINE" if choices.mode == ADD else "REPLACE"
+    is_alone = len(list(compat.nla_strips(controller))) == 1
+    # Outside of the strip what lies below is seen again.
+    strip.extrapolation = "HOLD" if is_alone else "NOTHING"
+    controller.keyportrait_capture.base = None
+    return action
+
+
+def _fill_strip(
+    controller: bpy.types.Object,
+    animation: bpy.types.AnimData,
+    curves: compat.ActionCurves,
+    channels: Sequence[Channel],
+    choices: Choices,
+) -> None:
+    others = _others(controller, animation)
+    if choices.mode == ADD:
+        rest = _rest(controller, channels)
+        # Blender's Combine takes the default of a property for no motion.
+        moving = [c for c in channels if abs(c.values - rest[c.path, c.index]).max() > 0.0]
+        list(replace_keys(curves, moving or channels[:1], span_of(channels), others))
+        return
+    for channel in replace_keys(curves, channels, span_of(channels), others):
+        _set_value(controller, channel, 0.0)
+
+
+def _push_down(animation: bpy.types.AnimData) -> None:
+    """The active action becomes a strip of a track, as Blender's Push Down Action does it."""
+    action = animation.action
+    if action is None:
+        return
+    slot = compat.slot_of(animation)
+    first, last = action.frame_range
+    track = animation.nla_tracks.new()
+    track.name = action.name
+    strip = track.strips.new(action.name, math.floor(first), action)
+    compat.choose_slot(strip, slot)
+    _fit(strip, Span(first, last), first)
+    strip.blend_type = animation.action_blend_type
+    strip.extrapolation = animation.action_extrapolation
+    animation.action = None
+
+
+def _replace_strip(
+    controller: bpy.types.Object,
+    animation: bpy.types.AnimData,
+    channels: Sequence[Channel],
+    choices: Choices,
+    name: str,
+) -> bpy.types.Action:
+    """A take in place of that of a strip, which stays where the artist has moved it."""
+    record = controller.keyportrait_capture
+    track, strip = next(
+        (track, strip)
+        for track in animation.nla_tracks
+        for strip in track.strips
+        if strip.action == record.action
+    )
+    if not choices.use_track:
+        track.strips.remove(strip)
+        if not track.strips:
+            animation.nla_tracks.remove(track)
+        return place(controller, channels, choices, name)
+    shift = strip.frame_start - strip.action_frame_start
+    action, curves = _own_action(controller, None, None, name)
+    _fill_strip(controller, animation, curves, channels, choices)
+    strip.action = action
+    curves.choose_slot(strip)
+    span = span_of(channels)
+    _fit(strip, span, span.first + shift)
+    strip.blend_type = "COMBINE" if choices.mode == ADD else "REPLACE"
+    return action
+
+
+def _fit(strip: bpy.types.NlaStrip, span: Span, start: float) -> None:
+    """Let a strip play all of its action, beginning at a scene frame."""
+    strip.action_frame_start, strip.action_frame_end = span
+    length = max(span.last - span.first, 1.0) * strip.scale
+    strip.frame_end_raw = start + length
+    strip.frame_start_raw = start
+    strip.frame_end_raw = start + length
