@@ -46,8 +46,8 @@ class Mesh(NamedTuple):
     spread: float = 0.0
 
 
-class _View(NamedTuple):
-    """A rotated square of the picture: centre (x, y), side in pixels, angle in radians."""
+class View(NamedTuple):
+    """A turned square of the picture: centre (2,) and side in pixels, angle in radians."""
 
     centre: np.ndarray
     side: float
@@ -90,15 +90,20 @@ def _fit_from(rgb: np.ndarray, face: Face, angle: float) -> Mesh:
     """Fit in the face's box; `angle` is the direction of the eye line, radians."""
     x0, y0, x1, y1 = face.box
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
-    view = _View(centre, max(x1 - x0, y1 - y0) * _MARGIN, angle)
+    view = View(centre, max(x1 - x0, y1 - y0) * _MARGIN, angle)
     points, _ = _run_mesh(rgb, view)
-    points, _ = _run_mesh(rgb, _view_around(points))
+    points, _ = _run_mesh(rgb, view_around(points))
     return track_mesh(rgb, points)
 
 
 def track_mesh(rgb: np.ndarray, previous: np.ndarray) -> Mesh:
     """As track, with the presence score instead of the error."""
-    points, presence = _run_mesh(rgb, _view_around(previous))
+    return mesh_in(rgb, view_around(previous))
+
+
+def mesh_in(rgb: np.ndarray, view: View) -> Mesh:
+    """The mesh of the face that a view shows, lids and irises with it."""
+    points, presence = _run_mesh(rgb, view)
     landmarks = np.zeros((LANDMARK_COUNT, 3), np.float32)
     landmarks[:MESH_COUNT] = points
     for eye, contour in zip(EYES, _EYE_CONTOUR, strict=True):
@@ -108,11 +113,11 @@ def track_mesh(rgb: np.ndarray, previous: np.ndarray) -> Mesh:
 
 def second_looks(rgb: np.ndarray, mesh: Mesh) -> Mesh:
     """Look again from shifted, scaled and turned views: only a human face looks the same in all."""
-    base = _view_around(mesh.landmarks)
+    base = view_around(mesh.landmarks)
     looks = [
         _run_mesh(
             rgb,
-            _View(base.centre + base.side * np.array([x, y]), base.side * scale, base.angle + turn),
+            View(base.centre + base.side * np.array([x, y]), base.side * scale, base.angle + turn),
         )
         for x, y, scale, turn in _SECOND_LOOKS
     ]
@@ -132,8 +137,8 @@ def _checked(mesh: Mesh) -> np.ndarray:
     return mesh.landmarks
 
 
-def _view_around(points: np.ndarray) -> _View:
-    """The upright view of a mesh, as used for tracking."""
+def view_around(points: np.ndarray) -> View:
+    """The upright view of (N, 3) mesh points, in which the network looks for them again."""
     face = np.asarray(points, np.float64)[:MESH_COUNT, :2]
     eyes = face[_OUTER_CORNERS[1]] - face[_OUTER_CORNERS[0]]
     angle = float(np.arctan2(eyes[1], eyes[0]))
@@ -141,10 +146,10 @@ def _view_around(points: np.ndarray) -> _View:
     rotation = np.array([[cosine, sine], [-sine, cosine]])
     turned = face @ rotation.T
     low, high = turned.min(axis=0), turned.max(axis=0)
-    return _View((low + high) / 2 @ rotation, float((high - low).max()) * _MARGIN, angle)
+    return View((low + high) / 2 @ rotation, float((high - low).max()) * _MARGIN, angle)
 
 
-def _sample_view(rgb: np.ndarray, view: _View, side: int) -> tuple[np.ndarray, np.ndarray]:
+def _sample_view(rgb: np.ndarray, view: View, side: int) -> tuple[np.ndarray, np.ndarray]:
     """The view as (side, side, 3) uint8, and the (2, 3) matrix from view to picture.
 
     The networks give coordinates in which a pixel is a unit square, the picture's have pixel
@@ -167,7 +172,7 @@ def _run(name: str, view: np.ndarray, outputs: tuple[str, ...]) -> list[np.ndarr
     return [np.asarray(output, np.float64) for output in net.forward(list(outputs))]
 
 
-def _run_mesh(rgb: np.ndarray, view: _View) -> tuple[np.ndarray, float]:
+def _run_mesh(rgb: np.ndarray, view: View) -> tuple[np.ndarray, float]:
     """(468, 3) points in picture pixels, and the presence score."""
     image, view_to_picture = _sample_view(rgb, view, _MESH_SIDE)
     raw, logit = _run("face_landmark", image, ("conv2d_21", "conv2d_31"))
@@ -185,7 +190,7 @@ def _refine_eye(
     left, right = (landmarks[i, :2].astype(np.float64) for i in _corners_by_side(eye))
     line = right - left
     side = float(np.hypot(*line)) * _EYE_MARGIN
-    view = _View((left + right) / 2, side, float(np.arctan2(line[1], line[0])))
+    view = View((left + right) / 2, side, float(np.arctan2(line[1], line[0])))
     image, view_to_picture = _sample_view(rgb, view, _IRIS_SIDE)
     if is_mirrored:
         image = np.ascontiguousarray(image[:, ::-1])

@@ -43,7 +43,7 @@ class Rest:
 class Performance:
     """T moments of one performer, in LivePortrait's motion space.
 
-    times        (T,) float64 seconds, rising: true presentation times, the first moment at 0
+    times        (T,) float64 seconds, rising: true presentation times since the part begins
     rotation     (T, 3, 3) float32 head rotation R, as in MotionTemplate
     translation  (T, 3) float32, half crop widths
     scale        (T,) float32

@@ -68,6 +68,7 @@ ENGINE_ARROWS: dict[str, set[str]] = {
     "engine.performance": set(),
     "engine.faces": set(),
     "engine.analytic": {"engine.faces"},
+    "engine.tracking": {"engine.faces", "engine.performance", PARTS},
     "engine.liveportrait": {"engine.faces", "engine.performance"},
     "engine.networks": {"engine.liveportrait.model_set", *WEIGHTS},
 }

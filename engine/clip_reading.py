@@ -1,0 +1,156 @@
+"""Clips: from a file to a performance, with what was read kept so that it is read once."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from .analytic.encoder import encode
+from .clips.clip import Clip, open_clip
+from .clips.errors import ClipError
+from .clips.facts import ClipFrame
+from .performance.performance import Performance
+from .renderer import ReportedError
+from .take import PerformanceSource
+from .tracking.clip_tracks import READER_VERSION, ClipTracks, Performer, read_tracks
+from .tracking.curves import curves_of
+
+Report = Callable[[float, str], None]
+
+MAX_SIDE = 1920  # pixels; larger frames are read smaller
+_REPORT_S = 0.04  # between two reports
+_HASHED = 1 << 20  # bytes at either end of a file that tell its content
+_FACE_HINT = "Choose a clip whose face looks at the camera and is at least 40 px wide."
+_CHANGE_HINT = "Choose another performer: 0 is the one that fills most of the clip."
+
+
+def read_clip(source: PerformanceSource, report: Report) -> Performance:
+    """The performance in a clip. Raises ReportedError (bad_performance, no_models…)."""
+    tracks = read_clip_tracks(source, report)
+    name = Path(source.path).name
+    if not tracks.performers:
+        raise ReportedError("bad_performance", f"No face found in '{name}'.", _FACE_HINT)
+    if source.performer >= len(tracks.performers):
+        count = len(tracks.performers)
+        text = f"'{name}' has {count} performer{'s' if count > 1 else ''}, no number "
+        raise ReportedError("bad_performance", f"{text}{source.performer}.", _CHANGE_HINT)
+    return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
+
+
+def performance_of(
+    tracks: ClipTracks, performer: int, smooth: float, start_s: float = 0.0
+) -> Performance:
+    """What one performer does; the times count from start_s."""
+    track = tracks.performers[performer]
+    curves = curves_of(track, tracks.times, tracks.cuts, smooth)
+    return Performance(
+        times=tracks.times - start_s,
+        rotation=curves.rotation,
+        translation=curves.translation,
+        scale=curves.scale,
+        expression=encode(curves.measures, curves.lids_open),
+        ratios=curves.ratios,
+        is_seen=curves.is_seen,
+        cuts=tracks.cuts,
+        notices=_notices(tracks, performer),
+    )
+
+
+def _notices(tracks: ClipTracks, performer: int) -> tuple[str, ...]:
+    """What the user should know of how the clip was read."""
+    notices = []
+    missing = np.flatnonzero(~tracks.performers[performer].is_seen)
+    if len(missing):
+        losses = 1 + int((np.diff(missing) > 1).sum())
+        where = "once" if losses == 1 else f"{losses} times"
+        first_s = tracks.times[missing[0]]
+        notices.append(
+            f"The face was lost {where}, in {len(missing)} of {len(tracks.times)} frames, first at "
+            f"{first_s:.1f} s; its motion is interpolated there."
+        )
+    if tracks.cuts:
+        count = len(tracks.cuts)
+        notices.append(f"The clip has {count} cut{'s' if count > 1 else ''}.")
+    if len(tracks.performers) > 1:
+        notices.append(
+            f"The clip shows {len(tracks.performers)} performers; this is number {performer}."
+        )
+    return tuple(notices)
+
+
+def list_performers(source: PerformanceSource, report: Report) -> list[Performer]:
+    """Who is in a clip, the one that fills most of it first. Raises ReportedError."""
+    return read_clip_tracks(source, report).listed()
+
+
+def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
+    """All performers of a clip, from the cache where it was read before. Raises ReportedError."""
+    path = Path(source.path)
+    try:
+        kept = _kept(source)
+        if kept is not None and (known := _loaded(kept)) is not None:
+            return known
+        with open_clip(path) as clip:
+            tracks = read_tracks(_frames(clip, source, report))
+    except ClipError as error:
+        raise ReportedError(error.code, str(error), error.hint) from error
+    except OSError as error:
+        text = f"'{path.name}' cannot be read: {error.strerror or error}."
+        raise ReportedError("bad_performance", text, "Choose another file.") from error
+    if kept is not None:
+        _keep(tracks, kept)
+    return tracks
+
+
+def _frames(clip: Clip, source: PerformanceSource, report: Report) -> Iterator[ClipFrame]:
+    """The clip's frames, while reporting how far it is read."""
+    start = source.start_s or 0.0
+    end = source.end_s if source.end_s is not None else clip.facts.duration_s
+    text = f"Reading '{Path(source.path).name}'"
+    fraction, told_s = 0.0, 0.0
+
+    def tell() -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s > _REPORT_S:
+            report(fraction, text)
+            told_s = time.monotonic()
+
+    for frame in clip.frames(source.start_s, source.end_s, MAX_SIDE, tell):
+        fraction = min(1.0, max(0.0, (frame.time_s - start) / max(end - start, 1e-3)))
+        tell()
+        yield frame
+
+
+def _kept(source: PerformanceSource) -> Path | None:
+    """The file in which what was read of this content is kept. Raises OSError."""
+    if not source.cache_dir:
+        return None
+    path = Path(source.path)
+    status = path.stat()
+    digest = hashlib.sha256()
+    facts = (status.st_size, status.st_mtime_ns, source.start_s, source.end_s, READER_VERSION)
+    digest.update(repr(facts).encode())
+    with path.open("rb") as stream:
+        digest.update(stream.read(_HASHED))
+        stream.seek(max(0, status.st_size - _HASHED))
+        digest.update(stream.read(_HASHED))
+    return Path(source.cache_dir) / f"performance-{digest.hexdigest()[:32]}.npz"
+
+
+def _loaded(path: Path) -> ClipTracks | None:
+    try:
+        return ClipTracks.load(path)
+    except (OSError, ValueError):
+        return None  # not there, damaged, or of another version: the clip is read
+
+
+def _keep(tracks: ClipTracks, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tracks.save(path)
+    except OSError:
+        return  # a full disk only costs the time to read the clip again

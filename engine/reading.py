@@ -1,0 +1,37 @@
+"""Performances are read from files here, whatever they lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .clip_reading import read_clip
+from .performance.files import SUFFIXES, read_file
+from .performance.performance import Performance, PerformanceError
+from .renderer import ReportedError
+from .take import PerformanceSource
+
+Report = Callable[[float, str], None]
+
+
+def read_performance(source: PerformanceSource, report: Report | None = None) -> Performance:
+    """A performance from a file; what has no suffix of performance.files is read as a clip.
+
+    report  is told (0..1, text) and may raise to stop
+    Raises ReportedError (bad_performance, no_models, not_installed).
+    """
+    path = Path(source.path)
+    if path.suffix.lower() not in SUFFIXES:
+        return read_clip(source, report or _quiet)
+    table = Path(source.arkit_table) if source.arkit_table else None
+    try:
+        return read_file(path, table, report)
+    except PerformanceError as error:
+        raise ReportedError("bad_performance", str(error), error.hint) from error
+    except OSError as error:
+        text = f"'{path.name}' cannot be read: {error.strerror or error}."
+        raise ReportedError("bad_performance", text, "Choose another file.") from error
+
+
+def _quiet(_fraction: float, _text: str) -> None:
+    """Nobody listens."""

@@ -1,0 +1,87 @@
+"""From stretches of followed frames to performers: who is who after losses, crossings and cuts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from ..faces.measures import MEASURE_NAMES
+from .signature import distance
+from .tracklet import Tracklet
+
+# Signatures nearer than this are one face; further, two. Between them the place decides.
+_SAME, _OTHER = 1.2, 2.2
+_OTHER_SHOT = 3.2  # light and angle change from shot to shot
+_REACH = 12.0  # cm from where a face was expected after a loss
+_REACH_GROWTH = 0.5  # cm further for each frame of the loss
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One performer over all T frames of a clip; rows in which nobody was seen hold NaN.
+
+    is_seen    (T,) bool
+    measures   (T, M) see faces.measures
+    rotation   (T, 3, 3) from the face frame to the picture
+    scale      (T,) pixels per cm
+    place      (T, 2) pixels of the neck joint
+    """
+
+    is_seen: np.ndarray
+    measures: np.ndarray
+    rotation: np.ndarray
+    scale: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, tracklets: list[Tracklet], count: int) -> FaceTrack:
+        """The track of tracklets that do not overlap, in a clip of `count` frames."""
+        track = cls(
+            np.zeros(count, bool),
+            np.full((count, len(MEASURE_NAMES)), np.nan, np.float32),
+            np.full((count, 3, 3), np.nan, np.float32),
+            np.full(count, np.nan, np.float32),
+            np.full((count, 2), np.nan, np.float32),
+        )
+        for part in tracklets:
+            rows = part.rows
+            track.is_seen[rows] = True
+            track.measures[rows], track.rotation[rows] = part.measures, part.rotations
+            track.scale[rows], track.place[rows] = part.scales, part.places
+        return track
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Its arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+def performers_of(tracklets: list[Tracklet], count: int) -> list[FaceTrack]:
+    """The performers of a clip of `count` frames, those first that fill most of it."""
+    people: list[list[Tracklet]] = []
+    for tracklet in sorted(tracklets, key=lambda t: (t.first, -t.size)):
+        best = min(people, key=lambda person: _strangeness(person, tracklet), default=None)
+        if best is not None and _strangeness(best, tracklet) < 1.0:
+            best.append(tracklet)
+        else:
+            people.append([tracklet])
+    people.sort(key=lambda person: -sum(len(t.rows) * t.size**2 for t in person))
+    return [FaceTrack.of(person, count) for person in people]
+
+
+def _strangeness(person: list[Tracklet], tracklet: Tracklet) -> float:
+    """Below 1 where a tracklet may go on with a person; inf where that cannot be."""
+    if any(t.first <= tracklet.last and tracklet.first <= t.last for t in person):
+        return float("inf")
+    apart = min(distance(a, b) for t in person for a in t.signatures for b in tracklet.signatures)
+    latest = max(person, key=lambda t: t.last)
+    if latest.shot != tracklet.shot:
+        return apart / _OTHER_SHOT
+    gap = tracklet.first - latest.last
+    expected = latest.place_at(tracklet.first)
+    shift = float(np.hypot(*(tracklet.places[0] - expected))) / latest.size
+    off = shift / (_REACH + _REACH_GROWTH * gap)
+    if apart < _SAME:
+        return 0.5 * apart / _SAME
+    return apart / _OTHER if off < 1.0 else apart / _SAME

@@ -1,0 +1,75 @@
+"""A stretch of frames in which one face was followed without a break."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..faces.canonical import Pose
+from ..faces.measures import MEASURE_NAMES
+
+PIVOT = np.array([[0.0, 1.5, 1.0]])  # the neck joint, cm of the face frame: turning leaves it
+
+
+@dataclass
+class Tracklet:
+    """What was read of one face, a row per frame.
+
+    shot       number of the shot
+    rows       frame numbers, without gaps
+    measures   (M,) each, see faces.measures
+    rotations  (3, 3) each, from the face frame to the picture
+    scales     pixels per cm
+    places     (2,) each, pixels of the neck joint
+    signatures  a few, see signature.py, from frames that show the face well
+    """
+
+    shot: int
+    rows: list[int] = field(default_factory=list)
+    measures: list[np.ndarray] = field(default_factory=list)
+    rotations: list[np.ndarray] = field(default_factory=list)
+    scales: list[float] = field(default_factory=list)
+    places: list[np.ndarray] = field(default_factory=list)
+    signatures: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, row: int, pose: Pose, measures: np.ndarray) -> None:
+        """Append a frame."""
+        assert measures.shape == (len(MEASURE_NAMES),)
+        self.rows.append(row)
+        self.measures.append(measures)
+        self.rotations.append(pose.rotation)
+        self.scales.append(pose.scale)
+        self.places.append(pose.to_picture(PIVOT)[0, :2])
+
+    @property
+    def first(self) -> int:
+        """The first frame."""
+        return self.rows[0]
+
+    @property
+    def last(self) -> int:
+        """The last frame."""
+        return self.rows[-1]
+
+    @property
+    def size(self) -> float:
+        """Median pixels per cm."""
+        return float(np.median(self.scales))
+
+    def place_at(self, row: int) -> np.ndarray:
+        """(2,) where the face is, or would be if it went on as at its nearer end."""
+        if self.first <= row <= self.last:
+            return self.places[row - self.first]
+        is_after = row > self.last
+        end = self.places[-_TREND:] if is_after else self.places[:_TREND]
+        if len(end) < 2:
+            return end[0]
+        steps = row - (self.last if is_after else self.first)
+        speed = (end[-1] - end[0]) / (len(end) - 1)
+        # Nobody goes on for ever.
+        steps = np.sign(steps) * min(abs(steps), _LONGEST_TREND)
+        return (end[-1] if is_after else end[0]) + steps * speed
+
+
+_TREND, _LONGEST_TREND = 6, 25  # frames that say where a face goes, and for how long
