@@ -7,10 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
-
 from .analytic.encoder import encode
-from .clips.clip import Clip, open_clip
+from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .performance.performance import Performance
@@ -25,7 +23,7 @@ MAX_SIDE = 1920  # pixels; larger frames are read smaller
 _REPORT_S = 0.04  # between two reports
 _HASHED = 1 << 20  # bytes at either end of a file that tell its content
 _FACE_HINT = "Choose a clip whose face looks at the camera and is at least 40 px wide."
-_CHANGE_HINT = "Choose another performer: 0 is the one that fills most of the clip."
+_CHANGE_HINT = "Choose another performer: 1 is the one that fills most of the clip."
 
 
 def read_clip(source: PerformanceSource, report: Report) -> Performance:
@@ -37,7 +35,7 @@ def read_clip(source: PerformanceSource, report: Report) -> Performance:
     if source.performer >= len(tracks.performers):
         count = len(tracks.performers)
         text = f"'{name}' has {count} performer{'s' if count > 1 else ''}, no number "
-        raise ReportedError("bad_performance", f"{text}{source.performer}.", _CHANGE_HINT)
+        raise ReportedError("bad_performance", f"{text}{source.performer + 1}.", _CHANGE_HINT)
     return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
 
 
@@ -62,22 +60,11 @@ def performance_of(
 
 def _notices(tracks: ClipTracks, performer: int) -> tuple[str, ...]:
     """What the user should know of how the clip was read."""
+    # Cuts and losses are told by who knows the frames that they fall on.
     notices = []
-    missing = np.flatnonzero(~tracks.performers[performer].is_seen)
-    if len(missing):
-        losses = 1 + int((np.diff(missing) > 1).sum())
-        where = "once" if losses == 1 else f"{losses} times"
-        first_s = tracks.times[missing[0]]
-        notices.append(
-            f"The face was lost {where}, in {len(missing)} of {len(tracks.times)} frames, first at "
-            f"{first_s:.1f} s; its motion is interpolated there."
-        )
-    if tracks.cuts:
-        count = len(tracks.cuts)
-        notices.append(f"The clip has {count} cut{'s' if count > 1 else ''}.")
     if len(tracks.performers) > 1:
         notices.append(
-            f"The clip shows {len(tracks.performers)} performers; this is number {performer}."
+            f"The clip shows {len(tracks.performers)} performers; this is number {performer + 1}."
         )
     return tuple(notices)
 
@@ -94,7 +81,7 @@ def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
         kept = _kept(source)
         if kept is not None and (known := _loaded(kept)) is not None:
             return known
-        with open_clip(path) as clip:
+        with open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:
             tracks = read_tracks(_frames(clip, source, report))
     except ClipError as error:
         raise ReportedError(error.code, str(error), error.hint) from error
@@ -132,7 +119,8 @@ def _kept(source: PerformanceSource) -> Path | None:
     path = Path(source.path)
     status = path.stat()
     digest = hashlib.sha256()
-    facts = (status.st_size, status.st_mtime_ns, source.start_s, source.end_s, READER_VERSION)
+    part = (source.start_s, source.end_s, source.frame_rate)
+    facts = (status.st_size, status.st_mtime_ns, *part, READER_VERSION)
     digest.update(repr(facts).encode())
     with path.open("rb") as stream:
         digest.update(stream.read(_HASHED))

@@ -25,12 +25,17 @@ def read_performance(source: PerformanceSource, report: Report | None = None) ->
         return read_clip(source, report or _quiet)
     table = Path(source.arkit_table) if source.arkit_table else None
     try:
-        return read_file(path, table, report)
+        performance = read_file(path, table, report)
     except PerformanceError as error:
         raise ReportedError("bad_performance", str(error), error.hint) from error
     except OSError as error:
         text = f"'{path.name}' cannot be read: {error.strerror or error}."
         raise ReportedError("bad_performance", text, "Choose another file.") from error
+    try:
+        return performance.part(source.start_s, source.end_s)
+    except PerformanceError as error:
+        text = f"'{path.name}': {error}."
+        raise ReportedError("bad_performance", text, error.hint) from error
 
 
 def _quiet(_fraction: float, _text: str) -> None:

@@ -11,6 +11,8 @@ from .ratios import OpeningRatios
 from .template import MotionTemplate
 
 MAX_FRAMES = 1_000_000
+# Times are rounded, at worst to a millisecond.
+NEAR_S = 0.001
 
 
 class PerformanceError(ValueError):
@@ -88,6 +90,34 @@ class Performance:
 
     def __len__(self) -> int:
         return len(self.times)
+
+    def part(self, start_s: float | None, end_s: float | None) -> Performance:
+        """The rows from one moment to another, their times counted from the first of the two.
+
+        None stands for an end of the performance. Raises PerformanceError where there is no row.
+        """
+        if start_s is None and end_s is None:
+            return self
+        first, last = start_s or 0.0, np.inf if end_s is None else end_s
+        rows = np.flatnonzero((self.times >= first - NEAR_S) & (self.times < last - NEAR_S))
+        if not len(rows):
+            length = f"{self.times[-1]:.2f} s"
+            raise PerformanceError(
+                f"nothing is there from {first:g} s on, it has {length}", "Choose another part."
+            )
+        kept = slice(int(rows[0]), int(rows[-1]) + 1)
+        return replace(
+            self,
+            times=self.times[kept] - first,
+            rotation=self.rotation[kept],
+            translation=self.translation[kept],
+            scale=self.scale[kept],
+            expression=self.expression[kept],
+            ratios=None if self.ratios is None else self.ratios[kept],
+            is_seen=self.is_seen[kept],
+            cuts=tuple(cut - kept.start for cut in self.cuts if kept.start < cut < kept.stop),
+            sliders={name: column[kept] for name, column in self.sliders.items()},
+        )
 
     def with_rest_first(self) -> Performance:
         """The same with the known rest as a row before the others, a second earlier."""

@@ -163,3 +163,17 @@ def test_a_file_that_is_no_performance_is_named(tmp_path) -> None:
         with pytest.raises(ReportedError, match=r"notes\.pkl") as caught:
             capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
         assert caught.value.code == "bad_performance"
+
+
+def test_a_part_of_a_performance_counts_from_its_own_start(performance) -> None:
+    path, _ = performance
+
+    def read(start: float | None, end: float | None):
+        return capture(PerformanceSource(str(path), start, end), [FACE], TakeOptions(), quiet)
+
+    whole, part = read(None, None), read(0.4, 1.0)
+    assert part.times == pytest.approx(np.arange(15) / 25.0)
+    turned, all_turned = values_of(part, "head_yaw"), values_of(whole, "head_yaw")[10:25]
+    assert turned - turned[0] == pytest.approx(all_turned - all_turned[0], abs=0.1)
+    with pytest.raises(ReportedError, match=r"performance\.pkl.*from 9 s on"):
+        read(9.0, None)

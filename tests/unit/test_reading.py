@@ -75,7 +75,7 @@ def test_what_was_read_is_not_read_again(clip, tmp_path, monkeypatch) -> None:
     first = capture(cached, [FACE], TakeOptions(), quiet)
     assert [path.suffix for path in tmp_path.iterdir()] == [".npz"]
 
-    def fail(_path):
+    def fail(*_arguments):
         raise AssertionError("the clip was opened again")
 
     monkeypatch.setattr(clip_reading, "open_clip", fail)
@@ -99,7 +99,7 @@ def test_what_is_wrong_is_told_with_the_files_name(clip, tmp_path) -> None:
     empty = write_clip(tmp_path / "grass.mp4", [np.full((96, 128, 3), 90, np.uint8)] * 3)
     cases = {
         "No face found in 'grass.mp4'": PerformanceSource(str(empty)),
-        "'tilt.mp4' has 1 performer, no number 2": PerformanceSource(str(clip), performer=2),
+        "'tilt.mp4' has 1 performer, no number 3": PerformanceSource(str(clip), performer=2),
         "'gone.mp4'": PerformanceSource(str(tmp_path / "gone.mp4")),
     }
     for text, source in cases.items():
