@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .analytic.slider_fit import FITTED, fit_sliders, seen
+from .analytic.slider_fit import FITTED, fit_sliders
 from .controls import CONTROLS_BY_NAME
 from .motion import Face
+from .neutral import neutral_frame
 from .performance.curve_keys import key_mask
 from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
@@ -156,21 +157,8 @@ def reference_frame(performance: Performance, options: TakeOptions) -> int:
     if options.reference == CHOSEN:
         return int(found[np.abs(performance.times[found] - options.reference_s).argmin()])
     if options.reference == NEUTRAL:
-        expression = performance.expression.reshape(len(performance), -1).astype(np.float64)
-        return int(found[neutral_frame(expression[found])])
+        return neutral_frame(performance)
     return int(found[0])
-
-
-def neutral_frame(expression: np.ndarray) -> int:
-    """The frame of (T, 63) offsets in which eyes are open, lips shut and nothing is pulled."""
-    shown = np.stack([seen(row) for row in expression - np.median(expression, axis=0)])
-    low, high = np.percentile(shown, (10.0, 90.0), axis=0)
-    # Eyes and jaw have a rest at their end, everything else in its middle.
-    is_one_sided = np.zeros(shown.shape[1], bool)
-    is_one_sided[[0, 1, 4]] = True
-    middle = np.where(is_one_sided, low, np.median(shown, axis=0))
-    distance = np.abs(shown - middle) / np.maximum(high - low, 0.1)
-    return int(np.argmin(distance.mean(axis=1)))
 
 
 def _of_groups(sliders: np.ndarray, names: Sequence[str], region: str) -> np.ndarray:

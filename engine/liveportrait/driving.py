@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..performance.geometry import KeypointMotion
+from ..performance.lip_rest import LIP_REST
 from ..performance.performance import Performance
 from ..performance.ratios import OpeningRatios
 from ..performance.transfer import MotionTrack, TargetFace, transfer
@@ -21,7 +22,7 @@ def read_face(source: KeypointMotion, ratios: OpeningRatios | None) -> TargetFac
         pose=np.array([source.pitch[0], source.yaw[0], source.roll[0]], np.float64),
         eyes_open=None if ratios is None else float(ratios.eyes.mean()),
         lips_open=None if ratios is None else float(ratios.lips[0, 0]),
-        expression=source.expression[0].astype(np.float64),
+        expression=source.expression[0].astype(np.float64) - LIP_REST[0],
         translation=source.translation[0].astype(np.float64),
         keypoints=source.keypoints[0],
     )

@@ -26,6 +26,7 @@ def mirrored_performance(performance: Performance) -> Performance:
         translation=performance.translation * _FLIP,
         expression=_expression(performance.expression),
         ratios=_ratios(performance.ratios),
+        neutral=None if performance.neutral is None else _expression(performance.neutral),
         sliders={
             control.mirror or name: control.mirror_sign * performance.sliders[name]
             for name, control in controls.items()

@@ -57,6 +57,7 @@ class Performance:
                  differences from its rest, which `expression` contains too
     rest         the performer at rest, None where only the rows themselves can tell
     keypoints    (21, 3) the performer's canonical keypoints, or None where M has not seen them
+    neutral      (21, 3) expression of a resting face where this was read; None for M's
     notices      sentences for the user about what was read
     """
 
@@ -71,6 +72,7 @@ class Performance:
     sliders: Mapping[str, np.ndarray] = field(default_factory=dict)
     rest: Rest | None = None
     keypoints: np.ndarray | None = None
+    neutral: np.ndarray | None = None
     notices: tuple[str, ...] = ()
 
     @classmethod

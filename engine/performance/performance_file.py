@@ -31,6 +31,7 @@ _SLIDER = "slider_"
 _REST = {"rest_rotation": (3, 3), "rest_translation": (3,), "rest_scale": (),
          "rest_expression": (21, 3)}  # fmt: skip
 _REST_RATIOS = {"rest_eyes": (1, 2), "rest_lips": (1, 1)}
+_POINTS = ("keypoints", "neutral")
 # Shape of one frame of each array that has a row per frame, and whether it must be there.
 _ROWS = {
     "times": ((), True),
@@ -66,8 +67,9 @@ def write_performance(path: Path, performance: Performance) -> None:
     }
     if performance.ratios is not None:
         arrays |= {"eyes": performance.ratios.eyes, "lips": performance.ratios.lips}
-    if performance.keypoints is not None:
-        arrays["keypoints"] = performance.keypoints
+    for name in _POINTS:
+        if (points := getattr(performance, name)) is not None:
+            arrays[name] = points
     rest = performance.rest
     if rest is not None:
         arrays |= {name: getattr(rest, name[len("rest_") :]) for name in _REST}
@@ -164,7 +166,8 @@ class _Reader:
             cuts=self._cuts(count),
             sliders=self._sliders(count),
             rest=self._rest(),
-            keypoints=self._array("keypoints", (21, 3)) if self._has("keypoints") else None,
+            keypoints=self._points("keypoints"),
+            neutral=self._points("neutral"),
         )
 
     def _check_version(self) -> None:
@@ -218,6 +221,9 @@ class _Reader:
             found["rest_expression"],
             ratios,
         )
+
+    def _points(self, name: str) -> np.ndarray | None:
+        return self._array(name, (21, 3)) if self._has(name) else None
 
     def _has(self, name: str) -> bool:
         return f"{name}.npy" in self._entries

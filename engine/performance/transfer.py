@@ -52,7 +52,7 @@ class TargetFace:
 
     pose         (3,) pitch, yaw, roll in degrees
     eyes_open, lips_open  own opening ratios, None where nobody measured them
-    expression   (21, 3) own exp; None for a face at rest
+    expression   (21, 3) difference of the own exp to that of a resting face; None for one at rest
     translation  (3,) own t in half crop widths, or None
     keypoints    (21, 3) canonical keypoints of M, or None
     """
@@ -78,7 +78,11 @@ class TargetFace:
         pose, translation, *points = np.split(np.array(face.reading), (3, 6, 69))
         expression, keypoints = (part.reshape(KEYPOINT_COUNT, 3) for part in points)
         return replace(
-            target, pose=pose, translation=translation, expression=expression, keypoints=keypoints
+            target,
+            pose=pose,
+            translation=translation,
+            expression=expression - LIP_REST[0],
+            keypoints=keypoints,
         )
 
 
@@ -154,6 +158,11 @@ def transfer(
     )
 
 
+def neutral_expression(performance: Performance) -> np.ndarray:
+    """(21, 3) expression of a resting face, as whoever has read the performance would read it."""
+    return LIP_REST[0] if performance.neutral is None else performance.neutral
+
+
 def _expression(
     performance: Performance, face: TargetFace, options: TakeOptions, reference: int
 ) -> np.ndarray:
@@ -163,11 +172,13 @@ def _expression(
         return np.zeros_like(driven)
     if options.use_relative_motion:
         # A single picture has no rest of its own: it is measured from a resting face.
-        rest = driven[reference] if len(driven) > 1 else LIP_REST[0]
+        rest = driven[reference] if len(driven) > 1 else neutral_expression(performance)
         mask = REGION_MASKS.get(options.region, np.ones_like(EXPRESSION_MASK))
         factor = _size_factor(performance, face) if options.is_expression_friendly else 1.0
         return np.where(mask, factor * (driven - rest), 0.0)
-    own = LIP_REST[0] if face.expression is None else face.expression
+    own = neutral_expression(performance)
+    if face.expression is not None:
+        own = own + face.expression
     return np.where(REGION_MASKS.get(options.region, EXPRESSION_MASK), driven - own, 0.0)
 
 

@@ -14,7 +14,7 @@ from engine.performance.geometry import euler_degrees, rotation_matrix
 from engine.performance.template import MotionTemplate, write_template
 from engine.renderer import ReportedError
 from engine.take import PerformanceSource, TakeOptions, weakened, with_take
-from engine.taking import COLUMNS, neutral_frame
+from engine.taking import COLUMNS
 
 COUNT = 40
 FACE = Face((0.0, 0.0, 1.0, 1.0), pitch=4.0, yaw=-8.0, roll=3.0)
@@ -118,14 +118,6 @@ def test_reduced_curves_stay_near_the_performance(performance) -> None:
         assert keys.sum() < COUNT / 2
     assert key_mask(np.zeros(9), 0.1).sum() == 1
     assert not len(key_mask(np.zeros(0), 0.1))
-
-
-def test_a_performance_that_starts_mid_smile_has_a_neutral_frame() -> None:
-    sliders = np.zeros((60, len(FITTED)))
-    sliders[:20, FITTED.index("mouth_open")] = 0.8
-    sliders[40:50, FITTED.index("blink")] = 1.0
-    frame = neutral_frame(expression_of(sliders))
-    assert 20 <= frame < 40 or frame >= 50
 
 
 def test_angles_come_back() -> None:

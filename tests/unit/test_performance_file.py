@@ -60,6 +60,7 @@ def performance() -> Performance:
             OpeningRatios(np.full((1, 2), 0.35, np.float32), np.zeros((1, 1), np.float32)),
         ),
         keypoints=rng.normal(0, 1, (21, 3)).astype(np.float32),
+        neutral=rng.normal(0, 0.01, (21, 3)).astype(np.float32),
     )
 
 
@@ -73,7 +74,15 @@ def path(tmp_path, performance):
 def test_a_performance_comes_back_whole(path, performance) -> None:
     back = read_performance_file(path)
     assert back.times == pytest.approx(performance.times - performance.times[0])
-    for name in ("rotation", "translation", "scale", "expression", "is_seen", "keypoints"):
+    for name in (
+        "rotation",
+        "translation",
+        "scale",
+        "expression",
+        "is_seen",
+        "keypoints",
+        "neutral",
+    ):
         assert np.array_equal(getattr(back, name), getattr(performance, name)), name
     assert back.ratios is not None
     assert np.array_equal(back.ratios.eyes, performance.ratios.eyes)

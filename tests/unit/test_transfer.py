@@ -70,7 +70,7 @@ def test_absolute_motion_ends_at_the_performers_own_pose_and_expression() -> Non
         PERFORMANCE.rotation, abs=1e-5
     )
     ends = offsets(track) + own
-    wanted = np.where(EXPRESSION_MASK, PERFORMANCE.expression, own)
+    wanted = np.where(EXPRESSION_MASK, PERFORMANCE.expression - LIP_REST[0], own)
     assert ends == pytest.approx(wanted, abs=1e-7)
     moved = (track.translation + target.translation)[:, :2]
     assert moved == pytest.approx(PERFORMANCE.translation[:, :2], abs=1e-6)
