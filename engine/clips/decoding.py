@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,12 @@ PICTURE_FORMATS = (
     "image2,mov,mp4,avif"
 )
 MAX_THREADS = 6  # each holds frames of its own
+# How files of clips begin: MP4 and MOV, Matroska and WebM, AVI, Ogg, FLV, GIF, MPEG.
+_BEGINNINGS = re.compile(
+    rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI |OggS|FLV|GIF8|"
+    rb"\0\0\1[\xb3\xba]",
+    re.DOTALL,
+)
 # Damage in a row after which the rest is given up.
 MAX_FAILURES = 200
 
@@ -55,8 +63,11 @@ def check_file(path: Path) -> None:
 def video_stream(container: Any, path: Path) -> Any:
     """The stream with the pictures. Raises ClipError where there is none that can be decoded."""
     streams = [stream for stream in container.streams.video if not _is_cover(stream)]
+    if not len(container.streams):
+        text = f"'{path.name}' is damaged: its index names neither picture nor sound."
+        raise ClipError(text, COPY_HINT)
     if not streams:
-        what = "has sound alone" if container.streams.audio else "has nothing to see"
+        what = "has sound alone" if container.streams.audio else "has no pictures"
         raise ClipError(f"'{path.name}' {what}.", "Choose a clip with a picture.")
     best = container.streams.best("video")
     stream = best if best in streams else streams[0]
@@ -76,6 +87,8 @@ def open_decoder(stream: Any, *, is_quick: bool = False) -> Any:
     if decoder.name == "vp9" and stream.metadata.get("alpha_mode") == "1":
         # FFmpeg's own decoder does not know of the alpha beside the picture.
         decoder = av.CodecContext.create("libvpx-vp9", "r")
+    if decoder.name == "exr":
+        decoder.options = {"apply_trc": "iec61966_2_1"}  # linear light to sRGB
     if not decoder.is_open:
         decoder.thread_type = "SLICE" if is_quick else "AUTO"
         decoder.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
@@ -91,19 +104,26 @@ def decoded(
     limit    packets after which nothing more is tried
     """
     av = load_av()
+    is_doubtful = False
     for packet in itertools.islice(_packets(container, stream, damage), limit):
+        if packet.is_corrupt:
+            damage.packets += 1
+            is_doubtful = True
         try:
             frames = decoder.decode(packet)
         except av.error.FFmpegError as error:
             if isinstance(error, MemoryError):
                 raise
             damage.packets += 1
+            is_doubtful = True
             continue
         for frame in frames:
             if frame.is_corrupt:
                 damage.frames += 1
-            else:
-                yield frame
+                continue
+            is_doubtful = is_doubtful and not frame.key_frame
+            damage.doubtful += is_doubtful
+            yield frame
 
 
 def _packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
@@ -131,6 +151,9 @@ def _is_cover(stream: Any) -> bool:
 def _unreadable(path: Path, error: Exception) -> ClipError:
     if isinstance(error, PermissionError):
         return ClipError(f"'{path.name}' may not be read.", "Check the file's permissions.")
+    with contextlib.suppress(OSError), path.open("rb") as file:
+        if _BEGINNINGS.match(file.read(12)):
+            text = f"'{path.name}' is damaged or incomplete: its index or its header is missing."
+            return ClipError(text, COPY_HINT)
     text = f"'{path.name}' is no clip that can be read, or its beginning is damaged."
-    hint = f"{CONVERT_HINT} If it plays elsewhere: {COPY_HINT[0].lower()}{COPY_HINT[1:]}"
-    return ClipError(text, hint)
+    return ClipError(text, CONVERT_HINT)

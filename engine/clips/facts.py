@@ -62,16 +62,32 @@ class ClipFrame:
 
 @dataclass
 class Damage:
-    """What could not be read; counts rise while a clip is read.
+    """What could not be read; rises while a clip is read.
 
-    packets  pieces of the file that the decoder refused, or that could not be cut out of it
-    frames   frames that came out broken, or without a usable time, and were left out
+    packets    pieces of the file that the decoder refused, or that could not be cut out of it
+    frames     frames that came out broken, or without a time of their own, and were left out
+    doubtful   frames that were given, but build on damaged ones: parts may be smeared
+    missing_s  seconds at the end that the file announces and does not have
     """
 
     packets: int = 0
     frames: int = 0
+    doubtful: int = 0
+    missing_s: float = 0.0
 
-    @property
-    def count(self) -> int:
-        """Everything that was left out."""
-        return self.packets + self.frames
+    def __bool__(self) -> bool:
+        return bool(self.packets or self.frames or self.doubtful or self.missing_s)
+
+    def __str__(self) -> str:
+        """What to tell: "3 damaged packets, 1 frame left out"; "" where all is well."""
+        parts = [
+            _counted(self.packets, "damaged packet"),
+            _counted(self.frames, "frame", " left out"),
+            _counted(self.doubtful, "frame", " after damage, which may be smeared"),
+            f"the last {self.missing_s:.1f} s are missing" if self.missing_s else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+def _counted(count: int, what: str, after: str = "") -> str:
+    return f"{count} {what}{'' if count == 1 else 's'}{after}" if count else ""

@@ -8,11 +8,8 @@ from typing import Any
 from .errors import load_av
 
 
-def deinterlaced(frames: Iterator[Any], time_base: Any) -> Iterator[Any]:
-    """The same av.VideoFrames with their times; those that are interlaced are made whole.
-
-    time_base  of the stream, a Fraction
-    """
+def deinterlaced(frames: Iterator[Any]) -> Iterator[Any]:
+    """The same av.VideoFrames with their times; those that are interlaced are made whole."""
     graph: Any = None
     shape = None
     for frame in frames:
@@ -22,7 +19,7 @@ def deinterlaced(frames: Iterator[Any], time_base: Any) -> Iterator[Any]:
         if graph is None or shape != _shape(frame):
             if graph is not None:
                 yield from _left(graph)
-            graph, shape = _graph(frame, time_base), _shape(frame)
+            graph, shape = _graph(frame), _shape(frame)
         graph.push(frame)
         yield from _ready(graph)
     if graph is not None:
@@ -33,10 +30,10 @@ def _shape(frame: Any) -> tuple[int, int, str]:
     return frame.width, frame.height, frame.format.name
 
 
-def _graph(frame: Any, time_base: Any) -> Any:
+def _graph(frame: Any) -> Any:
     graph = load_av().filter.Graph()
     source = graph.add_buffer(
-        width=frame.width, height=frame.height, format=frame.format, time_base=time_base
+        width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
     )
     # One frame for each; what is not marked as interlaced passes as it is.
     whole = graph.add("bwdif", "mode=send_frame:parity=auto:deint=interlaced")

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+# Shapes that differ by less were rounded to whole pixels.
+ALIKE = 0.97
+
 
 class Orientation(NamedTuple):
     """One of the eight ways in which a frame can lie.
@@ -41,9 +44,40 @@ class Orientation(NamedTuple):
         return image[:: -1 if self.flip_y else 1, :: -1 if self.flip_x else 1]
 
 
+# By quarter turns against the clock.
+_TURNED = (
+    Orientation(),
+    Orientation(True, flip_y=True),
+    Orientation(False, flip_x=True, flip_y=True),
+    Orientation(True, flip_x=True),
+)
+
+
+class Orientations:
+    """The orientations of one reading's frames.
+
+    A frame's side data and the frame hold each other, which keeps the frame's memory until Python's
+    collector runs. So it is looked at once, and again when the angle changes.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[int, Orientation] = {}
+
+    def of(self, frame: Any) -> Orientation:
+        """The orientation of an av.VideoFrame."""
+        angle = frame.rotation
+        if angle not in self._known:
+            self._known[angle] = orientation_of(frame)
+        return self._known[angle]
+
+
 def orientation_of(frame: Any) -> Orientation:
     """The nearest of the eight orientations in an av.VideoFrame's display matrix."""
-    data = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        data = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:
+        # Beside it lies something that PyAV has no name for, EXIF for one; the angle is known.
+        return _TURNED[round(frame.rotation / 90) % 4]
     if data is None:
         return Orientation()
     # x' = a x + c y, y' = b x + d y, with y downwards.
@@ -64,3 +98,11 @@ def limited_size(width: int, height: int, max_side: int | None) -> tuple[int, in
     if max_side is None or longer <= max_side:
         return width, height
     return max(1, round(width * max_side / longer)), max(1, round(height * max_side / longer))
+
+
+def fitted_size(own: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """The largest size of `own`'s shape inside `size`; `size` where they differ by little."""
+    scale = min(size[0] / own[0], size[1] / own[1])
+    width, height = max(1, round(own[0] * scale)), max(1, round(own[1] * scale))
+    is_same = width >= ALIKE * size[0] and height >= ALIKE * size[1]
+    return size if is_same else (width, height)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .errors import load_av
+from .orientation import Orientation, fitted_size, square_size
 from .tone import is_wide, tone_mapped
 
 # AVColorSpace, as av.VideoFrame.colorspace tells it.
@@ -22,6 +23,23 @@ class Converter:
         self._av = load_av()
         self._reformatter = self._av.video.reformatter.VideoReformatter()
         self._filter = self._av.video.reformatter.Interpolation
+
+    def upright(
+        self, frame: Any, orientation: Orientation, pixel_aspect: float, size: tuple[int, int]
+    ) -> np.ndarray:
+        """(H, W, 3) uint8 sRGB of an av.VideoFrame, upright, in square pixels.
+
+        size  (width, height) of the result; frames of another shape get black borders
+        """
+        own = orientation.size(*square_size(frame.width, frame.height, pixel_aspect))
+        inner = fitted_size(own, size)
+        image = orientation.apply(self.rgb(frame, *orientation.size(*inner)))
+        if inner == size:
+            return np.ascontiguousarray(image)
+        canvas = np.zeros((size[1], size[0], 3), np.uint8)
+        left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
+        canvas[top : top + inner[1], left : left + inner[0]] = image
+        return canvas
 
     def rgb(self, frame: Any, width: int, height: int) -> np.ndarray:
         """(height, width, 3) uint8 sRGB of an av.VideoFrame, lying as it is stored.

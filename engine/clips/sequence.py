@@ -12,7 +12,7 @@ import numpy as np
 from .decoding import PICTURE_FORMATS, decoded, open_container, open_decoder, video_stream
 from .errors import ClipError
 from .facts import ClipFacts, ClipFrame, Damage
-from .orientation import limited_size, orientation_of
+from .orientation import Orientations, limited_size, orientation_of
 from .pixels import Converter, has_alpha
 from .stamp import Stamp
 from .times import TOLERANCE_S
@@ -64,7 +64,7 @@ class PictureSequence:
     ) -> Iterator[ClipFrame]:
         """See clip.Clip.frames."""
         size = limited_size(self.facts.width, self.facts.height, max_side)
-        converter = Converter()
+        tools = Converter(), Orientations()
         count = 0
         for number, path in self._pictures.items():
             time_s = (number - self._first) / self._rate
@@ -74,23 +74,24 @@ class PictureSequence:
                 continue
             if tick is not None:
                 tick()
-            image = self._image(path, converter, size)
+            image = self._image(path, tools, size)
             if image is not None:
                 count += 1
                 yield ClipFrame(time_s, image)
         if not count:
             raise ClipError("The part has no pictures.", "Choose another part of the sequence.")
 
-    def _image(self, path: Path, converter: Converter, size: tuple[int, int]) -> np.ndarray | None:
+    def _image(
+        self, path: Path, tools: tuple[Converter, Orientations], size: tuple[int, int]
+    ) -> np.ndarray | None:
+        converter, orientations = tools
         try:
             stamp = Stamp.of(path)
             picture, _, _ = _decoded_picture(path)
         except ClipError:
             self.damage.frames += 1
             return None
-        orientation = orientation_of(picture)
-        width, height = orientation.size(*size)
-        image = np.ascontiguousarray(orientation.apply(converter.rgb(picture, width, height)))
+        image = converter.upright(picture, orientations.of(picture), 1.0, size)
         stamp.check()
         return image
 

@@ -11,7 +11,7 @@ import numpy as np
 from .decoding import decoded
 from .errors import ClipError, load_av
 from .facts import Damage
-from .times import first_moment, seek
+from .times import seek
 
 # Steps in the sound's own times below this are rounding of the container.
 JITTER_S = 0.05
@@ -20,23 +20,26 @@ BLOCK_S = 10.0  # at most, of silence in one piece
 
 def blocks(
     container: Any,
-    path: Path,
-    rate: int,
-    channels: int,
-    start_s: float | None,
-    end_s: float | None,
+    stream: Any,
+    shape: tuple[int, int],
+    first_moment_s: float,
+    part: tuple[float | None, float | None],
     damage: Damage,
 ) -> Iterator[np.ndarray]:
-    """See clip.Clip.sound."""
-    stream = sound_stream(container, path)
-    start = max(0.0, start_s or 0.0)
+    """See clip.Clip.sound.
+
+    shape  (rate, channels)
+    part   (start_s, end_s), counted from first_moment_s of the file's own time
+    """
+    rate, channels = shape
+    start, end_s = max(0.0, part[0] or 0.0), part[1]
     if start:
-        seek(container, stream, start + first_moment(container))
+        seek(container, stream, start + first_moment_s)
     wanted = None if end_s is None else max(0, round((end_s - start) * rate))
     written = 0
-    for time_s, samples in _timed(container, stream, rate, channels, damage):
+    for time_s, samples in _timed(container, stream, shape, first_moment_s, damage):
         offset = round((time_s - start) * rate)
-        if abs(offset - written) <= JITTER_S * rate:
+        if written and abs(offset - written) <= JITTER_S * rate:
             offset = written
         samples = samples[max(0, written - offset) :]
         if not len(samples):
@@ -73,17 +76,17 @@ def _silence(
 
 
 def _timed(
-    container: Any, stream: Any, rate: int, channels: int, damage: Damage
+    container: Any, stream: Any, shape: tuple[int, int], first_moment_s: float, damage: Damage
 ) -> Iterator[tuple[float, np.ndarray]]:
     """(time_s, (N, channels) samples), resampled; the last piece comes from the resampler."""
     av = load_av()
+    rate, channels = shape
     layout = {1: "mono", 2: "stereo"}[channels]
     resampler = av.AudioResampler(format="flt", layout=layout, rate=rate)
-    shift_s = -first_moment(container)
     end = 0.0
     for frame in decoded(container, stream, stream.codec_context, damage):
         if frame.pts is not None:
-            end = float(frame.pts * frame.time_base) + shift_s
+            end = float(frame.pts * frame.time_base) - first_moment_s
         for piece in resampler.resample(frame):
             samples = _samples(piece, channels)
             yield end, samples

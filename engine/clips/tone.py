@@ -52,10 +52,11 @@ def tone_mapped(pixels: np.ndarray, transfer: int, primaries: int) -> np.ndarray
 
 
 def _compressed(linear: np.ndarray) -> np.ndarray:
-    """Highlights from KNEE to the peak squeezed smoothly below white."""
+    """Highlights squeezed smoothly: KNEE stays, the peak becomes white (Reinhard's curve)."""
     room = 1.0 - KNEE
-    over = np.maximum(linear - KNEE, 0.0)
-    return np.where(linear > KNEE, KNEE + room * over / (over + room), linear)
+    over = np.maximum(linear - KNEE, 0.0) / room
+    peak = (PEAK_NITS / WHITE_NITS - KNEE) / room
+    return np.minimum(linear, KNEE) + room * over * (1.0 + over / peak**2) / (1.0 + over)
 
 
 @lru_cache(maxsize=4)

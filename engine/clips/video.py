@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -15,12 +14,24 @@ from .decoding import decoded, open_container, open_decoder, video_stream
 from .errors import CONVERT_HINT, ClipError
 from .facts import ClipFacts, ClipFrame, Damage
 from .interlace import deinterlaced
-from .orientation import limited_size, orientation_of, square_size
+from .orientation import Orientations, limited_size, orientation_of, square_size
 from .pixels import Converter, has_alpha
 from .stamp import Stamp
-from .times import LOOK_BACK_S, TOLERANCE_S, Clock, first_moment, seconds_of, seek
+from .times import (
+    LOOK_BACK_S,
+    TOLERANCE_S,
+    Clock,
+    can_seek,
+    first_moment,
+    has_presentation_times,
+    own_seconds,
+    seconds_of,
+    seek,
+)
 from .tone import HDR
 
+# Less is rounding of the file's own duration.
+MISSING_S = 0.5
 # Decoded at opening to learn what the frames are; a clip without one among so many is refused.
 PROBED_PACKETS = 300
 
@@ -34,7 +45,12 @@ class VideoClip:
         self.damage = Damage()
         with self._container() as container:
             self._stamp = Stamp.of(path)
-            self.facts = _facts(container, path)
+            stream = video_stream(container, path)
+            self.facts = _facts(container, stream, path)
+            # The file's whole duration may be that of its sound.
+            self._pictures_s = own_seconds(container, stream)
+            self._is_by_order = not has_presentation_times(container, stream)
+            self._can_seek = can_seek(container, stream)
 
     def frames(
         self,
@@ -45,16 +61,22 @@ class VideoClip:
     ) -> Iterator[ClipFrame]:
         """See clip.Clip.frames."""
         size = limited_size(self.facts.width, self.facts.height, max_side)
-        converter = Converter()
-        count = 0
-        with self._container() as container:
-            for time_s, frame in self._timed(container, start_s, end_s, tick):
-                image = _upright(converter, frame, size)
-                count += 1
-                yield ClipFrame(time_s, image)
+        converter, orientations = Converter(), Orientations()
+        count, time_s = 0, 0.0
+        for time_s, frame in self._timed(start_s or 0.0, end_s, tick):
+            count += 1
+            orientation = orientations.of(frame)
+            image = converter.upright(frame, orientation, self.facts.pixel_aspect, size)
+            yield ClipFrame(time_s, image)
         self._stamp.check()
         if not count:
             raise self._nothing(start_s, end_s)
+        if end_s is None:
+            self.damage.missing_s = self._missing_s(time_s)
+
+    def _missing_s(self, last_s: float) -> float:
+        missing = self._pictures_s - last_s - 1.0 / (self.facts.frame_rate or 1.0)
+        return missing if missing > MISSING_S else 0.0
 
     def sound(
         self,
@@ -65,8 +87,14 @@ class VideoClip:
     ) -> Iterator[np.ndarray]:
         """See clip.Clip.sound."""
         with self._container() as container:
+            stream = sound.sound_stream(container, self._path)
             yield from sound.blocks(
-                container, self._path, rate, channels, start_s, end_s, self.damage
+                container,
+                stream,
+                (rate, channels),
+                self.facts.start_s,
+                (start_s, end_s),
+                self.damage,
             )
         self._stamp.check()
 
@@ -93,20 +121,11 @@ class VideoClip:
                 self._open.remove(container)
 
     def _timed(
-        self,
-        container: Any,
-        start_s: float | None,
-        end_s: float | None,
-        tick: Callable[[], None] | None,
+        self, start_s: float, end_s: float | None, tick: Callable[[], None] | None
     ) -> Iterator[tuple[float, Any]]:
         """(time_s, av.VideoFrame) of the wanted part, deinterlaced, times rising."""
-        stream = video_stream(container, self._path)
-        clock = Clock(self.facts.start_s, self.facts.frame_rate)
-        if start_s is None or start_s <= 0.0:
-            frames = decoded(container, stream, open_decoder(stream), self.damage)
-        else:
-            frames = self._from(container, stream, clock, start_s)
-        for frame in deinterlaced(frames, stream.time_base):
+        clock = self._clock()
+        for frame in deinterlaced(self._decoded(start_s)):
             if tick is not None:
                 tick()
             time_s = clock.time_of(frame)
@@ -114,21 +133,31 @@ class VideoClip:
                 self.damage.frames += 1
             elif end_s is not None and time_s >= end_s - TOLERANCE_S:
                 return
-            elif start_s is None or time_s >= start_s - TOLERANCE_S:
+            elif time_s >= start_s - TOLERANCE_S:
                 yield time_s, frame
 
-    def _from(self, container: Any, stream: Any, clock: Clock, start_s: float) -> Iterator[Any]:
-        """Frames from a keyframe on that lies before a time."""
-        decoder = open_decoder(stream)
+    def _clock(self) -> Clock:
+        return Clock(self.facts.start_s, self.facts.frame_rate, is_by_order=self._is_by_order)
+
+    def _decoded(self, start_s: float) -> Iterator[Any]:
+        """Frames as they are stored, from a keyframe before a time on."""
         for back_s in LOOK_BACK_S:
-            wanted_s = max(0.0, start_s - back_s)
-            seek(container, stream, wanted_s + self.facts.start_s)
-            decoder.flush_buffers()
-            frames = decoded(container, stream, decoder, self.damage)
-            first = next(frames, None)
-            if first is not None and (not wanted_s or clock.is_before(first, start_s)):
-                return itertools.chain((first,), frames)
-        return iter(())
+            jump_s = start_s - back_s
+            if jump_s > 0.0 and not self._can_seek:
+                continue
+            with self._container() as container:
+                stream = video_stream(container, self._path)
+                if jump_s > 0.0:
+                    seek(container, stream, jump_s + self.facts.start_s)
+                frames = decoded(container, stream, open_decoder(stream), self.damage)
+                first = next(frames, None)
+                if first is None:
+                    continue
+                first_s = self._clock().seconds(first)
+                if jump_s <= 0.0 or (first_s is not None and first_s <= start_s + TOLERANCE_S):
+                    yield first
+                    yield from frames
+                    return
 
     def _nothing(self, start_s: float | None, end_s: float | None) -> ClipError:
         name = self._path.name
@@ -139,14 +168,7 @@ class VideoClip:
         return ClipError(f"No frame of '{name}' can be decoded.", CONVERT_HINT)
 
 
-def _upright(converter: Converter, frame: Any, size: tuple[int, int]) -> np.ndarray:
-    orientation = orientation_of(frame)
-    width, height = orientation.size(*size)
-    return np.ascontiguousarray(orientation.apply(converter.rgb(frame, width, height)))
-
-
-def _facts(container: Any, path: Path) -> ClipFacts:
-    stream = video_stream(container, path)
+def _facts(container: Any, stream: Any, path: Path) -> ClipFacts:
     frame = _first_frame(container, stream, path)
     aspect = float(stream.sample_aspect_ratio or 1.0)
     aspect = aspect if 0.1 <= aspect <= 10.0 else 1.0
@@ -165,7 +187,7 @@ def _facts(container: Any, path: Path) -> ClipFacts:
         frame_rate=rate,
         duration_s=duration,
         frame_count=stream.frames or round(duration * rate),
-        start_s=first_moment(container),
+        start_s=first_moment(container, stream),
         container=container.format.name.partition(",")[0],
         codec=stream.codec_context.codec.canonical_name,
         pixel_format=pixel_format,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 BITS = 10
 # Colours of the corners of an upright frame: top left, top right, bottom right, bottom left.
@@ -75,19 +76,25 @@ def make_clip(
     is_flipped: bool = False,
     times: Sequence[Fraction | float] | None = None,
     options: dict[str, str] | None = None,
+    pixel_aspect: Fraction | None = None,
 ) -> Path:
-    """Write a clip of pictures with the numbers 0, 1, 2…; returns its path.
+    """Write a clip of pictures with the numbers 0, 1, 2…; returns its path. Skips where this build
+    of FFmpeg lacks the encoder.
 
     size     (width, height) of the stored frames
     degrees  clockwise that a player must turn them, after mirroring them if is_flipped
     times    presentation times in seconds, instead of an even rate
     """
     upright = size[::-1] if degrees in (90, 270) else size
+    if codec not in av.codec.codecs_available:
+        pytest.skip(f"no encoder {codec}")
     base = Fraction(1, 90000) if times is not None else 1 / Fraction(rate)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=Fraction(rate), options=options or {})
         stream.width, stream.height, stream.pix_fmt = *size, pixel_format
         stream.time_base = stream.codec_context.time_base = base
+        if pixel_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = pixel_aspect
         if degrees or is_flipped:
             stream.set_display_matrix(_matrix(degrees, is_flipped))
         for number in range(count):
