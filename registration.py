@@ -13,6 +13,7 @@ MODULES = (
     "rig.capture_settings",
     "rig.preset_library",
     "rig.engine",
+    "rig.main_thread",
     "rig.pump",
     "rig.cycles_view",
     "rig.highlight",

@@ -28,7 +28,13 @@ def poll_idle(cls: type) -> bool:
 
 
 def follow(operator: bpy.types.Operator, task: Task, done: str) -> set[str]:
-    """In the interface the panel follows a task; without one, wait and report its end."""
+    """In the interface the panel follows a task; without one, wait and report its end.
+
+    No modal operator as for bakes (_long_run): Blender ends those when another file is opened, and
+    Esc in any editor would. What takes gigabytes and many minutes belongs to this Blender, not to
+    a file or a window: it goes on over both, its panel has the progress and the only Cancel, and
+    every step resumes.
+    """
     pump.redraw()
     if not bpy.app.background:
         return {"FINISHED"}

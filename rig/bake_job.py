@@ -23,8 +23,8 @@ from .bake_settings import BakeSettings, safe_name
 from .bake_state import digest_of, joined
 from .baked import BakedFiles
 from .errors import AddonError
+from .opening import open_request
 from .portraits import Portrait
-from .session import open_request
 
 MOVIE_FOLDER = ".keyportrait_frames"
 
@@ -102,7 +102,15 @@ class BakeJob:
         path = self.movie_path if self.is_movie else self.output.path(first)
         count = len(self.settings.frames)
         digests = joined(self._digests, self.settings.frames)
-        return BakedFiles(path, self.settings.format, first, count, self.colour, digests)
+        return BakedFiles(
+            path=path,
+            format=self.settings.format,
+            frame_start=first,
+            frame_count=count,
+            colour=self.colour,
+            digests=digests,
+            is_relative=self.settings.is_relative,
+        )
 
     # --- movies ---------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ class BakeSettings:
     format       "PNG", "OPEN_EXR" or "MP4"
     color_depth  bits per channel as Blender names them; not used for MP4
     folder       absolute; every portrait gets a folder in it
+    is_relative  whether the folder was given beside the .blend file, by //
     renderer     "" for each portrait's own
     fps          (fps, fps_base) for movies
     """
@@ -38,6 +39,7 @@ class BakeSettings:
     fps: tuple[int, float] = (24, 1.0)
     use_existing: bool = True
     use_assign: bool = True
+    is_relative: bool = False
 
     def evaluated_frame(self, frame: int) -> int:
         """The frame whose motion is shown at `frame`."""
@@ -74,6 +76,7 @@ def settings_of(scene: bpy.types.Scene) -> BakeSettings:
         fps=(scene.render.fps, scene.render.fps_base),
         use_existing=bake.use_existing,
         use_assign=bake.use_assign,
+        is_relative=is_relative(bake.folder),
     )
 
 
@@ -99,12 +102,17 @@ def frame_range(start: int, end: int) -> tuple[int, ...]:
     return tuple(range(start, end + 1))
 
 
+def is_relative(folder: str) -> bool:
+    """Whether a folder as typed by the user is given relative to the .blend file."""
+    return folder.strip().startswith("//")
+
+
 def absolute_folder(folder: str) -> Path:
     """A folder as typed by the user, made absolute. Raises BakeError."""
     folder = folder.strip()
     if not folder:
         raise BakeError("No output folder is set.", "Choose one in the Bake panel.")
-    if folder.startswith("//") and not bpy.data.filepath:
+    if is_relative(folder) and not bpy.data.filepath:
         raise BakeError(
             f"The output folder '{folder}' lies beside the .blend file, which is not saved yet.",
             "Save the file, or choose another folder.",

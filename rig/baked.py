@@ -10,6 +10,7 @@ import bpy
 
 from .bake_colour import FileColour
 from .errors import PortraitError
+from .image_files import stored_path
 from .portraits import check_editable
 from .textures import texture_nodes
 
@@ -26,6 +27,7 @@ class BakedFiles(NamedTuple):
     frame_count  frames without a gap
     colour       what the files hold, and how they are read
     digests      what each frame was made from, see bake_state
+    is_relative  whether the folder was given relative to the .blend file, and is to stay so
     """
 
     path: Path
@@ -34,6 +36,7 @@ class BakedFiles(NamedTuple):
     frame_count: int
     colour: FileColour = FileColour()
     digests: str = ""
+    is_relative: bool = False
 
 
 def image_nodes(
@@ -79,6 +82,22 @@ def show_again(plane: bpy.types.Object) -> None:
     plane.keyportrait.portrait.use_baked = True
 
 
+def hold_ends(plane: bpy.types.Object) -> None:
+    """Let a bake that KeyPortrait 0.1.0 has put on a plane hold its first and last frame, too.
+
+    Only nodes that still have what 0.1.0 gave them are changed; linked materials stay.
+    """
+    baked = plane.keyportrait_baked
+    if baked.image is None or baked.image.source != "SEQUENCE":
+        return
+    start, count = baked.frame_start, baked.frame_count
+    for node in image_nodes(plane, baked.image):
+        user = node.image_user
+        given = (user.frame_start, user.frame_duration, user.frame_offset)
+        if given == (start, count, start - 1) and node.id_data.is_editable:
+            _set_frames(user, baked, is_movie=False)
+
+
 def show_live(plane: bpy.types.Object) -> None:
     """Put the live image back on the plane; the bake's files and image stay.
 
@@ -110,7 +129,7 @@ def relink(plane: bpy.types.Object, path: Path) -> None:
     image = plane.keyportrait_baked.image
     if not image.is_editable:
         raise PortraitError(f"'{image.name}' is linked from another file.", "Make it local first.")
-    image.filepath = _blend_path(path)
+    image.filepath = stored_path("", path, None)
     image.reload()
     show_again(plane)
 
@@ -129,7 +148,7 @@ def _nodes(plane: bpy.types.Object, *images: bpy.types.Image | None) -> list[bpy
 
 def _load(plane: bpy.types.Object, files: BakedFiles) -> bpy.types.Image:
     image = plane.keyportrait_baked.image
-    path = _blend_path(files.path)
+    path = stored_path("", files.path, files.is_relative or None)
     try:
         if image is None or not image.is_editable or _is_shared(plane, image):
             image = bpy.data.images.load(str(files.path))
@@ -154,26 +173,21 @@ def _is_shared(plane: bpy.types.Object, image: bpy.types.Image) -> bool:
 
 def _show(node: bpy.types.Node, image: bpy.types.Image, baked: bpy.types.PropertyGroup) -> None:
     node.image = image
-    user = node.image_user
+    _set_frames(node.image_user, baked, is_movie=image.source == "MOVIE")
+    node.image_user.use_cyclic = False
+    node.image_user.use_auto_refresh = True
+
+
+def _set_frames(
+    user: bpy.types.ImageUser, baked: bpy.types.PropertyGroup, *, is_movie: bool
+) -> None:
     # File number = offset + scene frame - frame_start + 1, where the last part is never less than 0
     # nor more than the duration. The start is one late, so that 0 is the first file: it is held
     # before the bake as the last one is held after it.
     start, count = baked.frame_start, baked.frame_count
-    if image.source == "MOVIE":
+    if is_movie:
         user.frame_start, user.frame_duration, user.frame_offset = start, count, 0
     elif count == 1:
         user.frame_start, user.frame_duration, user.frame_offset = NEVER, 1, start
     else:
         user.frame_start, user.frame_duration, user.frame_offset = start + 1, count - 1, start
-    user.use_cyclic = False
-    user.use_auto_refresh = True
-
-
-def _blend_path(path: Path) -> str:
-    """Relative to the .blend file where that is possible."""
-    if not bpy.data.filepath:
-        return str(path)
-    try:
-        return bpy.path.relpath(str(path))
-    except ValueError:  # another drive on Windows
-        return str(path)

@@ -16,7 +16,7 @@ from ..host.client import EngineError
 from ..host.sequence import EXTENSIONS, BakeError
 from . import bake, capture_command, portraits
 from .bake_properties import EXR_DEPTH_ITEMS, FORMAT_ITEMS, PNG_DEPTH_ITEMS
-from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of
+from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of, is_relative
 from .errors import AddonError
 from .terminal import (
     FAILED,
@@ -208,6 +208,7 @@ def _settings(scene: bpy.types.Scene, options: argparse.Namespace) -> BakeSettin
         fps=(scene.render.fps, scene.render.fps_base),
         use_existing=not options.again,
         use_assign=options.save is not None,
+        is_relative=is_relative(options.output or panel.folder),
     )
 
 
@@ -221,7 +222,7 @@ def chunk_of(frames: tuple[int, ...], index: int, count: int) -> tuple[int, ...]
 
 def _output_folder(text: str) -> Path:
     # On a command line, plain paths are relative to the working directory.
-    return absolute_folder(text) if text.startswith("//") else Path(text).absolute()
+    return absolute_folder(text) if is_relative(text) else Path(text).absolute()
 
 
 _handle: object = None

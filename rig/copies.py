@@ -51,14 +51,15 @@ def notice() -> None:
     """Have new copies separated: in the background at once, else as soon as nothing is under way.
 
     Copies that undo or redo has brought back are left alone until the artist goes on working:
-    another step would cut off what can be redone.
+    another step would cut off what can be redone. The update of an operator comes before Blender
+    lists it as done, so a timer looks again.
     """
-    if not _is_due():
+    if not pending():
         return
-    if bpy.app.background:
-        _separate()
-    else:
+    if not bpy.app.background:
         notice_later()
+    elif _is_due():
+        _separate()
 
 
 def notice_later() -> None:

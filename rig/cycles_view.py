@@ -6,6 +6,10 @@ load the picture again. Straight and premultiplied come to the same in Cycles, w
 and in an opaque one all modes do. So the mode goes round with the pictures, but only while a
 viewport shows Cycles; it is put back when none does, before the file is saved, and for renders.
 
+In a transparent picture of another mode nothing comes to the same. There the frame offset of the
+plane's texture nodes counts up, which is part of the key as well and means nothing for a picture
+that does not move. It is not taken first, for it tags materials, and other users do not have it.
+
 Cycles looks at the scene again only when it has drawn something since the last time. Turns that
 come faster than that could end where they began, and the last picture would be missed; so they keep
 a distance, and a series of them is closed by one more.
@@ -13,18 +17,19 @@ a distance, and a series of them is closed by one more.
 
 from __future__ import annotations
 
-import threading
 import time
 
 import bpy
 
 from .. import compat
 from .images import Picture
+from .textures import texture_nodes
 
 SPACING_S = 0.15
 # Longer than Cycles takes to its first samples.
 CLOSING_S = 1.0
 TICK_S = 0.08
+MOST_OFFSET = 9999
 OPAQUE_MODES = ("STRAIGHT", "PREMUL", "CHANNEL_PACKED", "NONE")
 TRANSPARENT_MODES = ("STRAIGHT", "PREMUL")
 
@@ -43,28 +48,34 @@ def is_shown() -> bool:
 
 
 class Turns:
-    """The alpha modes that one live image goes through.
-
-    home  the mode that the image has otherwise; "" while nothing is turned
-    """
+    """The alpha modes, or frame offsets, that one live image goes through."""
 
     def __init__(self) -> None:
-        self.home = ""
+        self._home = ""  # the mode that the image has otherwise; "" while none is turned
+        self._offset = 0  # the last one, 0 while none is set
+        self._last_offset = 0
         self._mode = ""
         self._turned_at = 0.0
         self._count = 0
         self._due_at: float | None = None
 
-    def begin(self, image: bpy.types.Image, picture: Picture) -> bool:
+    @property
+    def is_under_way(self) -> bool:
+        """Whether something is turned, and must be put back."""
+        return bool(self._home or self._offset)
+
+    def begin(self, plane: bpy.types.Object, picture: Picture) -> bool:
         """Call before pixels are written: turn, put back or wait; whether finish() must follow."""
-        if threading.current_thread() is not threading.main_thread():
-            return False
+        image = plane.keyportrait.portrait.output
         if not is_shown():
-            return self.restore(image)
+            return self.restore(plane)
         modes = TRANSPARENT_MODES if picture.is_transparent else OPAQUE_MODES
-        home = self.home or image.alpha_mode
+        home = self._home or image.alpha_mode
         if home not in modes:
-            return False
+            self._last_offset = self._last_offset % MOST_OFFSET + 1
+            self._set_offset(plane, self._last_offset)
+            self._look_again(None)
+            return True
         now = time.monotonic()
         if now < self._turned_at + SPACING_S:
             self._look_again(self._turned_at + SPACING_S)
@@ -75,7 +86,7 @@ class Turns:
     def _turn(self, image: bpy.types.Image, modes: tuple[str, ...], home: str, now: float) -> None:
         is_series = now < self._turned_at + CLOSING_S
         self._count = self._count + 1 if is_series else 1
-        self.home = home
+        self._home = home
         # Not the image's own mode counts, which undo may have changed, but the last one set here.
         last = self._mode if self._mode in modes else home
         self._mode = modes[(modes.index(last) + 1) % len(modes)]
@@ -89,9 +100,19 @@ class Turns:
         """Call after pixels were written: materials, worlds and lights that show them are read."""
         image.update_tag()
 
-    def restore(self, image: bpy.types.Image) -> bool:
+    def _set_offset(self, plane: bpy.types.Object, offset: int) -> None:
+        self._offset = offset
+        for node in texture_nodes(plane):
+            is_shown_by = node.image == plane.keyportrait.portrait.output
+            if is_shown_by and node.id_data.is_editable:
+                node.image_user.frame_offset = offset
+
+    def restore(self, plane: bpy.types.Object) -> bool:
         """Put the image's own mode back; whether its pixels must be written again."""
-        home, self.home, self._due_at = self.home, "", None
+        if self._offset:
+            self._set_offset(plane, 0)
+        image = plane.keyportrait.portrait.output
+        home, self._home, self._due_at = self._home, "", None
         if not home or image.alpha_mode == home:
             return False
         image.alpha_mode = home

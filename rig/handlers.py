@@ -14,6 +14,7 @@ from bpy.app.handlers import persistent
 
 from . import (
     bake_state,
+    baked,
     content,
     controllers,
     copies,
@@ -50,6 +51,8 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
         if any(depsgraph.id_type_updated(kind) for kind in STRUCTURE_TYPES):
             portraits.forget()
             live.forget_gone()
+            _renew_old_bakes()
+        portraits.look_for_others()
         copies.notice()
         if depsgraph.id_type_updated("ACTION"):
             keying.group_portraits()
@@ -85,6 +88,12 @@ def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> 
         live.follow(scene, depsgraph)
 
 
+def _renew_old_bakes() -> None:
+    """Bakes of 0.1.0 may come with a file, or be appended."""
+    for plane in portraits.all_planes():
+        baked.hold_ends(plane)
+
+
 @persistent
 def _on_load(*_args: object) -> None:
     portraits.forget()
@@ -93,6 +102,8 @@ def _on_load(*_args: object) -> None:
     # Blender's first undo step is stored after this.
     copies.separate_all()
     bake_state.forget()
+    _renew_old_bakes()
+    structure.straighten_outputs()
     bake_state.fall_back()
     refit.ask()
     rest.forget()

@@ -186,7 +186,9 @@ def new_image(
         image.alpha_mode = "PREMUL" if picture.is_premultiplied else "CHANNEL_PACKED"
     elif template is not None:
         image.colorspace_settings.name = template.colorspace_settings.name
-        image.alpha_mode = template.alpha_mode
+        # Bytes in memory are straight, however a file of them is to be read.
+        is_premultiplied = template.alpha_mode == "PREMUL"
+        image.alpha_mode = "STRAIGHT" if is_premultiplied else template.alpha_mode
     Canvas(picture).push(image)
     return image
 

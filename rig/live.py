@@ -20,7 +20,8 @@ from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
 from .motions import motions_of
 from .portraits import Portrait
-from .session import Problem, Session
+from .problem import Problem
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 
 def _want(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     try:
+        session(item).give_ratios(item)
         session(item).want(item, motions_of(item, depsgraph))
     except AddonError as error:
         session(item).problem = Problem.of(error)
@@ -154,6 +156,8 @@ def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     """Bring one portrait up to date before returning. Raises AddonError or EngineError."""
     with traffic:
         try:
+            if bpy.app.background:
+                session(item).read_faces(item)
             motions = motions_of(item, depsgraph)
         except AddonError as error:
             session(item).problem = Problem.of(error)
@@ -238,17 +242,17 @@ def push_turned(is_cycles_shown: bool) -> bool:
     with _traffic_if_free() as is_free:
         if not is_free:
             return True
-        turned = [item for item in _sessions.values() if item.turns.home]
+        turned = [item for item in _sessions.values() if item.turns.is_under_way]
         for found in turned:
             item = portraits.find(found.uid)
             if item is not None and (found.turns.is_due or not is_cycles_shown):
                 found.push(item)
-    return any(item.turns.home for item in turned)
+    return any(item.turns.is_under_way for item in turned)
 
 
 def restore_modes() -> None:
     """Give all images their own alpha modes back, before the file is saved."""
-    if not any(item.turns.home for item in _sessions.values()):
+    if not any(item.turns.is_under_way for item in _sessions.values()):
         return
     with _traffic_if_free() as is_free:
         for item in portraits.all_portraits() if is_free else ():

@@ -42,6 +42,7 @@ class Copy(NamedTuple):
 
 
 _known: list[Portrait] | None = None
+_object_count = 0
 _copies: list[Copy] = []
 
 
@@ -51,6 +52,15 @@ def forget() -> None:
     _known = None
 
 
+def look_for_others() -> None:
+    """Forget when objects came or went: a full copy of a scene tells of no such update."""
+    global _object_count
+    count = len(bpy.data.objects)
+    if count != _object_count:
+        _object_count = count
+        forget()
+
+
 def all_portraits() -> list[Portrait]:
     """Every portrait that is in some collection: deleted objects may linger in the file.
 
@@ -58,6 +68,11 @@ def all_portraits() -> list[Portrait]:
     """
     _look()
     return _known or []
+
+
+def all_planes() -> list[bpy.types.Object]:
+    """The planes of all portraits and of all copies."""
+    return [item.plane for item in [*all_portraits(), *copies()]]
 
 
 def copies() -> list[Copy]:

@@ -12,7 +12,10 @@ import logging
 
 import bpy
 
+from ..host.client import EngineError
+from ..preferences import preferences
 from . import content, controllers, planes, portraits, rest
+from . import engine as engine_process
 from .creation import Finding
 from .errors import AddonError, OtherPictureError
 from .images import Picture
@@ -113,7 +116,7 @@ def ask() -> None:
     """Have faces looked for: in the background at once, else as soon as nothing is under way."""
     if bpy.app.background:
         for item in unfitted():
-            _look(item)
+            _fit_now(item)
     else:
         _ask_later()
 
@@ -145,13 +148,36 @@ def _tick() -> float | None:
     return None
 
 
-def _look(item: portraits.Portrait) -> None:
-    from .live import paused
+def _fit_now(item: portraits.Portrait) -> None:
+    """Look for the faces of a new picture and wait for them.
 
-    mode = "EXEC_DEFAULT" if bpy.app.background else "INVOKE_DEFAULT"
+    A handler of an evaluation may call this. So it is no operator, which would evaluate once more:
+    inside a handler that crashes Blender, surely on meshes of some 100 000 vertices.
+    """
     try:
-        with paused():
-            bpy.ops.keyportrait.fit_picture(mode, identity=item.identity)
+        log.info("%s", fit(item.plane, _faces_now(item.settings)))
+    except (AddonError, EngineError) as error:
+        log.warning("%s", error)
+        settle(item.plane)
+
+
+def _faces_now(settings: bpy.types.PropertyGroup) -> Finding:
+    picture = content.read_source(settings)
+    timeout_s = preferences().open_timeout_s
+    client = engine_process.start_ready(timeout_s)
+    fields = {"name": settings.source.name, "renderer": settings.renderer, **picture.wire_fields}
+    ticket = client.submit("detect", fields, {"image": picture.to_wire()}, use_drain=False)
+    try:
+        return Finding.read(client.wait(ticket, timeout_s).fields["faces"])
+    except EngineError as error:
+        if error.code != "no_face":
+            raise
+        return Finding(nothing=error.message)
+
+
+def _look(item: portraits.Portrait) -> None:
+    try:
+        bpy.ops.keyportrait.fit_picture("INVOKE_DEFAULT", identity=item.identity)
     except RuntimeError as error:  # what the operator reports
         log.warning("%s", error)
         settle(item.plane)

@@ -24,7 +24,7 @@ import bpy
 
 from .. import compat
 from ..host.client import EngineError
-from . import bake_state, compositing, live, portraits, rest
+from . import bake_state, compositing, live, main_thread, portraits, rest
 from .errors import AddonError
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ def begin(scene: bpy.types.Scene) -> None:
     original = bpy.data.scenes[scene.name]
     _first_frame = original.frame_current
     if original.render.use_persistent_data and portraits.portraits_of(original):
-        original.render.use_persistent_data = False
+        main_thread.do(lambda: _set_persistent(original, is_on=False))
         _persistent_scenes.append(original.name)
     # In the interface this is another thread, where the viewport's depsgraph must not be touched.
     if bpy.app.background and original.view_layers:
@@ -73,6 +73,10 @@ def begin(scene: bpy.types.Scene) -> None:
         if rest.settle():
             view_layer.update()
         prepare_frame(original, view_layer.depsgraph)
+
+
+def _set_persistent(scene: bpy.types.Scene, *, is_on: bool) -> None:
+    scene.render.use_persistent_data = is_on
 
 
 def prepare_frame(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
@@ -127,11 +131,16 @@ def _end_viewport_render() -> float | None:
 
 def end(scene: bpy.types.Scene) -> None:
     """A render is over: put the settings back."""
+    if _persistent_scenes or _stopped is not None:
+        main_thread.do(lambda: _put_back(scene))
+
+
+def _put_back(scene: bpy.types.Scene) -> None:
     global _stopped
     while _persistent_scenes:
         name = _persistent_scenes.pop()
         if name in bpy.data.scenes:
-            bpy.data.scenes[name].render.use_persistent_data = True
+            _set_persistent(bpy.data.scenes[name], is_on=True)
     if _stopped is None:
         return
     original = bpy.data.scenes.get(_stopped.scene_name) or scene
@@ -144,9 +153,16 @@ def end(scene: bpy.types.Scene) -> None:
 
 
 def _stop(scene: bpy.types.Scene, message: str) -> None:
-    global _stopped, last_error
+    global last_error
     last_error = message
     log.error("%s", message)
+    main_thread.do(lambda: _spoil_output(scene))
+    if bpy.app.background and bpy.app.binary_path:
+        _fail_process()
+
+
+def _spoil_output(scene: bpy.types.Scene) -> None:
+    global _stopped
     original = bpy.data.scenes[scene.name]
     render = original.render
     camera_uid = 0
@@ -160,8 +176,6 @@ def _stop(scene: bpy.types.Scene, message: str) -> None:
     render.filepath = str(Path(sys.executable, "KeyPortrait stopped this render", "frame_"))
     if render.is_movie_format:
         compat.set_image_output(original)
-    if bpy.app.background and bpy.app.binary_path:
-        _fail_process()
 
 
 def unregister() -> None:

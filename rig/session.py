@@ -8,82 +8,26 @@ from typing import TYPE_CHECKING, Any, cast
 
 import bpy
 
+from ..engine.controls import Face
 from ..host.client import Engine, EngineError, Policy, Reply, Ticket
 from ..preferences import preferences
-from . import content, refit
+from . import content, main_thread, refit
 from . import engine as engine_process
 from .controllers import face_of
 from .cycles_view import Turns
+from .drawn_faces import FittedFaces
 from .errors import AddonError, OtherPictureError, PortraitError
 from .images import Canvas, Picture
 from .motions import NEUTRAL, is_neutral
+from .opening import faces_key, open_fields
 from .portraits import Portrait, check_whole, find
+from .problem import LOST_CODES, QUIET_CODES, Problem
 
 if TYPE_CHECKING:
     from ..engine.controls import Motion
-    from ..engine.protocol import Array, Message
+    from ..engine.protocol import Message
 
 log = logging.getLogger(__name__)
-
-# The engine no longer has what we opened; opening again puts it right.
-LOST_CODES = frozenset({"unknown_handle", "engine_died", "engine_silent", "garbled", "not_running"})
-QUIET_CODES = frozenset({"superseded", "cancelled"})
-# What fails for another reason while a picture is opened would fail again for the same picture and
-# faces, and these would fail again for any motion.
-HOPELESS_CODES = frozenset({"out_of_memory", "bad_request"})
-# The cause may be gone although nothing in the file has changed.
-PASSING_CODES = frozenset({"out_of_memory", "internal"})
-REFRESH_HINT = "Then press Refresh beside Live."
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What the panel shows when a portrait cannot move.
-
-    is_final  asking the engine again is no use until the picture, a face or the renderer changes,
-              the engine is restarted, or the artist presses Refresh
-    """
-
-    code: str
-    message: str
-    hint: str
-    is_final: bool = False
-
-    @classmethod
-    def of(cls, error: AddonError | EngineError, *, is_opening: bool = False) -> Problem:
-        """The problem that an error tells about; whether it came when a picture was opened."""
-        code = error.code if isinstance(error, EngineError) else "addon"
-        is_final = code in HOPELESS_CODES
-        if is_opening:
-            is_final = code not in LOST_CODES | QUIET_CODES | {"addon", "timeout"}
-        hint = f"{error.hint} {REFRESH_HINT}" if is_final and code in PASSING_CODES else error.hint
-        return cls(code, error.message, hint.strip(), is_final)
-
-
-def faces_key(item: Portrait) -> tuple[Any, ...]:
-    """What an opened picture depends on besides its pixels: the renderer and the faces."""
-    faces = tuple(controller.keyportrait.face.data for controller in item.controllers)
-    return item.settings.renderer, faces
-
-
-def open_fields(item: Portrait) -> dict[str, Any]:
-    """Header fields of the engine's `open` request, without the picture's encoding."""
-    return {
-        "renderer": item.settings.renderer,
-        "faces": [face_of(controller).to_json() for controller in item.controllers],
-        "options": {},
-        "name": item.settings.source.name,
-    }
-
-
-def open_request(item: Portrait) -> tuple[dict[str, Any], dict[str, Array]]:
-    """Fields and arrays of the engine's `open` request for a portrait.
-
-    Raises AddonError when its picture or a face is gone or unreadable.
-    """
-    check_whole(item)
-    picture = refit.whole_picture(item)
-    return {**open_fields(item), **picture.wire_fields}, {"image": picture.to_wire()}
 
 
 class Session:
@@ -103,9 +47,11 @@ class Session:
         self.notices: list[str] = []
         self.face_problems: list[str] = []  # why each face rests
         self.turns = Turns()
+        self.fitted = FittedFaces()
         self._key: tuple[Any, ...] | None = None
         self._newest = content.Newest()
         self._is_unreadable = False
+        self._asked: list[Face] = []  # as `open` was told them
         self._handle: int | None = None
         self._client: Engine | None = None
         self._generation = -1
@@ -134,12 +80,13 @@ class Session:
         except AddonError as error:
             self.problem = Problem.of(error)
             return
-        if motions == self.shown and self._rendering is None:
+        is_unread = self.fitted.is_waited_for(item.controllers)
+        if motions == self.shown and self._rendering is None and not is_unread:
             return
         if is_neutral(motions):
             self._show_still(item)
-        elif self.problem is None or not self.problem.is_final:
-            self._ask(item)
+        if is_unread or not is_neutral(motions):
+            self._ask_if_useful(item)
 
     def retry(self) -> None:
         """Forget what failed, so that the next wish asks the engine again."""
@@ -147,7 +94,9 @@ class Session:
         self.shown = None
         self._drop_handle()
 
-    def _ask(self, item: Portrait) -> None:
+    def _ask_if_useful(self, item: Portrait) -> None:
+        if self.problem is not None and self.problem.is_final:
+            return
         client = engine_process.start(item.settings.renderer)
         if not client.is_running:
             if client.error is not None:
@@ -172,7 +121,12 @@ class Session:
             self._take_handle(reply.message)
             self.problem = None
             self.shown = None
-            self.want(item, self.wanted)
+            if self.give_ratios(item):
+                from .live import refresh_later
+
+                refresh_later()
+            else:
+                self.want(item, self.wanted)
 
     def _on_frame(self, reply: Reply) -> None:
         if reply.ticket is self._rendering:
@@ -238,31 +192,68 @@ class Session:
     def _render_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
         timeouts = preferences()
         client = engine_process.start_ready(timeouts.open_timeout_s, item.settings.renderer)
-        self._use(client)
-        if self._handle is None:
-            ticket = self._opening or self._submit_open(client, item, False)
-            self._opening = None
-            self._take_handle(client.wait(ticket, timeouts.open_timeout_s))
-        self._rendering = None
+        self._open_now(item, client)
         ticket = self._submit_render(client, motions, Policy.ALL, False)
         self._show(item, client.wait(ticket, timeouts.frame_timeout_s), motions)
 
+    def _open_now(self, item: Portrait, client: Engine) -> None:
+        self._use(client)
+        if self._handle is None:
+            timeout_s = preferences().open_timeout_s
+            ticket = self._opening or self._submit_open(client, item, False)
+            self._opening = None
+            self._take_handle(client.wait(ticket, timeout_s))
+        self._rendering = None
+
+    def read_faces(self, item: Portrait) -> None:
+        """Let the engine read drawn faces that nobody has read, in the background.
+
+        It waits. What fails is logged, and not tried again: a face at rest needs no engine.
+        """
+        if self.fitted.is_waited_for(item.controllers):
+            faces = [face_of(controller) for controller in item.controllers]
+            try:
+                self._check_picture(item)
+                client = engine_process.start_ready(
+                    preferences().open_timeout_s, item.settings.renderer
+                )
+                self._open_now(item, client)
+            except (AddonError, EngineError) as error:
+                log.warning("Drawn faces of '%s' were not read: %s", item.plane.name, error)
+                self.fitted.note(faces, faces)
+        self.give_ratios(item)
+
     # --- both ----------------------------------------------------------------------------------
+
+    def give_ratios(self, item: Portrait) -> bool:
+        """Write what the engine has read of drawn faces; whether there was any. Main thread."""
+        if not self.fitted.give(item.controllers):
+            return False
+        # The engine knows them already as they are now.
+        self._key = None if self._handle is None else faces_key(item)
+        return True
 
     def push(self, item: Portrait) -> None:
         """Write what should be visible into the image again, after an undo or a load."""
-        output = item.settings.output
+        use_turns = main_thread.is_here()
+        main_thread.do(lambda: self._write(item.plane, use_turns=use_turns))
+
+    def _write(self, plane: bpy.types.Object, *, use_turns: bool) -> None:
+        output = plane.keyportrait.portrait.output
         if self.canvas is None or output is None:
             return
-        is_turned = self.turns.begin(output, self.canvas.picture)
+        is_turned = use_turns and self.turns.begin(plane, self.canvas.picture)
         self.canvas.push(output)
         if is_turned:
             self.turns.finish(output)
 
     def restore_mode(self, item: Portrait) -> None:
         """Give the live image its own alpha mode back, where Cycles' viewport has changed it."""
-        output = item.settings.output
-        if self.canvas is not None and output is not None and self.turns.restore(output):
+        main_thread.do(lambda: self._restore_mode(item.plane))
+
+    def _restore_mode(self, plane: bpy.types.Object) -> None:
+        output = plane.keyportrait.portrait.output
+        if self.canvas is not None and output is not None and self.turns.restore(plane):
             self.canvas.push(output)
 
     def forget_picture(self) -> None:
@@ -300,7 +291,7 @@ class Session:
             self.problem = Problem.of(error)
             self._is_unreadable = True
             if isinstance(error, OtherPictureError) and not bpy.app.background:
-                refit.became_another(item)
+                main_thread.do(lambda: refit.became_another(item))
             raise
         if self._is_unreadable:
             self._is_unreadable = False
@@ -310,6 +301,7 @@ class Session:
     def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
         picture = self._picture()
         self._use(client)
+        self._asked = [face_of(controller) for controller in item.controllers]
         return client.submit(
             "open",
             {**open_fields(item), **picture.wire_fields},
@@ -364,6 +356,7 @@ class Session:
         self._handle = int(opened.fields["handle"])
         self.renderer = dict(opened.fields.get("renderer", {}))
         faces = opened.fields["faces"]
+        self.fitted.note(self._asked, [Face.from_json(face) for face in faces])
         self.face_problems = [(face.get("problem") or {}).get("message", "") for face in faces]
         for text in filter(None, self.face_problems):
             log.warning("A face of portrait %s stays at rest: %s", self.uid, text)

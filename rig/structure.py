@@ -44,11 +44,22 @@ def restore_output(item: Portrait) -> None:
             node.image = settings.output
 
 
+def straighten_outputs() -> None:
+    """Let live images of 8 bits from other days be read as they are packed, with straight alpha.
+
+    Pictures that are to be read as premultiplied have once passed that on to them.
+    """
+    for plane in portraits.all_planes():
+        output = plane.keyportrait.portrait.output
+        is_wrong = output is not None and output.alpha_mode == "PREMUL" and not output.is_float
+        if is_wrong and output.is_editable:
+            output.alpha_mode = "STRAIGHT"
+
+
 def pack_outputs() -> None:
     """Keep the live images in the .blend, so that it opens with them without the extension."""
-    planes = [item.plane for item in portraits.all_portraits()]
-    planes += [copy.plane for copy in portraits.copies()]
-    for output in {plane.keyportrait.portrait.output for plane in planes} - {None}:
+    outputs = {plane.keyportrait.portrait.output for plane in portraits.all_planes()}
+    for output in outputs - {None}:
         if not output.is_editable or not _would_be_lost(output):
             continue
         try:

@@ -75,8 +75,11 @@ def run_in_debian(version: str, debian: Path, arguments: list[str]) -> int:
             f"No Debian folder at {debian}; run 'sh scripts/debian_folder.sh {debian}'."
         )
     place = debian / "srv" / f"bpy-{version}"
-    shutil.rmtree(place / "tests", ignore_errors=True)
-    shutil.copytree(ROOT / "tests", place / "tests", ignore=shutil.ignore_patterns("__pycache__"))
+    # The tests' stand-in for the engine takes the protocol from beside the tests.
+    for name in ("tests", "engine"):
+        shutil.rmtree(place / name, ignore_errors=True)
+        left_out = shutil.ignore_patterns("__pycache__", "models")
+        shutil.copytree(ROOT / name, place / name, ignore=left_out)
     shutil.copy(find_zip(), place)
     shutil.copy(UV, place)
     requirements = ROOT / "scripts" / "requirements" / f"bpy-{version}.txt"

@@ -56,6 +56,9 @@ class AnalyticPortrait:
         self._pose = fit_pose(self.landmarks)
         check_fit(self.landmarks)
         self._measures = measure(self.landmarks, self._pose)
+        if not face.keypoints:  # drawn by hand, and not read yet
+            ratios = self._measures.eyes_open, self._measures.lips_open
+            self.face = replace(face, eyes_open=ratios[0], lips_open=ratios[1])
         self.landmarks = fit_lids(crop_view, self.landmarks)
         step()
         self._field = ExpressionField(self.landmarks, self._pose, step)

@@ -57,8 +57,11 @@ def rendered(pixels: Any, frame: int, folder: Path) -> np.ndarray:
 
 
 def use_space(plane: Any, space: str, alpha: str = "STRAIGHT") -> None:
-    for image in (plane.keyportrait.portrait.source, plane.keyportrait.portrait.output):
+    settings = plane.keyportrait.portrait
+    for image in (settings.source, settings.output):
         image.colorspace_settings.name, image.alpha_mode = space, alpha
+    if alpha == "PREMUL":
+        settings.output.alpha_mode = "STRAIGHT"
     bpy.context.view_layer.objects.active = plane
     bpy.ops.keyportrait.refresh(use_wait=True)  # Blender drops pixels when the space changes
 
@@ -129,6 +132,37 @@ def read_as(texture: Any, frame: int, pixels: Any) -> np.ndarray:
     image.colorspace_settings.name = texture.colorspace_settings.name
     image.alpha_mode = texture.alpha_mode
     return pixels(image)
+
+
+@pytest.mark.parametrize("mode", ["STRAIGHT", "PREMUL", "CHANNEL_PACKED", "NONE"])
+def test_the_live_image_is_the_picture_in_every_alpha_mode(
+    astronaut: str, add_portrait: Any, pixels: Any, tmp_path: Path, mode: str
+) -> None:
+    picture = read_picture(astronaut, pixels)
+    picture[..., 3] = np.linspace(1.4, 0.0, picture.shape[1]).clip(0.0, 1.0)[None, :]
+    straight = bpy.data.images.load(save_picture(tmp_path / "straight.png", picture))
+    if mode == "PREMUL":
+        picture[..., :3] *= picture[..., 3:]
+    path = save_picture(tmp_path / "ghost.png", picture)
+    bpy.data.images.load(path).alpha_mode = mode
+    plane, (face,) = add_portrait(path)
+    prepare(plane, face, tmp_path)
+    face.animation_data_clear()
+    face["smile"] = 0.0
+    output, source = plane.keyportrait.portrait.output, plane.keyportrait.portrait.source
+    assert source.alpha_mode == mode
+    # Cycles up to 5.1 takes a premultiplied file's colours otherwise than Blender does.
+    image_node(plane).image = straight if mode == "PREMUL" else source
+    wanted = rendered(pixels, FIRST, tmp_path)
+    image_node(plane).image = output
+    check_alike(rendered(pixels, FIRST, tmp_path), wanted, mode, 0.01)
+    name, path = plane.name, str(tmp_path / "saved.blend")
+    if mode == "PREMUL":
+        output.alpha_mode = mode  # as older versions have left it
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.open_mainfile(filepath=path)
+    assert image_node(bpy.data.objects[name]).image.packed_file is not None
+    check_alike(rendered(pixels, FIRST, tmp_path), wanted, f"{mode}, opened", 0.01)
 
 
 @pytest.fixture
@@ -214,3 +248,34 @@ def test_a_bake_made_again_renders_with_its_new_pixels(
     live = rendered(pixels, LAST, tmp_path)
     assert np.abs(second - first).max() > 0.2
     check_alike(second, live, "made again", 0.05)
+
+
+@pytest.mark.parametrize("is_appended", [False, True])
+@pytest.mark.parametrize("count", [3, 1])
+def test_bakes_of_0_1_0_hold_their_ends_too(
+    shot: Any, pixels: Any, tmp_path: Path, count: int, is_appended: bool
+) -> None:
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = FIRST, FIRST + count - 1
+    first, last = (rendered(pixels, n, tmp_path) for n in (FIRST, FIRST + count - 1))
+    assert bake() == {"FINISHED"}
+    user = image_node(shot).image_user
+    # What 0.1.0 gave its nodes.
+    user.frame_start, user.frame_duration, user.frame_offset = FIRST, count, FIRST - 1
+    name, path = shot.name, str(tmp_path / "old.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path, copy=is_appended)
+    if is_appended:
+        bpy.data.batch_remove(
+            [shot, *(link.controller for link in shot.keyportrait.portrait.faces)]
+        )
+        bpy.data.orphans_purge(do_recursive=True)
+        with bpy.data.libraries.load(path) as (there, here):
+            here.objects = [item for item in there.objects if item.startswith(name)]
+        for item in here.objects:
+            bpy.context.collection.objects.link(item)
+        bpy.context.view_layer.update()
+    else:
+        bpy.ops.wm.open_mainfile(filepath=path)
+    for frame, wanted in ((FIRST - 1, first), (-5, first), (FIRST + count + 20, last)):
+        found = rendered(pixels, frame, tmp_path)
+        assert np.abs(found - wanted).mean() < 1e-3, frame

@@ -52,13 +52,33 @@ def test_cycles_in_the_viewport_follows_frames(renders_in_window: dict) -> None:
     assert changed(report, "5_packed", "1_slider") < 0.001
 
 
+def test_cycles_in_the_viewport_follows_every_alpha_mode(renders_in_window: dict) -> None:
+    report = renders_in_window
+    notes = report["packed_channel"]
+    assert notes["mode"] == "CHANNEL_PACKED"
+    assert changed(report, "6_rest", "6_slider_anew") > 0.002
+    assert changed(report, "6_slider", "6_slider_anew") < 0.001
+    assert notes["offset"] != [0]
+    assert notes["offset_left"] == [0]
+
+
 def test_the_live_image_keeps_its_own_alpha_mode(renders_in_window: dict) -> None:
     notes = renders_in_window["the_file_keeps_its_modes"]
     assert notes["source"] == "FILE", "saved, it is a packed file"
     assert notes["modes"]["saved"] == notes["modes"]["left"] == "STRAIGHT"
 
 
-def test_a_render_bears_sliders_and_frame_changes_meanwhile(renders_in_window: dict) -> None:
+def test_a_render_bears_sliders_and_more_meanwhile(renders_in_window: dict) -> None:
     notes = renders_in_window["render_under_an_artists_hands"]
     assert notes["moves"] > 3
-    assert notes["frames"] == [f"frame_{number:04d}.png" for number in range(1, 31)]
+    assert notes["frames"] == [f"frame_{number:04d}.png" for number in range(1, 61)]
+
+
+def test_a_render_lets_the_main_thread_write_what_windows_draw(renders_in_window: dict) -> None:
+    assert renders_in_window["render_under_an_artists_hands"]["writers"] == ["MainThread"]
+
+
+def test_a_handler_cannot_lock_the_interface(renders_in_window: dict) -> None:
+    """Why the main thread has to write: rig/main_thread.py."""
+    lock = renders_in_window["lock"]
+    assert lock["looks"] > 0 and not lock["is_locked"]

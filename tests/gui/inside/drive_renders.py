@@ -9,12 +9,15 @@ import importlib
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import bpy
+import numpy as np
 
 FOLDER = Path(sys.argv[-1])
 OUT = FOLDER / "out"
@@ -25,9 +28,12 @@ from pointer import Steps  # noqa: E402
 
 PICTURE = str(FOLDER / "astronaut.jpg")
 PATIENCE_S = 60.0
-RENDERED_FRAMES = 30
+LOOKS = 3  # screenshots that must be alike
+RENDERED_FRAMES = 60
 NOTES: dict[str, dict] = {}
 live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
+images = importlib.import_module("bl_ext.user_default.keyportrait.rig.images")
+writers: set[str] = set()  # names of the threads that write live pictures
 
 
 def things(kind: str) -> list[bpy.types.Object]:
@@ -58,10 +64,20 @@ def shading() -> bpy.types.View3DShading:
 
 
 def rest() -> Steps:
-    """Wait until the engine has answered and Cycles, after a series of pictures, has drawn."""
+    """Wait until the engine has answered and Cycles, after a series of pictures, has drawn.
+
+    On a busy machine Cycles may stand for a while at its coarse first picture.
+    """
     yield 0.3
     yield from wait_for(lambda: not live.is_pending(), "the engine")
     yield 2.5
+    looks: list[bytes] = []
+    end = time.monotonic() + PATIENCE_S
+    while len(looks) < LOOKS or len(set(looks[-LOOKS:])) > 1:
+        assert time.monotonic() < end, "the window never comes to rest"
+        pointer.screenshot(FOLDER / "look.ppm")
+        looks.append((FOLDER / "look.ppm").read_bytes())
+        yield 0.7
 
 
 def shoot(name: str) -> Steps:
@@ -179,21 +195,27 @@ def render_under_an_artists_hands() -> Steps:
         controller.keyframe_insert('["mouth_open"]', frame=frame)
     bpy.context.preferences.view.render_display_type = "NONE"
     scene.render.filepath = str(FOLDER / "out" / "frames" / "frame_")
+    shading().color_type = "TEXTURE"
+    watch_writers()
     yield 0.5
-    # Blender ends playback when it renders, and starts none meanwhile.
     with in_view():
         bpy.ops.screen.animation_play()
         bpy.ops.render.render("INVOKE_DEFAULT", animation=True)
     yield from wait_for(lambda: bpy.app.is_job_running("RENDER"), "the render's start")
     is_playing = pointer.window().screen.is_animation_playing
-    moves = 0
+    moves = plays = 0
     while bpy.app.is_job_running("RENDER"):
         controller["smile"] = 0.5 + 0.5 * (-1) ** moves
         controller.update_tag()
-        if moves % 5 == 0:
-            scene.frame_set(1 + moves % RENDERED_FRAMES)
+        # Blender refuses both while it renders.
+        with in_view(), suppress(RuntimeError):
+            bpy.ops.screen.frame_offset(delta=1)
+        with in_view(), suppress(RuntimeError):
+            bpy.ops.screen.animation_play()
+        plays += pointer.window().screen.is_animation_playing
+        pointer.find_area("VIEW_3D").tag_redraw()
         moves += 1
-        yield 0.03
+        yield 0.01
     if pointer.window().screen.is_animation_playing:
         with in_view():
             bpy.ops.screen.animation_cancel()
@@ -202,8 +224,85 @@ def render_under_an_artists_hands() -> Steps:
     NOTES["render_under_an_artists_hands"] = {
         "is_playing": is_playing,
         "moves": moves,
+        "plays": plays,
         "frames": frames,
+        "writers": sorted(writers),
     }
+
+
+def watch_writers() -> None:
+    push = images.Canvas.push
+
+    def watched(canvas: object, image: bpy.types.Image) -> None:
+        if bpy.app.is_job_running("RENDER"):
+            writers.add(threading.current_thread().name)
+        push(canvas, image)
+
+    images.Canvas.push = watched
+
+
+def a_handler_cannot_lock_the_interface() -> Steps:
+    """A render reads the setting before it calls its first handler."""
+    scene = bpy.context.scene
+    scene.frame_end = 5
+
+    def lock(*_args: object) -> None:
+        scene.render.use_lock_interface = True
+
+    bpy.app.handlers.render_init.append(lock)
+    with in_view():
+        bpy.ops.render.render("INVOKE_DEFAULT", animation=True)
+    locked = []
+    yield from wait_for(lambda: scene.render.use_lock_interface, "the render's start")
+    while bpy.app.is_job_running("RENDER"):
+        locked.append(bpy.context.window_manager.is_interface_locked)
+        yield 0.02
+    bpy.app.handlers.render_init.remove(lock)
+    scene.render.use_lock_interface = False
+    NOTES["lock"] = {"looks": len(locked), "is_locked": any(locked)}
+
+
+def cycles_follows_a_packed_channel() -> Steps:
+    """A transparent picture whose alpha mode has no equal: Cycles' key is changed otherwise."""
+    path = str(FOLDER / "packed.png")
+    photo = bpy.data.images.load(PICTURE)
+    values = np.empty(photo.size[0] * photo.size[1] * 4, np.float32)
+    photo.pixels.foreach_get(values)
+    values[3::4] = np.tile(np.linspace(0.6, 1.0, photo.size[0], dtype=np.float32), photo.size[1])
+    ghost = bpy.data.images.new("packed", *photo.size, alpha=True)
+    ghost.pixels.foreach_set(values)
+    ghost.filepath_raw, ghost.file_format = path, "PNG"
+    ghost.save()
+    bpy.data.images.remove(ghost)
+    bpy.data.images.load(path).alpha_mode = "CHANNEL_PACKED"
+    for item in list(bpy.data.objects):
+        bpy.data.objects.remove(item)
+    with in_view():
+        bpy.ops.keyportrait.add_portrait(filepath=path, use_view=False, use_wait=True)
+        bpy.ops.view3d.view_axis(type="FRONT")
+        bpy.ops.view3d.view_selected()
+    shading().type = "RENDERED"
+    yield from shoot("6_rest")
+    controller = things("FACE")[0]
+    for step in range(20):
+        controller["mouth_open"] = step / 19
+        controller.update_tag()
+        yield 0.02
+    yield from shoot("6_slider")
+    offset = offsets()
+    yield from shoot_anew("6_slider_anew")
+    shading().type = "SOLID"
+    yield 1.0
+    NOTES["packed_channel"] = {
+        "mode": output().alpha_mode,
+        "offset": offset,
+        "offset_left": offsets(),
+    }
+
+
+def offsets() -> list[int]:
+    tree = things("PORTRAIT")[0].material_slots[0].material.node_tree
+    return [node.image_user.frame_offset for node in tree.nodes if node.type == "TEX_IMAGE"]
 
 
 STEPS = (
@@ -214,6 +313,8 @@ STEPS = (
     cycles_follows_frames,
     the_file_keeps_its_modes,
     render_under_an_artists_hands,
+    a_handler_cannot_lock_the_interface,
+    cycles_follows_a_packed_channel,
 )
 
 
