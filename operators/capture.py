@@ -54,15 +54,16 @@ curves that can be edited"""
         description="Name of a movie clip of this file, for that source",
         options={"SKIP_SAVE"},
     )
-    use_browser: BoolProperty(
-        name="Choose a File",
-        description="Open the file browser, also where the face knows its file",
-        options={"HIDDEN", "SKIP_SAVE"},
-    )
     filter_glob: StringProperty(default=PERFORMANCES, options={"HIDDEN"})
-    filter_movie: BoolProperty(default=True, options={"HIDDEN"})
-    filter_image: BoolProperty(default=True, options={"HIDDEN"})
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+    filter_movie: BoolProperty(
+        default=True, description="The file browser shows movies", options={"HIDDEN"}
+    )
+    filter_image: BoolProperty(
+        default=True, description="The file browser shows pictures", options={"HIDDEN"}
+    )
+    filter_folder: BoolProperty(
+        default=True, description="The file browser shows folders", options={"HIDDEN"}
+    )
     relative_path: BoolProperty(
         name="Relative Path",
         description="Store the file's path relative to the .blend file, once that is saved",
@@ -78,8 +79,7 @@ curves that can be edited"""
         is_given = self.properties.is_property_set("filepath")
         known = choices_of(portraits.active_controller(context).keyportrait_capture)
         store(known, self, own=self.properties)
-        is_known = bool(self.filepath) and not self.use_browser
-        if is_given or is_known or self.source != FILE:
+        if is_given or self.filepath or self.source != FILE:
             return self.execute(context)
         if not self.properties.is_property_set("relative_path"):
             self.relative_path = context.preferences.filepaths.use_relative_paths

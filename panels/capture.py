@@ -28,7 +28,7 @@ class KEYPORTRAIT_PT_capture(KeyPortraitPanel, bpy.types.Panel):
         draw_source(layout, context, settings)
         row = layout.row(align=True)
         row.scale_y = 1.3
-        row.operator("keyportrait.capture", icon="OUTLINER_DATA_ARMATURE").use_browser = False
+        row.operator("keyportrait.capture", icon="OUTLINER_DATA_ARMATURE")
         row.operator("keyportrait.recapture", icon="FILE_REFRESH")
         draw_captured(layout, context, controller)
 
@@ -42,9 +42,7 @@ def draw_source(
     elif settings.source == CLIP:
         layout.prop(settings, "clip", text="")
     else:
-        row = layout.row(align=True)
-        row.prop(settings, "filepath", text="", placeholder="Clip or template")
-        row.operator("keyportrait.capture", text="", icon="VIEWZOOM").use_browser = True
+        layout.prop(settings, "filepath", text="", placeholder="Clip or template")
     column = layout.column(align=True)
     column.use_property_split = True
     column.use_property_decorate = False

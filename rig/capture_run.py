@@ -271,16 +271,17 @@ def _describe(
 ) -> None:
     controller, take, _ = written[0]
     what = f"'{controller.name}'" if len(written) == 1 else f"{len(written)} faces"
-    parts = [f"{len(take.times)} frames of '{job.name}' on {what}"]
+    begin = f"{len(take.times)} frames of '{job.name}'"
+    parts = []
     cuts, losses = len(take.cuts), len(loss_spans(take.is_seen))
     if cuts:
         parts.append(f"{cuts} cut{'s' if cuts > 1 else ''}")
     if losses:
         unseen = int((~take.is_seen).sum())
         parts.append(f"face lost {losses}×, {unseen} frame{'s' if unseen > 1 else ''} without keys")
-    text = ", ".join(parts)
     for item, _, _ in written:
-        item.keyportrait_capture.captured = text
+        item.keyportrait_capture.captured = ", ".join([begin, *parts])
+    text = ", ".join([f"{begin} on {what}", *parts])
     summary.text = f"{summary.text}; {text}" if summary.text else f"Captured {text}"
 
 

@@ -95,3 +95,10 @@ def renders_in_window(run_inside: RunInside) -> dict:
 def undo(run_inside: RunInside) -> dict:
     """What drive_undo.py noted."""
     return drive(run_inside, "drive_undo.py", OUTPUT.with_name("gui-undo"))
+
+
+@pytest.fixture(scope="session")
+def captured(run_inside: RunInside) -> dict:
+    """What drive_capture.py noted; screenshots are in build/gui-capture."""
+    output = OUTPUT.with_name("gui-capture")
+    return {**drive(run_inside, "drive_capture.py", output), "folder": str(output)}

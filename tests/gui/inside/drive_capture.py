@@ -1,0 +1,319 @@
+"""A performance by real clicks: choose a clip, Capture, see its keys, capture it again, undo.
+
+Started by run.sh; writes report.json and screenshots to FOLDER/out and ends Blender. The clip is
+a bake of our own: a face that turns and speaks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+FOLDER = Path(sys.argv[-1])
+OUT = FOLDER / "out"
+sys.path.insert(0, str(FOLDER))
+
+import pointer  # noqa: E402
+from pointer import Steps, Widgets  # noqa: E402
+
+PATIENCE_S = 120.0
+FRAMES = 48
+CLIP = "talk.mp4"
+KEYS = {
+    "head_yaw": {1: 0.0, 14: 14.0, 32: -14.0, 48: 0.0},
+    "mouth_open": {1: 0.0, 10: 0.8, 18: 0.0, 28: 0.8, 38: 0.1, 48: 0.0},
+    "smile": {1: 0.0, 24: 0.6, 48: 0.0},
+}
+NOTES: dict[str, dict] = {}
+
+
+def things(kind: str) -> list[bpy.types.Object]:
+    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
+
+
+def face() -> bpy.types.Object:
+    return things("FACE")[0]
+
+
+def view() -> bpy.types.Area:
+    return pointer.find_area("VIEW_3D")
+
+
+def view_middle() -> tuple[int, int]:
+    area = view()
+    return area.x + area.width // 3, area.y + area.height // 3
+
+
+def wait_for(condition: Callable[[], object], what: str) -> Steps:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
+        yield 0.1
+
+
+def shoot(name: str) -> None:
+    pointer.screenshot(OUT / f"{name}.png")
+
+
+def output_pixels() -> np.ndarray:
+    image = things("PORTRAIT")[0].keyportrait.portrait.output
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels
+
+
+def curves() -> dict[str, list[float]]:
+    """Frames of the keys of every curve of the face."""
+    animation = face().animation_data
+    if animation is None or animation.action is None:
+        return {}
+    return {
+        f"{curve.data_path}[{curve.array_index}]": [p.co[0] for p in curve.keyframe_points]
+        for curve in animation.action.fcurves
+    }
+
+
+def prepare() -> Steps:
+    """A portrait that fills the view, a clip of its performance, and a rested face."""
+    with pointer.override("VIEW_3D"):
+        bpy.ops.keyportrait.add_portrait(filepath=str(FOLDER / "astronaut.jpg"))
+    for name in ("Cube", "Light", "Camera"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, FRAMES
+    for name, values in KEYS.items():
+        for frame, value in values.items():
+            face()[name] = value
+            face().keyframe_insert(f'["{name}"]', frame=frame)
+    settings = scene.keyportrait_bake
+    settings.format, settings.use_assign = "MP4", False
+    settings.folder = str(FOLDER / "baked")
+    bpy.ops.keyportrait.bake(scope="ALL")
+    next((FOLDER / "baked").rglob("*.mp4")).rename(FOLDER / CLIP)
+    action = face().animation_data.action
+    face().animation_data_clear()
+    bpy.data.actions.remove(action)
+    for name in KEYS:
+        face()[name] = 0.0
+    yield from look_at_portrait()
+
+
+def look_at_portrait() -> Steps:
+    """The portrait fills the viewport; the Dope Sheet below is tall enough for some curves."""
+    timeline = pointer.find_area("DOPESHEET_EDITOR")
+    timeline.ui_type = "DOPESHEET"
+    timeline.spaces.active.show_region_channels = True
+    edge = timeline.x + timeline.width // 2, timeline.y + timeline.height
+    bpy.ops.screen.area_move("EXEC_DEFAULT", x=edge[0], y=edge[1], delta=230)
+    yield 1.0
+    area = view()
+    area.spaces.active.shading.type = "SOLID"
+    area.spaces.active.overlay.show_floor = False
+    area.spaces.active.show_region_ui = True
+    with pointer.override("VIEW_3D"):
+        for item in bpy.data.objects:
+            item.select_set(item.keyportrait.kind == "PORTRAIT")
+        bpy.context.view_layer.objects.active = things("PORTRAIT")[0]
+        bpy.ops.view3d.view_axis(type="TOP", align_active=True)
+        bpy.ops.view3d.view_selected()
+    for item in bpy.data.objects:
+        item.select_set(item == face())
+    bpy.context.view_layer.objects.active = face()
+    yield 1.0
+    pointer.find_region(area, "UI").active_panel_category = "KeyPortrait"
+    area.tag_redraw()
+    bpy.ops.ed.undo_push(message="Look at the portrait")
+    yield 1.5
+
+
+def sidebar_widgets() -> Steps:
+    """Find the widgets of the sidebar as far as it is scrolled; the value is the dictionary."""
+    found: Widgets = {}
+    region = pointer.find_region(view(), "UI")
+    yield from pointer.find_widgets(view(), region, found, offsets=(0.3, 0.72))
+    return found
+
+
+def scroll_down() -> Steps:
+    region = pointer.find_region(view(), "UI")
+    x, y = region.x + 30, region.y + region.height // 2
+    yield from pointer.move(x, y)
+    for _ in range(40):
+        pointer.send("WHEELDOWNMOUSE", "PRESS", x, y)
+        yield 0.03
+    yield 0.5
+
+
+def open_performance_panel() -> Steps:
+    """Click the closed panel under the sliders; the value is all widgets, scrolled down."""
+    for distance in (34, 26, 42, 50, 58):
+        yield from scroll_down()
+        found = yield from sidebar_widgets()
+        if any("keyportrait.capture(" in name for name in found):
+            return found
+        x, y = min(found.values(), key=lambda place: place[1])
+        yield from pointer.click(x, y - distance)
+        yield 0.5
+    yield from scroll_down()
+    return (yield from sidebar_widgets())
+
+
+def choose_clip(found: Widgets) -> Steps:
+    """Press Capture, which asks for a file, and name the clip; nothing is confirmed yet."""
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.capture("))
+    yield 1.0
+    area = pointer.find_area("FILE_BROWSER")
+    fields: Widgets = {}
+    for region in ("UI", "EXECUTE"):
+        yield from pointer.find_widgets(
+            area, pointer.find_region(area, region), fields, offsets=(0.35, 0.8, 0.93)
+        )
+    for field, text in (("params.directory", str(FOLDER)), ("params.filename", CLIP)):
+        position = pointer.find_widget(fields, field)
+        yield from pointer.double_click(*position)
+        yield from pointer.type_text(text, *position)
+    return fields
+
+
+def modal_operators() -> list[str]:
+    return [operator.bl_idname for operator in pointer.window().modal_operators]
+
+
+def escape_while_capturing() -> Steps:
+    found = yield from open_performance_panel()
+    shoot("1_panel")
+    fields = yield from choose_clip(found)
+    shoot("2_file_browser")
+    yield from pointer.click(*pointer.find_widget(fields, "file.execute"))
+    running = modal_operators()
+    yield from pointer.key("ESC", *view_middle())
+    yield 1.0
+    NOTES["escape_while_capturing"] = {
+        "widgets": sorted(found),
+        "running": running,
+        "left": modal_operators(),
+        "curves": len(curves()),
+        "actions": len(bpy.data.actions),
+    }
+
+
+def capture() -> Steps:
+    found = yield from open_performance_panel()
+    fields = yield from choose_clip(found)
+    yield from pointer.click(*pointer.find_widget(fields, "file.execute"))
+    began = time.monotonic()
+    yield from wait_for(curves, "curves")
+    yield from wait_for(lambda: not modal_operators(), "the end of the capture")
+    seconds = time.monotonic() - began
+    yield 1.0
+    scene = bpy.context.scene
+    pictures = {}
+    for frame in (1, 14, 32):
+        scene.frame_set(frame)
+        yield 2.0
+        pictures[frame] = output_pixels()
+    with pointer.override("DOPESHEET_EDITOR"):
+        bpy.ops.anim.channels_expand()
+        bpy.ops.action.view_all()
+    scene.frame_set(10)
+    yield 2.0
+    shoot("3_captured")
+    said = curves()
+    NOTES["capture"] = {
+        "seconds": round(seconds, 1),
+        "paths": sorted({path.rpartition("[")[0] for path in said}),
+        "first": min(frames[0] for frames in said.values()),
+        "last": max(frames[-1] for frames in said.values()),
+        "moved": int((np.abs(pictures[14] - pictures[32]).max() > 0.1).sum()),
+        "moved_pixels": int((np.abs(pictures[14] - pictures[32]) > 0.05).sum()),
+        "yaw": {frame: yaw_at(frame) for frame in (14, 32)},
+        "stored": face().keyportrait_capture.filepath,
+    }
+
+
+def yaw_at(frame: int) -> float:
+    animation = face().animation_data
+    curve = next(c for c in animation.action.fcurves if c.data_path == '["head_yaw"]')
+    return curve.evaluate(frame)
+
+
+def open_options() -> Steps:
+    """Click the closed panel below Re-capture, to see all that can be chosen."""
+    found = yield from open_performance_panel()
+    x, y = pointer.find_widget(found, "keyportrait.recapture")
+    for distance in (78, 60, 96, 50, 110):
+        yield from pointer.click(x, y - distance)
+        yield 0.5
+        yield from scroll_down()
+        found = yield from sidebar_widgets()
+        if any("keyportrait_capture.region" in name for name in found):
+            break
+    shoot("5_options")
+    NOTES["open_options"] = {"widgets": sorted(found)}
+
+
+def capture_again_and_undo() -> Steps:
+    before = yaw_at(14)
+    face().keyportrait_capture.multiplier = 0.5
+    bpy.ops.ed.undo_push(message="Multiplier")
+    found = yield from open_performance_panel()
+    began = time.monotonic()
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.recapture"))
+    yield from wait_for(lambda: abs(yaw_at(14)) < 0.7 * abs(before), "half the motion")
+    seconds = time.monotonic() - began
+    yield 1.0
+    shoot("4_again")
+    half, actions = yaw_at(14), len(bpy.data.actions)
+    yield from pointer.key("Z", *view_middle(), ctrl=True)
+    yield 1.0
+    undone = yaw_at(14)
+    yield from pointer.key("Z", *view_middle(), ctrl=True)
+    yield from pointer.key("Z", *view_middle(), ctrl=True)
+    yield 1.0
+    NOTES["capture_again_and_undo"] = {
+        "seconds": round(seconds, 1),
+        "before": before,
+        "half": half,
+        "actions": actions,
+        "undone": undone,
+        "curves_after_all": len(curves()),
+    }
+
+
+STEPS = (prepare, escape_while_capturing, capture, capture_again_and_undo, open_options)
+
+
+def scenario() -> Steps:
+    for step in STEPS:
+        print(f"drive: {step.__name__}", flush=True)
+        yield from step()
+
+
+_running = scenario()
+
+
+def tick() -> float | None:
+    """One step of the scenario per timer; the report is written however it ends."""
+    try:
+        return next(_running)
+    except StopIteration:
+        pass
+    except Exception:
+        NOTES["error"] = {"traceback": traceback.format_exc()}
+        traceback.print_exc()
+        shoot("failure")
+    (OUT / "report.json").write_text(json.dumps(NOTES, indent=1))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+bpy.app.timers.register(tick, first_interval=2.0)
