@@ -31,6 +31,7 @@ MODULES = (
     "operators.presets",
     "operators.capture",
     "operators.performance",
+    "operators.transfer",
     "operators.live",
     "operators.copies",
     "operators.view",

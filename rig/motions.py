@@ -48,6 +48,13 @@ def motions_of(item: Portrait, depsgraph: bpy.types.Depsgraph) -> tuple[Motion, 
 
 def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Motion:
     """What one controller asks for: sliders, take, the Empty's own transform, gaze target."""
+    return motion_and_values(controller, depsgraph)[0]
+
+
+def motion_and_values(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph
+) -> tuple[Motion, dict[str, float]]:
+    """motion_of, and the values of the controls in it: after amounts and gaze target."""
     face = face_of(controller)
     added = _handle_amounts(controller, depsgraph, face)
     state = _State(controller, depsgraph)
@@ -61,7 +68,7 @@ def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> M
             numbers_of(state.holder(name), name) for name in (EXPRESSION, TRANSLATION)
         )
         motion = with_take(motion, expression, translation, amounts)
-    return _with_handle(motion, added, values)
+    return _with_handle(motion, added, values), values
 
 
 def control_values(
