@@ -199,6 +199,21 @@ def test_combs_of_interlaced_clips_are_gone(
     assert combs.max() < 60
 
 
+def test_frames_that_were_read_are_let_go_of(tmp_path: Path) -> None:
+    """Twenty minutes of 4K would else fill the memory until the garbage collector comes."""
+    path = make_clip(tmp_path / "long.mp4", count=40)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_clip(path) as clip:
+            for _ in clip.frames():
+                pass
+        held = sum(type(each).__name__ == "VideoFrame" for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert held < 10
+
+
 def test_a_part_is_read_from_the_keyframe_before_it(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "long.mp4", 100, rate=25)
     expected = [(pytest.approx(n / 25), n) for n in (25, 26, 27, 28, 29)]
