@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 
 from .protocol import Message
+
+# So long after a slider was moved, another move is likely, and a bake leaves the cores to it.
+DRAG_S = 0.5
 
 
 class Rank(IntEnum):
@@ -43,19 +47,25 @@ class Backlog:
     """Thread-safe. Requests come out by rank, those of one rank and those of one handle in order.
 
     writers  how many pictures may be written at a time; a request that saves one stays here until
-             a writer is free, so that it keeps nobody else waiting
+             a writer is free, so that it keeps nobody else waiting; while sliders are dragged
+             there is one writer
+    clock    seconds
     """
 
-    def __init__(self, writers: int) -> None:
+    def __init__(self, writers: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._changed = threading.Condition()
         self._waiting: list[Message] = []
         self._writing: set[int] = set()
         self._writers = writers
+        self._clock = clock
+        self._live_at = -DRAG_S
         self._is_closed = False
 
     def put(self, message: Message) -> None:
         """Add a request."""
         with self._changed:
+            if message.type == "render" and not is_saving(message):
+                self._live_at = self._clock()
             self._waiting.append(message)
             self._changed.notify()
 
@@ -87,7 +97,7 @@ class Backlog:
             while (found := self._next(Rank.ALONE)) is None:
                 if self._is_closed and not self._waiting:
                     return None
-                self._changed.wait()
+                self._changed.wait(DRAG_S if self._waiting else None)
             return found
 
     def between(self, running: Message) -> Iterator[Message]:
@@ -121,6 +131,8 @@ class Backlog:
         """Take out the first of the most urgent requests; with the lock held."""
         best: Message | None = None
         handles: set[int] = set()
+        is_dragged = self._clock() - self._live_at < DRAG_S
+        has_writer = len(self._writing) < (1 if is_dragged else self._writers)
         for message in self._waiting:
             rank = rank_of(message)
             if rank is Rank.ALONE:
@@ -132,7 +144,7 @@ class Backlog:
             if isinstance(handle, int):
                 handles.add(handle)
             if is_saving(message):
-                is_free = is_free and len(self._writing) < self._writers
+                is_free = is_free and has_writer
             elif is_saving_only:
                 continue
             if is_free and rank >= lowest and (best is None or rank > rank_of(best)):

@@ -71,6 +71,20 @@ def engine_rows() -> list[Row]:
     return rows
 
 
+def answering_rows() -> list[Row]:
+    """How soon a slider moves the picture meanwhile, and what reading a long clip costs."""
+    figures = run_json([sys.executable, "scripts/bench_answering.py"])
+    alone = figures["alone"]
+    rows = [Row("slider: alone", alone["median"], "ms")]
+    for name in ("bake", "capture", "capture and bake"):
+        label = f"slider, during {name}"
+        rows.append(Row(f"{label}: 95 %", figures[name]["p95"], "ms", 150.0))
+        rows.append(Row(f"{label}: over alone", figures[name]["median"] / alone["median"], ""))
+    rows.append(Row("capture: until cancelled", figures["cancel_ms"], "ms", 500.0))
+    rows.append(Row("capture of 4K: growth", figures["growth_mb"]["end"], "MB", 300.0))
+    return rows
+
+
 def wire_rows() -> list[Row]:
     """Round trips between the host and a child that computes nothing."""
     figures = run_json([sys.executable, "scripts/bench_wire.py", "--json"])
@@ -117,6 +131,7 @@ def main() -> int:
     rows = []
     for title, measure in (
         ("renderer", engine_rows),
+        ("answering", answering_rows),
         ("wire", wire_rows),
         ("Blender", blender_rows),
     ):

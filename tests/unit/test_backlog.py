@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from typing import Any
 
-from engine.backlog import Backlog
+from engine.backlog import DRAG_S, Backlog
 from engine.protocol import Message
 
 SAVE = {"save": {"path": "0001.png"}}
@@ -24,7 +25,8 @@ def saving(number: int, handle: int = 2) -> Message:
 
 
 def backlog(*messages: Message, writers: int = 9) -> Backlog:
-    made = Backlog(writers)
+    seconds = itertools.count(step=int(DRAG_S + 1.0))  # nobody drags
+    made = Backlog(writers, lambda: float(next(seconds)))
     for message in messages:
         made.put(message)
     return made
@@ -91,6 +93,19 @@ def test_a_picture_waits_for_a_writer_and_keeps_nobody_waiting() -> None:
     made.free_writer(saving(1))
     thread.join(30.0)
     assert [message.id for message in taken if message] == [2]
+
+
+def test_a_bake_has_one_writer_while_sliders_are_dragged() -> None:
+    now = 100.0
+    made = Backlog(3, lambda: now)
+    for message in (saving(1), saving(2), saving(3), render(4)):
+        made.put(message)
+    capture = request("capture", 0)
+    assert between(made, capture) == [4, 1]
+    assert between(made, capture) == []
+    now += DRAG_S
+    assert between(made, capture) == [2]
+    assert between(made, capture) == [3]
 
 
 def test_what_is_withdrawn_does_not_come() -> None:
