@@ -87,23 +87,6 @@ def orientation_of(frame: Any) -> Orientation:
     return Orientation(True, c < 0, b < 0)
 
 
-class Orientations:
-    """The orientations of a clip's frames, read once for each rotation that they tell.
-
-    A frame whose side data is looked at is kept until the garbage collector comes: hundreds of
-    large ones at a time.
-    """
-
-    def __init__(self) -> None:
-        self._known: dict[int, Orientation] = {}
-
-    def of(self, frame: Any) -> Orientation:
-        """As orientation_of."""
-        if frame.rotation not in self._known:
-            self._known[frame.rotation] = orientation_of(frame)
-        return self._known[frame.rotation]
-
-
 def square_size(width: int, height: int, pixel_aspect: float) -> tuple[int, int]:
     """Size in square pixels; the height stays."""
     return max(1, round(width * pixel_aspect)), height
