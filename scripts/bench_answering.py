@@ -63,9 +63,9 @@ def make_clip(path: Path, seconds: int, size: tuple[int, int]) -> Path:
         coded = []
         for number in range(PART_FRAMES):
             light = np.sin(2 * np.pi * number / PART_FRAMES)
-            shift = np.float32([[1, 0, 20 * light], [0, 1, 10 * light]])
+            shift = np.array([[1, 0, 20 * light], [0, 1, 10 * light]], np.float32)
             moved = cv2.warpAffine(still, shift, size, borderMode=cv2.BORDER_REPLICATE)
-            frame = av.VideoFrame.from_ndarray(moved, "rgb24")
+            frame = av.VideoFrame.from_ndarray(moved.astype(np.uint8), "rgb24")
             frame.pts, frame.time_base = number, stream.time_base
             coded += stream.encode(frame)
         coded += stream.encode(None)
