@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
-	repository demo closed-loop bench bench-neural parity clean system
+	repository demo read-clip closed-loop bench bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -126,6 +126,10 @@ repository: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Zips with a static index
 
 demo: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## A photograph comes alive: film, contact sheet, .blend
 	@$(ENVS)/demo/bin/python scripts/demo.py
+
+read-clip: $(ENVS)/unit/.ready models  ## Print what the engine sees in a clip: CLIP=FILE [OUT=JSON]
+	@test -n "$(CLIP)" || { echo "usage: make read-clip CLIP=FILE [OUT=JSON]"; exit 2; }
+	@$(UNIT) scripts/read_clip.py "$(CLIP)" $(if $(OUT),--json "$(OUT)")
 
 closed-loop: $(ENVS)/unit/.ready models  ## Measure every control on a folder of pictures: IMAGES=DIR OUT=DIR
 	@test -n "$(IMAGES)" -a -n "$(OUT)" || { echo "usage: make closed-loop IMAGES=DIR OUT=DIR"; exit 2; }

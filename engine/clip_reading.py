@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from .analytic.encoder import encode
 from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
+from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .performance.performance import Performance
 from .renderer import ReportedError
 from .take import PerformanceSource
@@ -61,11 +63,22 @@ def performance_of(
 def _notices(tracks: ClipTracks, performer: int) -> tuple[str, ...]:
     """What the user should know of how the clip was read."""
     # Cuts and losses are told by who knows the frames that they fall on.
-    notices = []
+    notices = list(tracks.notices)
     if len(tracks.performers) > 1:
         notices.append(
             f"The clip shows {len(tracks.performers)} performers; this is number {performer + 1}."
         )
+    return tuple(notices)
+
+
+def _losses(clip: Clip, path: Path) -> tuple[str, ...]:
+    """What of a clip could not be read, as sentences."""
+    notices = []
+    if clip.damage:
+        notices.append(f"'{path.name}' is damaged: {clip.damage}.")
+    if count := len(clip.facts.missing):
+        what = "number is" if count == 1 else "numbers are"
+        notices.append(f"{count} {what} missing in the sequence of '{path.name}'.")
     return tuple(notices)
 
 
@@ -83,6 +96,7 @@ def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
             return known
         with open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:
             tracks = read_tracks(_frames(clip, source, report))
+            tracks = replace(tracks, notices=_losses(clip, path))
     except ClipError as error:
         raise ReportedError(error.code, str(error), error.hint) from error
     except OSError as error:
@@ -122,6 +136,10 @@ def _kept(source: PerformanceSource) -> Path | None:
     part = (source.start_s, source.end_s, source.frame_rate)
     facts = (status.st_size, status.st_mtime_ns, *part, READER_VERSION)
     digest.update(repr(facts).encode())
+    if path.suffix.lower() in PICTURE_SUFFIXES:
+        for picture in pictures_from(path).values():
+            status = picture.stat()
+            digest.update(repr((picture.name, status.st_size, status.st_mtime_ns)).encode())
     with path.open("rb") as stream:
         digest.update(stream.read(_HASHED))
         stream.seek(max(0, status.st_size - _HASHED))

@@ -16,7 +16,7 @@ from .performers import FaceTrack, performers_of
 from .tracker import Tracker
 
 # Counts up when the same clip would be read differently.
-READER_VERSION = 1
+READER_VERSION = 2
 _FACE_CM = np.ptp(CANONICAL[:MESH_COUNT, :2], axis=0)  # (width, height) of a face
 
 
@@ -57,12 +57,14 @@ class ClipTracks:
     cuts        frames that begin a new shot
     size        (width, height) of the frames as they were read
     performers  those first that fill most of the clip; empty where nobody was seen
+    notices     sentences for the user: what of the clip could not be read
     """
 
     times: np.ndarray
     cuts: tuple[int, ...]
     size: tuple[int, int]
     performers: tuple[FaceTrack, ...]
+    notices: tuple[str, ...] = ()
 
     def listed(self) -> list[Performer]:
         """The performers, for choosing."""
@@ -94,6 +96,7 @@ class ClipTracks:
             "cuts": np.array(self.cuts, np.int64),
             "size": np.array(self.size, np.int64),
             "count": np.array(len(self.performers)),
+            "notices": np.array(self.notices, np.str_),
         }
         for index, track in enumerate(self.performers):
             arrays |= {f"{name}_{index}": array for name, array in track.arrays.items()}
@@ -124,7 +127,11 @@ class ClipTracks:
             )
             width, height = (int(n) for n in data["size"])
             return cls(
-                data["times"], tuple(int(n) for n in data["cuts"]), (width, height), performers
+                data["times"],
+                tuple(int(n) for n in data["cuts"]),
+                (width, height),
+                performers,
+                tuple(str(text) for text in data["notices"]),
             )
 
 

@@ -77,6 +77,7 @@ def make_clip(
     times: Sequence[Fraction | float] | None = None,
     options: dict[str, str] | None = None,
     pixel_aspect: Fraction | None = None,
+    images: Sequence[np.ndarray] | None = None,
 ) -> Path:
     """Write a clip of pictures with the numbers 0, 1, 2…; returns its path. Skips where this build
     of FFmpeg lacks the encoder.
@@ -84,7 +85,11 @@ def make_clip(
     size     (width, height) of the stored frames
     degrees  clockwise that a player must turn them, after mirroring them if is_flipped
     times    presentation times in seconds, instead of an even rate
+    images   (H, W, 3) uint8 RGB, upright, instead of the numbered pictures; they set count and size
     """
+    if images is not None:
+        count = len(images)
+        size = images[0].shape[:2] if degrees in (90, 270) else images[0].shape[1::-1]
     upright = size[::-1] if degrees in (90, 270) else size
     if codec not in av.codec.codecs_available:
         pytest.skip(f"no encoder {codec}")
@@ -98,7 +103,8 @@ def make_clip(
         if degrees or is_flipped:
             stream.set_display_matrix(_matrix(degrees, is_flipped))
         for number in range(count):
-            stored = np.rot90(picture(number, *upright), degrees // 90)
+            shown = picture(number, *upright) if images is None else images[number]
+            stored = np.rot90(shown, degrees // 90)
             if is_flipped:
                 stored = stored[:, ::-1]
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(stored), "rgb24")

@@ -118,3 +118,32 @@ def test_reading_can_be_stopped(clip) -> None:
 
     with pytest.raises(StoppedError):
         read_clip(PerformanceSource(str(clip)), stop)
+
+
+def test_a_sequence_whose_pictures_changed_is_read_again(tmp_path) -> None:
+    photo = cv2.imread(str(DATA / "astronaut.jpg"))[:300, 60:400]
+    for number in range(4):
+        cv2.imwrite(str(tmp_path / f"p{number}.png"), photo)
+    (tmp_path / "kept").mkdir()
+    source = PerformanceSource(
+        str(tmp_path / "p0.png"), cache_dir=str(tmp_path / "kept"), frame_rate=8.0
+    )
+    assert read_performance(source, quiet).times == pytest.approx(np.arange(4) / 8.0)
+    (tmp_path / "p2.png").unlink()
+    again = read_performance(source, quiet)
+    assert again.times == pytest.approx([0.0, 0.125, 0.375])
+    assert again.notices == ("1 number is missing in the sequence of 'p0.png'.",)
+    assert read_performance(source, quiet).notices == again.notices
+
+
+def test_damage_is_told_and_remembered(clip, tmp_path) -> None:
+    data = bytearray(clip.read_bytes())
+    middle = data.index(b"mdat") + len(data) // 3
+    data[middle : middle + 200] = bytes(200)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    (tmp_path / "kept").mkdir()
+    source = PerformanceSource(str(path), cache_dir=str(tmp_path / "kept"))
+    first = read_performance(source, quiet)
+    assert first.notices[0].startswith("'damaged.mp4' is damaged: ")
+    assert read_performance(source, quiet).notices == first.notices
