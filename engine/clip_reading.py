@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from .analytic.encoder import encode
+from .analytic.encoder import RESTING, encode
 from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
@@ -56,6 +56,7 @@ def performance_of(
         ratios=curves.ratios,
         is_seen=curves.is_seen,
         cuts=tracks.cuts,
+        neutral=RESTING,
         notices=_notices(tracks, performer),
     )
 

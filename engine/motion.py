@@ -74,6 +74,8 @@ class Face:
     outline     points (x, y) around the face as fitted, for drawing; may be empty
     pitch, yaw, roll  head pose of the picture, degrees
     eyes_open, lips_open  the picture's own opening ratios, LivePortrait's
+    measures    what lids, lips, brows and gaze do, by names of engine.faces.measures; {} where no
+                landmarks were fitted, and in older files
     problem     {} or {code, message, hint}: why no renderer should move this face
     reading     what LivePortrait's M read of the face, in `opened` alone; () where it has not:
                 pitch, yaw, roll in degrees, t (3), exp (63), canonical keypoints (63)
@@ -89,6 +91,7 @@ class Face:
     eyes_open: float = 0.0
     lips_open: float = 0.0
     problem: dict[str, str] = field(default_factory=dict)  # type: ignore[assignment]
+    measures: dict[str, float] = field(default_factory=dict)  # type: ignore[assignment]
     reading: tuple[float, ...] = ()
 
     def to_json(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from .clip_reading import read_clip
 from .performance.files import SUFFIXES, read_file
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
+from .still_reading import read_still
 from .take import PerformanceSource
 
 Report = Callable[[float, str], None]
@@ -21,6 +22,8 @@ def read_performance(source: PerformanceSource, report: Report | None = None) ->
     Raises ReportedError (bad_performance, no_models, not_installed).
     """
     path = Path(source.path)
+    if source.is_still:
+        return read_still(source, report or _quiet)
     if path.suffix.lower() not in SUFFIXES:
         return read_clip(source, report or _quiet)
     table = Path(source.arkit_table) if source.arkit_table else None

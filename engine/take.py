@@ -61,6 +61,7 @@ class PerformanceSource:
     cache_dir  folder in which what was read is kept, "" for none
     arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
     frame_rate  pictures per second of a sequence of pictures; 0 for files that know their own
+    is_still   read the picture alone, as one moment, whatever follows it by number
     """
 
     path: str
@@ -71,6 +72,7 @@ class PerformanceSource:
     cache_dir: str = ""
     arkit_table: str = ""
     frame_rate: float = 0.0
+    is_still: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; PerformanceSource.from_json reads it back."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from .analytic.slider_fit import FITTED, fit_sliders
 from .controls import CONTROLS_BY_NAME
+from .faces.measures import MEASURE_NAMES
 from .motion import Face
 from .neutral import neutral_frame
 from .performance.curve_keys import key_mask
@@ -16,6 +17,7 @@ from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
 from .performance.slider_expression import slider_expression
 from .performance.transfer import MotionTrack, TargetFace, transfer
+from .still_reading import expression_of_face
 from .take import AUTO, CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
 
 POSE = ("head_pitch", "head_yaw", "head_roll")
@@ -78,7 +80,7 @@ def make_takes(
     """
     reference = reference_frame(performance, options)
     if targets is None:
-        targets = [TargetFace.from_face(face) for face in faces]
+        targets = [_target(face) for face in faces]
     tracks = [_track(performance, target, options, reference) for target in targets]
     given = _given_sliders(performance, options, reference)
     names = (*FITTED, *(() if given is None else (n for n in given if n not in FITTED)))
@@ -116,6 +118,14 @@ def make_takes(
         reference=reference,
         notices=performance.notices,
     )
+
+
+def _target(face: Face) -> TargetFace:
+    """A face with its own expression as M has read it, else as the landmarks show it."""
+    target = TargetFace.from_face(face)
+    if target.expression is not None or not set(MEASURE_NAMES) <= set(face.measures):
+        return target
+    return replace(target, expression=expression_of_face(face).astype(np.float64))
 
 
 def _track(

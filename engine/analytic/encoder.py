@@ -48,6 +48,9 @@ _SLIDER_COST, _KEYPOINT_COST = 0.002, 0.01
 _KEYPOINT_UNIT = 0.01  # what a keypoint moves in an expression
 _HEAD_KEYPOINT = 5  # its sliders move the head
 
+# Expression of a resting face, as encoded.
+RESTING = np.zeros((KEYPOINT_COUNT, 3), np.float32)
+
 
 def encode(measures: np.ndarray, lids_open: np.ndarray) -> np.ndarray:
     """(T, 21, 3) float32 expression of (T, M) measures, columns as in MEASURE_NAMES.

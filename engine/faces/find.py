@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import numpy as np
@@ -212,6 +212,7 @@ def describe(mesh: Mesh, picture_size: tuple[int, int], score: float = 1.0) -> F
         roll=roll,
         eyes_open=measures.eyes_open,
         lips_open=measures.lips_open,
+        measures={name: round(value, 4) for name, value in asdict(measures).items()},
         problem=find_problem(mesh, picture_size),
     )
 
