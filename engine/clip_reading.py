@@ -8,16 +8,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from .analytic.encoder import RESTING, encode
 from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .clips.sequence import PICTURE_SUFFIXES, pictures_from
-from .performance.performance import Performance
+from .faces.measures import MEASURE_NAMES
+from .performance.performance import Performance, Rest
 from .renderer import ReportedError
 from .take import PerformanceSource
 from .tracking.clip_tracks import READER_VERSION, ClipTracks, Performer, read_tracks
-from .tracking.curves import curves_of
+from .tracking.curves import Curves, curves_of, ratios_of
 
 Report = Callable[[float, str], None]
 
@@ -53,11 +56,23 @@ def performance_of(
         translation=curves.translation,
         scale=curves.scale,
         expression=encode(curves.measures, curves.lids_open),
-        ratios=curves.ratios,
+        ratios=ratios_of(curves.measures),
         is_seen=curves.is_seen,
         cuts=tracks.cuts,
         neutral=RESTING,
+        rest=_rest(curves),
         notices=_notices(tracks, performer),
+    )
+
+
+def _rest(curves: Curves) -> Rest:
+    """The performer at rest, which no frame needs to show."""
+    return Rest(
+        rotation=curves.rest_rotation,
+        translation=np.zeros(3, np.float32),
+        scale=1.0,
+        expression=encode(curves.rest[None], curves.lids_open)[0],
+        ratios=ratios_of(curves.rest[None]),
     )
 
 
@@ -135,7 +150,7 @@ def _kept(source: PerformanceSource) -> Path | None:
     status = path.stat()
     digest = hashlib.sha256()
     part = (source.start_s, source.end_s, source.frame_rate)
-    facts = (status.st_size, status.st_mtime_ns, *part, READER_VERSION)
+    facts = (status.st_size, status.st_mtime_ns, *part, MAX_SIDE, READER_VERSION, MEASURE_NAMES)
     digest.update(repr(facts).encode())
     if path.suffix.lower() in PICTURE_SUFFIXES:
         for picture in pictures_from(path).values():

@@ -31,8 +31,9 @@ _MOUTH_MEASURES = (
     "lip_gap", "mouth_width", "lift_left", "lift_right", "mouth_x", "upper_lip", "jaw_drop",
     "chin_x",
 )  # fmt: skip
-_MOUTH_TRUST = np.array([1.0, 0.8, 1.0, 1.0, 0.8, 0.5, 0.35, 0.8])
+_MOUTH_TRUST = np.array([2.0, 0.8, 1.0, 1.0, 0.8, 0.35, 0.2, 0.8])
 _MOUTH_RIDGE = 0.03
+_AMOUNT_TRUST = 0.15  # of a deformer's amount, against 1 for what it does to the measures
 _BROW_MEASURES = (
     "brow_inner_left", "brow_inner_right", "brow_outer_left", "brow_outer_right", "brow_distance",
 )  # fmt: skip
@@ -109,9 +110,20 @@ def _encoder() -> np.ndarray:
     basis, costs = _basis()
     base = np.array(slider_expression({"lip_variation_three": _REST_JAW}))
     shown = _decoded(np.concatenate([base[None], base + _STEP * basis]))
-    response = (shown[1:] - shown[0]).T / _STEP
+    trust = _shown_trust()
+    response = trust @ (shown[1:] - shown[0]).T / _STEP
     normal = response.T @ response + np.diag(costs)
-    return np.linalg.solve(normal, response.T).T @ basis
+    return np.linalg.solve(normal, response.T @ trust).T @ basis
+
+
+def _shown_trust() -> np.ndarray:
+    """(W, S) what must be right: lids, gaze and brows each by itself, of the mouth its measures."""
+    mouth = slice(len(_EYES), len(_EYES) + len(_MOUTH))
+    trust = np.eye(len(_SHOWN))
+    trust[mouth] *= _AMOUNT_TRUST
+    measured = np.zeros((len(_MOUTH_MEASURES), len(_SHOWN)))
+    measured[:, mouth] = _MOUTH_TRUST[:, None] * _response(_MOUTH, _MOUTH_MEASURES)
+    return np.concatenate([trust, measured])
 
 
 def _decoded(expression: np.ndarray) -> np.ndarray:

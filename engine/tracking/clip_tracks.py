@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ..faces.canonical import CANONICAL, MESH_COUNT
+from ..faces.measures import MEASURE_NAMES
 from ..part_files import write_whole
 from .performers import FaceTrack, performers_of
 from .tracker import Tracker
@@ -125,6 +126,8 @@ class ClipTracks:
                 FaceTrack(**{name: data[f"{name}_{index}"] for name in names})
                 for index in range(int(data["count"]))
             )
+            if any(track.measures.shape[1:] != (len(MEASURE_NAMES),) for track in performers):
+                raise ValueError("other measures")
             width, height = (int(n) for n in data["size"])
             return cls(
                 data["times"],

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..faces.canonical import CANONICAL
 from ..faces.crop import face_crop
-from ..faces.measures import LID_RATIO_PER_EYES_OPEN, MEASURE_NAMES
+from ..faces.measures import LID_RATIO_PER_EYES_OPEN, MEASURE_NAMES, measure
 from ..performance.geometry import euler_degrees, rotation_matrix
 from ..performance.ratios import OpeningRatios
 from ..performance.smoothing import steadied
@@ -38,6 +38,16 @@ _REACH = 0.25
 # A size that changes by less hardly does: heads must not seem to breathe.
 _SIZE_REST = 0.01  # of the logarithm
 _OPEN_PERCENTILE = 85.0  # of a performer's lid ratios: how far open the eyes usually are
+# How a performer looks at rest: what is usual, where that is possible. Percentile, and by how much
+# one adult differs from the average face at most, in the measure's unit: what is beyond is acting.
+_ANATOMY = {
+    "lip_gap": (10.0, 0.1), "mouth_width": (30.0, 0.4), "lift_left": (30.0, 0.35),
+    "lift_right": (30.0, 0.35), "jaw_drop": (20.0, 0.6), "upper_lip": (50.0, 0.3),
+    "gaze_x": (50.0, 0.12), "gaze_y": (50.0, 0.12), "mouth_x": (50.0, 0.2), "chin_x": (50.0, 0.2),
+}  # fmt: skip
+_USUAL_ANATOMY = (50.0, 0.4)
+
+_LIDS = [MEASURE_NAMES.index(name) for name in ("lid_left", "lid_right")]
 
 
 @dataclass(frozen=True)
@@ -48,26 +58,31 @@ class Curves:
     translation  (T, 3) float32 half crop widths, from the shot's middle
     scale        (T,) float32, 1 at the shot's median
     measures     (T, M) float64, columns as in MEASURE_NAMES
-    lids_open    (2,) lid ratios of the open eyes
     is_seen      (T,) bool
+    rest_rotation  (3, 3) of the head at rest
+    rest         (M,) measures of the face at rest; its lids are open
     """
 
     rotation: np.ndarray
     translation: np.ndarray
     scale: np.ndarray
     measures: np.ndarray
-    lids_open: np.ndarray
     is_seen: np.ndarray
+    rest_rotation: np.ndarray
+    rest: np.ndarray
 
     @property
-    def ratios(self) -> OpeningRatios:
-        """Opening ratios of eyes and lips on LivePortrait's scale."""
-        column = MEASURE_NAMES.index
-        lids = self.measures[:, [column("lid_left"), column("lid_right")]]
-        gap = np.maximum(self.measures[:, column("lip_gap")], 0.0)
-        lips = gap / np.maximum(self.measures[:, column("mouth_width")], 1e-3)
-        eyes = lids / LID_RATIO_PER_EYES_OPEN
-        return OpeningRatios(eyes.astype(np.float32), lips[:, None].astype(np.float32))
+    def lids_open(self) -> np.ndarray:
+        """(2,) lid ratios of the open eyes, left and right."""
+        return self.rest[_LIDS]
+
+
+def ratios_of(measures: np.ndarray) -> OpeningRatios:
+    """Opening ratios of eyes and lips of (T, M) measures, on LivePortrait's scale."""
+    gap = np.maximum(measures[:, MEASURE_NAMES.index("lip_gap")], 0.0)
+    lips = gap / np.maximum(measures[:, MEASURE_NAMES.index("mouth_width")], 1e-3)
+    eyes = measures[:, _LIDS] / LID_RATIO_PER_EYES_OPEN
+    return OpeningRatios(eyes.astype(np.float32), lips[:, None].astype(np.float32))
 
 
 def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth: float) -> Curves:
@@ -106,15 +121,28 @@ def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth
     size = size**3 / np.maximum(size**2 + (_SIZE_REST * min(1.0, 2.0 * smooth)) ** 2, 1e-12)
     translation = np.zeros((len(times), 3), np.float32)
     translation[:, :2] = _REACH * np.tanh(head[:, 4:] / (_HALF_CROP_CM * _REACH))
-    lids = measures[:, [MEASURE_NAMES.index("lid_left"), MEASURE_NAMES.index("lid_right")]]
     return Curves(
         rotation=rotation_matrix(*head[:, :3].T),
         translation=translation,
         scale=np.exp(size).astype(np.float32),
         measures=measures,
-        lids_open=np.maximum(np.percentile(lids[seen], _OPEN_PERCENTILE, axis=0), 0.05),
         is_seen=track.is_seen.copy(),
+        rest_rotation=rotation_matrix(*np.median(head[seen, :3], axis=0)[:, None])[0],
+        rest=_at_rest(measures[seen]),
     )
+
+
+def _at_rest(measures: np.ndarray) -> np.ndarray:
+    """(M,) measures of a performer's face at rest, from (N, M) of what it does."""
+    average = measure(CANONICAL).as_array()
+    rest = np.empty_like(average)
+    for column, name in enumerate(MEASURE_NAMES):
+        percentile, anatomy = _ANATOMY.get(name, _USUAL_ANATOMY)
+        usual = np.percentile(measures[:, column], percentile)
+        rest[column] = np.clip(usual, average[column] - anatomy, average[column] + anatomy)
+    lids = np.percentile(measures[:, _LIDS], _OPEN_PERCENTILE, axis=0)
+    rest[_LIDS] = np.maximum(lids, 0.05)
+    return rest
 
 
 def _shots(count: int, cuts: tuple[int, ...]) -> list[slice]:

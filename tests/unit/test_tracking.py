@@ -18,7 +18,7 @@ from engine.performance.geometry import euler_degrees
 from engine.performance.smoothing import OneEuro, steadied
 from engine.renderer import SourceImage
 from engine.tracking.clip_tracks import ClipTracks, read_tracks
-from engine.tracking.curves import curves_of
+from engine.tracking.curves import curves_of, ratios_of
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 RATE = 25.0
@@ -92,12 +92,14 @@ def test_what_was_done_is_read_back(tracks, moves) -> None:
     assert correlation(roll, moves["head_roll"]) > 0.97
     assert correlation(measure_of(curves, "lift_left"), moves["smile"]) > 0.8
     assert correlation(measure_of(curves, "lip_gap"), moves["mouth_open"]) > 0.9
-    assert curves.ratios.lips.min() >= 0.0
+    assert ratios_of(curves.measures).lips.min() >= 0.0
 
 
 def test_a_blink_of_three_frames_survives_smoothing(tracks) -> None:
     track = tracks.performers[0]
-    eyes = [curves_of(track, tracks.times, (), smooth).ratios.eyes for smooth in (0.0, 0.5)]
+    eyes = [
+        ratios_of(curves_of(track, tracks.times, (), smooth).measures).eyes for smooth in (0.0, 0.5)
+    ]
     for ratios in eyes:
         shut = ratios[14:17].mean(axis=1)
         assert (shut < 0.6 * np.median(ratios)).all()
