@@ -11,7 +11,7 @@ import bpy
 from ..engine.take import PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
-from . import engine, live, markers, performance_cache, take_placing, takes
+from . import engine, keying, live, markers, performance_cache, take_placing, takes
 from .capture_choices import STRIP, Choices, choices_of, store
 from .clip_sources import ClipSource, active_strip_name, scene_fps, source_of
 from .controllers import face_of
@@ -220,7 +220,7 @@ def _write(
             job.source.stretch,
             job.source.start_s or 0.0,
         )
-        _write_face(controller, take, timing, job, is_again=is_again)
+        summary.warnings += _write_face(controller, take, timing, job, is_again=is_again)
         controller.keyportrait_capture.frame_offset = offset
         written.append((controller, take, timing))
     if not written:
@@ -235,8 +235,9 @@ def _write(
 
 def _write_face(
     controller: bpy.types.Object, take: takes.FaceTake, timing: Timing, job: Job, *, is_again: bool
-) -> None:
-    choices = job.choices
+) -> list[str]:
+    """Put a take on a face; what the artist should look at."""
+    choices, name = job.choices, controller.name
     takes.ensure_properties(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
@@ -249,6 +250,8 @@ def _write_face(
     if not is_again:
         record.markers.clear()
     controller.update_tag()
+    driven = keying.driven_paths(controller) & {channel.path for channel in channels}
+    return [f"Drivers hold {', '.join(sorted(driven))} of '{name}'"] if driven else []
 
 
 def _write_markers(

@@ -310,3 +310,9 @@ def test_a_strip_in_tweak_mode_is_left_alone(face, template) -> None:
         pytest.skip("this Blender enters tweak mode in its interface only")
     with pytest.raises(RuntimeError, match="tweak mode"):
         recapture()
+
+
+def test_a_driven_slider_is_told(face, template, capfd) -> None:
+    face.driver_add('["mouth_open"]').driver.expression = "0.5"
+    capture(filepath=template, start_frame=1)
+    assert 'Drivers hold ["mouth_open"]' in capfd.readouterr().out
