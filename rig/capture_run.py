@@ -47,7 +47,8 @@ class Job:
             cache_dir=str(performance_cache.folder()),
             frame_rate=self.source.frame_rate,
         )
-        faces = [face_of(bpy.data.objects[name]).to_json() for name, _ in self.faces]
+        controllers = [bpy.data.objects[name] for name, _ in self.faces]
+        faces = [replace(face_of(c), reading=live.reading_of(c)).to_json() for c in controllers]
         options = self.choices.options.to_json()
         return {"source": source.to_json(), "faces": faces, "options": options}
 

@@ -78,6 +78,17 @@ def face_problem_of(plane: bpy.types.Object, index: int) -> str:
     return problems[index] if index < len(problems) else ""
 
 
+def reading_of(controller: bpy.types.Object) -> tuple[float, ...]:
+    """What the networks have read of a face, as in Face.reading; () where they have not."""
+    plane = controller.keyportrait.face.portrait
+    found = None if plane is None else _sessions.get(portraits.identity_of(plane))
+    if found is None:
+        return ()
+    controllers = portraits.portrait(plane).controllers
+    by_face = dict(zip(controllers, found.readings, strict=False))
+    return by_face.get(controller, ())
+
+
 def notices_of(plane: bpy.types.Object) -> list[str]:
     """What the engine wants the user to know about a portrait. For panels."""
     found = _sessions.get(portraits.identity_of(plane))

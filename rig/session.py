@@ -46,6 +46,7 @@ class Session:
         self.renderer: dict[str, str] = {}
         self.notices: list[str] = []
         self.face_problems: list[str] = []  # why each face rests
+        self.readings: list[tuple[float, ...]] = []  # of each face, see Face.reading
         self.turns = Turns()
         self.fitted = FittedFaces()
         self._key: tuple[Any, ...] | None = None
@@ -358,6 +359,7 @@ class Session:
         faces = opened.fields["faces"]
         self.fitted.note(self._asked, [Face.from_json(face) for face in faces])
         self.face_problems = [(face.get("problem") or {}).get("message", "") for face in faces]
+        self.readings = [tuple(face.get("reading") or ()) for face in faces]
         for text in filter(None, self.face_problems):
             log.warning("A face of portrait %s stays at rest: %s", self.uid, text)
 
@@ -381,7 +383,7 @@ class Session:
         self._handle = None
         self._opening = None
         self._rendering = None
-        self.renderer, self.face_problems = {}, []
+        self.renderer, self.face_problems, self.readings = {}, [], []
 
 
 @dataclass(frozen=True)

@@ -185,3 +185,18 @@ def test_the_path_is_stored_relative_to_the_file(face, template, tmp_path) -> No
     assert face.keyportrait_capture.filepath == "//nod.pkl"
     capture(filepath=template, relative_path=False)
     assert face.keyportrait_capture.filepath == template
+
+
+def test_what_the_networks_have_read_of_a_face_goes_along(face, template, module) -> None:
+    live, count = module("rig.live"), module("engine.motion").READING_COUNT
+    face["smile"] = 0.5
+    bpy.context.view_layer.update()
+    plane = face.keyportrait.face.portrait
+    session = live._sessions[module("rig.portraits").identity_of(plane)]
+    assert live.reading_of(face) == ()
+    session.readings = [tuple(range(count))]
+    choices = module("rig.capture_choices").choices_of(face.keyportrait_capture)
+    (job,) = module("rig.capture_run").jobs_for(
+        bpy.context, [face], replace(choices, filepath=template)
+    )
+    assert len(job.fields()["faces"][0]["reading"]) == count
