@@ -80,6 +80,7 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
     area = windows[0].screen.areas[0]
     area.type = "DOPESHEET_EDITOR"
     area.spaces.active.mode = "DOPESHEET"
+    area.spaces.active.dopesheet.show_only_selected = True
     region = next(region for region in area.regions if region.type == "WINDOW")
     with bpy.context.temp_override(window=windows[0], area=area, region=region):
         if not bpy.ops.action.copy.poll():
@@ -90,8 +91,9 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
         face.select_set(False)
         bpy.context.view_layer.objects.active = other
         bpy.context.view_layer.update()
-        for curve in curves(module, other).values():
-            curve.select = True
+        for item in (face, other):
+            for curve in curves(module, item).values():
+                curve.select = item == other
         bpy.context.scene.frame_set(11)
         assert bpy.ops.action.paste() == {"FINISHED"}
     for frame in (1, 20, 51):
