@@ -250,7 +250,7 @@ def open_options() -> Steps:
     """Click the closed panel below Re-capture, to see all that can be chosen."""
     found = yield from open_performance_panel()
     x, y = pointer.find_widget(found, "keyportrait.recapture")
-    for distance in (78, 60, 96, 50, 110):
+    for distance in (61, 54, 68, 80, 35):
         yield from pointer.click(x, y - distance)
         yield 0.5
         yield from scroll_down()
@@ -289,7 +289,7 @@ def capture_again_and_undo() -> Steps:
     }
 
 
-STEPS = (prepare, escape_while_capturing, capture, capture_again_and_undo, open_options)
+STEPS = (prepare, escape_while_capturing, capture, open_options, capture_again_and_undo)
 
 
 def scenario() -> Steps:
