@@ -73,6 +73,7 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
     module("rig.controllers").link_evaluation(plane)
     activate(face)
     capture(filepath=template, start_frame=1, region="pose")
+    said = {frame: at(face, "head_yaw", frame) for frame in (1, 20, 51)}
     for axis in range(3):
         other.keyframe_insert('["translation"]', index=axis, frame=1)
     for name in ("head_pitch", "head_yaw", "head_roll", "head_scale"):
@@ -96,7 +97,5 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
                 curve.select = item == other
         bpy.context.scene.frame_set(11)
         assert bpy.ops.action.paste() == {"FINISHED"}
-    for frame in (1, 20, 51):
-        assert at(other, "head_yaw", frame + 10) == pytest.approx(
-            at(face, "head_yaw", frame), abs=0.01
-        )
+    for frame, value in said.items():
+        assert at(other, "head_yaw", frame + 10) == pytest.approx(value, abs=0.01)
