@@ -31,6 +31,7 @@ MODULES = (
     "operators.presets",
     "operators.capture",
     "operators.performance",
+    "operators.pose_copy",
     "operators.transfer",
     "operators.live",
     "operators.copies",

@@ -36,6 +36,7 @@ class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.operator("keyportrait.save_preset", icon="ADD")
         row.operator("keyportrait.reload_presets", text="", icon="FILE_REFRESH")
+        layout.operator("keyportrait.copy_from_picture", icon="IMAGE_DATA")
         for problem in preset_library.problems():
             draw_problem(layout, problem, "")
 
