@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import bpy
+import numpy as np
 
 COLLECTIONS = {
     "ARMATURE": "armatures",
@@ -99,3 +100,19 @@ def portraits() -> list[bpy.types.Object]:
 def shown_images(plane: bpy.types.Object) -> list[bpy.types.Image | None]:
     """What the texture nodes of a plane show."""
     return [target for label, target in pointers(plane) if "Image Texture" in label]
+
+
+def is_picture(plane: bpy.types.Object) -> bool:
+    """Whether a plane shows pictures, no black and no lost one."""
+    for image in shown_images(plane):
+        if image is None:
+            return False
+        if image.source in {"SEQUENCE", "MOVIE"}:
+            continue
+        if not image.size[0]:
+            return False
+        pixels = np.empty(image.size[0] * image.size[1] * image.channels, np.float32)
+        image.pixels.foreach_get(pixels)
+        if pixels.reshape(-1, image.channels)[:, :3].max() < 0.1:
+            return False
+    return True

@@ -18,7 +18,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 FOLDER = Path(sys.argv[-1])
 OUT = FOLDER / "out"
@@ -26,13 +25,14 @@ sys.path.insert(0, str(FOLDER))
 
 import pointer  # noqa: E402
 from pointer import Steps  # noqa: E402
-from soundness import portraits, shown_images, wiring  # noqa: E402
+from soundness import is_picture, portraits, wiring  # noqa: E402
 
 PICTURE = str(FOLDER / "astronaut.jpg")
 PATIENCE_S = 60.0
 MOST_STEPS = 60
 STEP = ("EXEC_DEFAULT", True)
 NOTES: dict[str, dict] = {}
+rig_portraits = importlib.import_module("bl_ext.user_default.keyportrait.rig.portraits")
 copies = importlib.import_module("bl_ext.user_default.keyportrait.rig.copies")
 
 
@@ -264,21 +264,6 @@ def check_pictures() -> Steps:
         yield 0.1
 
 
-def is_picture(plane: bpy.types.Object) -> bool:
-    for image in shown_images(plane):
-        if image is None:
-            return False
-        if image.source in {"SEQUENCE", "MOVIE"}:
-            continue
-        if not image.size[0]:
-            return False
-        pixels = np.empty(image.size[0] * image.size[1] * image.channels, np.float32)
-        image.pixels.foreach_get(pixels)
-        if pixels.reshape(-1, image.channels)[:, :3].max() < 0.1:
-            return False
-    return True
-
-
 WALK = (
     add_portrait,
     duplicate,
@@ -325,6 +310,19 @@ def walk() -> Steps:
         wiring()
         yield from check_pictures()
     NOTES["history"] = {"is_done": True}
+
+
+def scene_copy_after_undo() -> Steps:
+    """Blender tells of no new objects then, and undo has left copies alone."""
+    yield from duplicate()
+    yield from press("Z", ctrl=True)
+    yield 0.5
+    left_alone = len(copies.pending())
+    with in_view():
+        bpy.ops.scene.new(*STEP, type="FULL_COPY")
+    yield 1.5
+    rig_portraits.forget()
+    NOTES["scene_copy"] = {"left_alone": left_alone, "left": len(copies.pending())}
 
 
 HUNTED = (*WALK[1:], slide, slide, slide, delete_controller, add_portrait)
@@ -377,6 +375,7 @@ def scenario() -> Steps:
         yield from hunt(float(hunted[0]), int(hunted[1]))
     else:
         yield from walk()
+        yield from scene_copy_after_undo()
 
 
 _running = scenario()
