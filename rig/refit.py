@@ -155,7 +155,7 @@ def _fit_now(item: portraits.Portrait) -> None:
     inside a handler that crashes Blender, surely on meshes of some 100 000 vertices.
     """
     try:
-        log.info("%s", fit(item.plane, _faces_now(item.settings)))
+        log.warning("%s", fit(item.plane, _faces_now(item.settings)))
     except (AddonError, EngineError) as error:
         log.warning("%s", error)
         settle(item.plane)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +137,27 @@ def test_without_an_engine_the_face_rests_and_renders(old_file, module, pixels, 
     assert moved(plane, pixels) == 0.0
     live = module("rig.live")
     live.refresh_now(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
+
+
+def test_in_the_interface_nothing_waits_and_nothing_is_asked_twice(old_file, module) -> None:
+    live, pump = module("rig.live"), module("rig.pump")
+    path = old_file()
+
+    def refresh() -> None:
+        live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
+
+    with live.paused():  # background handlers would wait
+        bpy.ops.wm.open_mainfile(filepath=path)
+        _plane, controller = parts()
+        refresh()
+        assert live.is_pending()
+        face_of = module("rig.controllers").face_of
+        assert face_of(controller).eyes_open == 0.0
+        end = time.monotonic() + 60.0
+        while live.is_pending():
+            assert time.monotonic() < end
+            pump.drain()
+            time.sleep(0.005)
+        assert face_of(controller).eyes_open > 0.2
+        refresh()
+        assert not live.is_pending()
