@@ -97,6 +97,12 @@ def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
         layout.progress(factor=fraction, text=text or "Fitting the faces")
     elif problem is not None and settings.source is not None:
         draw_problem(layout, problem.message, problem.hint)
+    elif live.is_stuck_in_cycles(plane):
+        mode = settings.output.bl_rna.properties["alpha_mode"].enum_items[
+            settings.output.alpha_mode
+        ]
+        text = f"Cycles' rendered view cannot follow a picture with alpha {mode.name}."
+        draw_problem(layout, text, "Material Preview, renders and bakes do.")
 
 
 def draw_faces(

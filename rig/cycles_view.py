@@ -6,9 +6,9 @@ load the picture again. Straight and premultiplied come to the same in Cycles, w
 and in an opaque one all modes do. So the mode goes round with the pictures, but only while a
 viewport shows Cycles; it is put back when none does, before the file is saved, and for renders.
 
-In a transparent picture of another mode nothing comes to the same. There the frame offset of the
-plane's texture nodes counts up, which is part of the key as well and means nothing for a picture
-that does not move. It is not taken first, for it tags materials, and other users do not have it.
+In a transparent picture of another mode nothing comes to the same, and nothing else in the key can
+be changed unseen: the frame is always 0 for a picture that is neither a movie nor a sequence. That
+view stands still, which the panel tells.
 
 Cycles looks at the scene again only when it has drawn something since the last time. Turns that
 come faster than that could end where they began, and the last picture would be missed; so they keep
@@ -23,13 +23,11 @@ import bpy
 
 from .. import compat
 from .images import Picture
-from .textures import texture_nodes
 
 SPACING_S = 0.15
 # Longer than Cycles takes to its first samples.
 CLOSING_S = 1.0
 TICK_S = 0.08
-MOST_OFFSET = 9999
 OPAQUE_MODES = ("STRAIGHT", "PREMUL", "CHANNEL_PACKED", "NONE")
 TRANSPARENT_MODES = ("STRAIGHT", "PREMUL")
 
@@ -48,34 +46,30 @@ def is_shown() -> bool:
 
 
 class Turns:
-    """The alpha modes, or frame offsets, that one live image goes through."""
+    """The alpha modes that one live image goes through.
+
+    home       the mode that the image has otherwise; "" while nothing is turned
+    is_stuck   whether the last picture could not be brought to Cycles' viewport
+    """
 
     def __init__(self) -> None:
-        self._home = ""  # the mode that the image has otherwise; "" while none is turned
-        self._offset = 0  # the last one, 0 while none is set
-        self._last_offset = 0
+        self.home = ""
+        self.is_stuck = False
         self._mode = ""
         self._turned_at = 0.0
         self._count = 0
         self._due_at: float | None = None
 
-    @property
-    def is_under_way(self) -> bool:
-        """Whether something is turned, and must be put back."""
-        return bool(self._home or self._offset)
-
-    def begin(self, plane: bpy.types.Object, picture: Picture) -> bool:
+    def begin(self, image: bpy.types.Image, picture: Picture) -> bool:
         """Call before pixels are written: turn, put back or wait; whether finish() must follow."""
-        image = plane.keyportrait.portrait.output
+        self.is_stuck = False
         if not is_shown():
-            return self.restore(plane)
+            return self.restore(image)
         modes = TRANSPARENT_MODES if picture.is_transparent else OPAQUE_MODES
-        home = self._home or image.alpha_mode
+        home = self.home or image.alpha_mode
         if home not in modes:
-            self._last_offset = self._last_offset % MOST_OFFSET + 1
-            self._set_offset(plane, self._last_offset)
-            self._look_again(None)
-            return True
+            self.is_stuck = True
+            return False
         now = time.monotonic()
         if now < self._turned_at + SPACING_S:
             self._look_again(self._turned_at + SPACING_S)
@@ -86,7 +80,7 @@ class Turns:
     def _turn(self, image: bpy.types.Image, modes: tuple[str, ...], home: str, now: float) -> None:
         is_series = now < self._turned_at + CLOSING_S
         self._count = self._count + 1 if is_series else 1
-        self._home = home
+        self.home = home
         # Not the image's own mode counts, which undo may have changed, but the last one set here.
         last = self._mode if self._mode in modes else home
         self._mode = modes[(modes.index(last) + 1) % len(modes)]
@@ -100,19 +94,9 @@ class Turns:
         """Call after pixels were written: materials, worlds and lights that show them are read."""
         image.update_tag()
 
-    def _set_offset(self, plane: bpy.types.Object, offset: int) -> None:
-        self._offset = offset
-        for node in texture_nodes(plane):
-            is_shown_by = node.image == plane.keyportrait.portrait.output
-            if is_shown_by and node.id_data.is_editable:
-                node.image_user.frame_offset = offset
-
-    def restore(self, plane: bpy.types.Object) -> bool:
+    def restore(self, image: bpy.types.Image) -> bool:
         """Put the image's own mode back; whether its pixels must be written again."""
-        if self._offset:
-            self._set_offset(plane, 0)
-        image = plane.keyportrait.portrait.output
-        home, self._home, self._due_at = self._home, "", None
+        home, self.home, self._due_at = self.home, "", None
         if not home or image.alpha_mode == home:
             return False
         image.alpha_mode = home

@@ -16,6 +16,7 @@ import bpy
 
 from ..host.client import EngineError
 from . import bake_state, content, portraits, pump, refit
+from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
 from .motions import motions_of
@@ -87,6 +88,12 @@ def reading_of(controller: bpy.types.Object) -> tuple[float, ...]:
     controllers = portraits.portrait(plane).controllers
     by_face = dict(zip(controllers, found.readings, strict=False))
     return by_face.get(controller, ())
+
+
+def is_stuck_in_cycles(plane: bpy.types.Object) -> bool:
+    """Whether Cycles' viewport keeps an older picture of a portrait. For panels."""
+    found = _sessions.get(portraits.identity_of(plane))
+    return found is not None and found.turns.is_stuck and is_shown()
 
 
 def notices_of(plane: bpy.types.Object) -> list[str]:
@@ -253,17 +260,17 @@ def push_turned(is_cycles_shown: bool) -> bool:
     with _traffic_if_free() as is_free:
         if not is_free:
             return True
-        turned = [item for item in _sessions.values() if item.turns.is_under_way]
+        turned = [item for item in _sessions.values() if item.turns.home]
         for found in turned:
             item = portraits.find(found.uid)
             if item is not None and (found.turns.is_due or not is_cycles_shown):
                 found.push(item)
-    return any(item.turns.is_under_way for item in turned)
+    return any(item.turns.home for item in turned)
 
 
 def restore_modes() -> None:
     """Give all images their own alpha modes back, before the file is saved."""
-    if not any(item.turns.is_under_way for item in _sessions.values()):
+    if not any(item.turns.home for item in _sessions.values()):
         return
     with _traffic_if_free() as is_free:
         for item in portraits.all_portraits() if is_free else ():

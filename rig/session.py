@@ -243,7 +243,7 @@ class Session:
         output = plane.keyportrait.portrait.output
         if self.canvas is None or output is None:
             return
-        is_turned = use_turns and self.turns.begin(plane, self.canvas.picture)
+        is_turned = use_turns and self.turns.begin(output, self.canvas.picture)
         self.canvas.push(output)
         if is_turned:
             self.turns.finish(output)
@@ -254,7 +254,7 @@ class Session:
 
     def _restore_mode(self, plane: bpy.types.Object) -> None:
         output = plane.keyportrait.portrait.output
-        if self.canvas is not None and output is not None and self.turns.restore(plane):
+        if self.canvas is not None and output is not None and self.turns.restore(output):
             self.canvas.push(output)
 
     def forget_picture(self) -> None:
