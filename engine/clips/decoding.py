@@ -24,7 +24,9 @@ PICTURE_FORMATS = (
     "png_pipe,jpeg_pipe,tiff_pipe,exr_pipe,webp_pipe,bmp_pipe,dpx_pipe,j2k_pipe,qoi_pipe,"
     "image2,mov,mp4,avif"
 )
-MAX_THREADS = 6  # each holds frames of its own
+# Each thread holds frames of its own: few threads for large frames.
+MAX_THREADS = 6
+THREADS_BYTES = 80_000_000
 # How files of clips begin: MP4 and MOV, Matroska and WebM, AVI, Ogg, FLV, GIF, MPEG.
 _BEGINNINGS = re.compile(
     rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI |OggS|FLV|GIF8|"
@@ -91,8 +93,15 @@ def open_decoder(stream: Any, *, is_quick: bool = False) -> Any:
         decoder.options = {"apply_trc": "iec61966_2_1"}  # linear light to sRGB
     if not decoder.is_open:
         decoder.thread_type = "SLICE" if is_quick else "AUTO"
-        decoder.thread_count = min(MAX_THREADS, os.cpu_count() or 1)
+        decoder.thread_count = _thread_count(decoder)
     return decoder
+
+
+def _thread_count(decoder: Any) -> int:
+    bits = decoder.format.padded_bits_per_pixel if decoder.format is not None else 16
+    frame_bytes = max(1, decoder.width * decoder.height * bits // 8)
+    most = min(MAX_THREADS, max(2, THREADS_BYTES // frame_bytes))
+    return min(most, os.cpu_count() or 1)
 
 
 def decoded(

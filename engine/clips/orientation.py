@@ -54,10 +54,10 @@ _TURNED = (
 
 
 class Orientations:
-    """The orientations of one reading's frames.
+    """The orientations of a clip's frames.
 
-    A frame's side data and the frame hold each other, which keeps the frame's memory until Python's
-    collector runs. So it is looked at once, and again when the angle changes.
+    A frame's side data and the frame hold each other, and with them the decoder's whole memory,
+    until Python's collector runs. So side data is looked at once, and when the angle changes.
     """
 
     def __init__(self) -> None:

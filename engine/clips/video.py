@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
@@ -14,7 +15,7 @@ from .decoding import decoded, open_container, open_decoder, video_stream
 from .errors import CONVERT_HINT, ClipError
 from .facts import ClipFacts, ClipFrame, Damage
 from .interlace import deinterlaced
-from .orientation import Orientations, limited_size, orientation_of, square_size
+from .orientation import Orientations, limited_size, square_size
 from .pixels import Converter, has_alpha
 from .stamp import Stamp
 from .times import (
@@ -46,11 +47,13 @@ class VideoClip:
         with self._container() as container:
             self._stamp = Stamp.of(path)
             stream = video_stream(container, path)
-            self.facts = _facts(container, stream, path)
+            self._orientations = Orientations()
+            self.facts = _facts(container, stream, path, self._orientations)
             # The file's whole duration may be that of its sound.
             self._pictures_s = own_seconds(container, stream)
             self._is_by_order = not has_presentation_times(container, stream)
             self._can_seek = can_seek(container, stream)
+        gc.collect(1)  # see Orientations
 
     def frames(
         self,
@@ -61,11 +64,11 @@ class VideoClip:
     ) -> Iterator[ClipFrame]:
         """See clip.Clip.frames."""
         size = limited_size(self.facts.width, self.facts.height, max_side)
-        converter, orientations = Converter(), Orientations()
+        converter = Converter()
         count, time_s = 0, 0.0
         for time_s, frame in self._timed(start_s or 0.0, end_s, tick):
             count += 1
-            orientation = orientations.of(frame)
+            orientation = self._orientations.of(frame)
             image = converter.upright(frame, orientation, self.facts.pixel_aspect, size)
             yield ClipFrame(time_s, image)
         self._stamp.check()
@@ -168,11 +171,11 @@ class VideoClip:
         return ClipError(f"No frame of '{name}' can be decoded.", CONVERT_HINT)
 
 
-def _facts(container: Any, stream: Any, path: Path) -> ClipFacts:
+def _facts(container: Any, stream: Any, path: Path, orientations: Orientations) -> ClipFacts:
     frame = _first_frame(container, stream, path)
     aspect = float(stream.sample_aspect_ratio or 1.0)
     aspect = aspect if 0.1 <= aspect <= 10.0 else 1.0
-    orientation = orientation_of(frame)
+    orientation = orientations.of(frame)
     width, height = orientation.size(*square_size(frame.width, frame.height, aspect))
     rate = float(stream.average_rate or stream.guessed_rate or 0.0)
     duration = seconds_of(container, stream)
