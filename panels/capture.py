@@ -114,8 +114,9 @@ def draw_curves(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
     for name in ("mode", "stretch", "face_offset"):
         column.prop(settings, name)
     column = layout.column(align=True, heading="Curves")
-    for name in ("use_detail", "use_whole_frames", "use_track"):
-        column.prop(settings, name)
+    column.prop(settings, "use_detail")
+    column.prop(settings, "use_whole_frames", text="On Whole Frames")
+    column.prop(settings, "use_track")
     column = layout.column(align=True, heading="Scene")
     column.prop(settings, "use_markers")
     column.prop(settings, "use_scene_range", text="Set Range")

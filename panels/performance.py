@@ -46,8 +46,13 @@ def draw_cache(layout: bpy.types.UILayout) -> None:
     """The size of what was read from clips, and its Clear."""
     row = layout.row(align=True)
     size = performance_cache.size_bytes()
-    row.label(text="Cache" if size is None else f"Cache: {size / 1e6:.1f} MB")
+    row.label(text="Cache" if size is None else f"Cache: {shown_size(size)}")
     row.operator("keyportrait.clear_performances", text="", icon="TRASH")
+
+
+def shown_size(size: int) -> str:
+    """Bytes as kB or MB."""
+    return f"{size / 1e6:.1f} MB" if size >= 10**6 else f"{size / 1e3:.0f} kB"
 
 
 register, unregister = registration_of((KEYPORTRAIT_PT_performance, KEYPORTRAIT_PT_amounts))

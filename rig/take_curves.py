@@ -30,11 +30,13 @@ ATTRIBUTES = {
 }
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
 FREE, AUTO_CLAMPED = 0, 4
+# What differs from 0 in a new key.
+CHOSEN = tuple(list(ATTRIBUTES)[:6])
 CurveKey = tuple[str, int]
 
 
 class Points(NamedTuple):
-    """The keys of a curve as arrays, (K, …) for each of ATTRIBUTES."""
+    """The keys of a curve as arrays, (K, …) for each of ATTRIBUTES; new ones lack what is 0."""
 
     arrays: Mapping[str, np.ndarray]
 
@@ -42,6 +44,13 @@ class Points(NamedTuple):
     def frames(self) -> np.ndarray:
         """(K,) scene frames."""
         return self.arrays["co"][:, 0]
+
+    def array(self, name: str) -> np.ndarray:
+        """One of ATTRIBUTES."""
+        if name in self.arrays:
+            return self.arrays[name]
+        size, kind = ATTRIBUTES[name]
+        return np.zeros((len(self.frames), size) if size > 1 else len(self.frames), kind)
 
     def where(self, is_chosen: np.ndarray) -> Points:
         """Those of the keys."""
@@ -61,8 +70,9 @@ def read_points(curve: bpy.types.FCurve) -> Points:
 
 def write_points(curve: bpy.types.FCurve, parts: Iterable[Points]) -> None:
     """Let a curve have these keys alone; they are sorted by their frames."""
-    parts = list(parts)
-    arrays = {name: np.concatenate([part.arrays[name] for part in parts]) for name in ATTRIBUTES}
+    parts = [part for part in parts if len(part.frames)]
+    names = {name for part in parts for name in part.arrays}
+    arrays = {name: np.concatenate([part.array(name) for part in parts]) for name in names}
     order = np.argsort(arrays["co"][:, 0], kind="stable")
     points = curve.keyframe_points
     points.clear()
@@ -74,16 +84,11 @@ def write_points(curve: bpy.types.FCurve, parts: Iterable[Points]) -> None:
 
 def new_points(frames: np.ndarray, values: np.ndarray, holds: np.ndarray) -> Points:
     """Keys between which a curve is straight, or holds."""
-    count = len(frames)
-    arrays = {
-        name: np.zeros((count, size) if size > 1 else count, kind)
-        for name, (size, kind) in ATTRIBUTES.items()
-    }
-    arrays["co"][:] = np.column_stack([frames, values])
-    arrays["handle_left"][:] = arrays["handle_right"][:] = arrays["co"]
-    arrays["handle_left_type"][:] = arrays["handle_right_type"][:] = AUTO_CLAMPED
-    arrays["interpolation"][:] = np.where(holds, CONSTANT, LINEAR)
-    return Points(arrays)
+    places = np.column_stack([frames, values]).astype(np.float32)
+    handles = np.full(len(frames), AUTO_CLAMPED, np.int32)
+    kinds = np.where(holds, CONSTANT, LINEAR).astype(np.int32)
+    chosen = (places, places, places, handles, handles, kinds)
+    return Points(dict(zip(CHOSEN, chosen, strict=True)))
 
 
 def is_between(points: Points, first: float, last: float) -> np.ndarray:

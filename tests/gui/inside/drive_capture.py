@@ -139,7 +139,7 @@ def sidebar_widgets() -> Steps:
     """Find the widgets of the sidebar as far as it is scrolled; the value is the dictionary."""
     found: Widgets = {}
     region = pointer.find_region(view(), "UI")
-    yield from pointer.find_widgets(view(), region, found, offsets=(0.3, 0.72))
+    yield from pointer.find_widgets(view(), region, found, offsets=(0.3, 0.72, 0.87))
     return found
 
 
