@@ -145,12 +145,12 @@ class BakeRun:
     def _work(self, frame_current: int, subframe: float) -> Iterator[bool]:
         """The whole bake; yields whether the caller should wait before the next move."""
         yield from self._prepare()
-        with live.paused():
-            try:
-                yield from self._collect()
-            finally:
-                scene = bpy.data.scenes.get(self._scene_name)
-                if scene is not None:
+        try:
+            yield from self._collect()
+        finally:
+            scene = bpy.data.scenes.get(self._scene_name)
+            if scene is not None:
+                with live.paused():
                     scene.frame_set(frame_current, subframe=subframe)
         live.refresh_later()
         for number, job in enumerate(self._jobs):
@@ -199,16 +199,20 @@ class BakeRun:
             scene = bpy.data.scenes.get(self._scene_name)
             if scene is None:
                 raise BakeError(f"The scene '{self._scene_name}' was deleted during the bake.")
-            scene.frame_set(frame)
-            depsgraph = evaluated_depsgraph(scene)
-            for job in self._jobs:
-                item = _find(job)
-                job.note(frame, [m.to_json() for m in motions_of(item, depsgraph)])
+            with live.paused():
+                self._note(scene, frame)
             self.text = f"Reading frame {frame}"
             self.fraction = COLLECT_PART * (number + 1) / len(frames)
             yield False
         for job in self._jobs:
             job.make_tasks()
+
+    def _note(self, scene: bpy.types.Scene, frame: int) -> None:
+        scene.frame_set(frame)
+        depsgraph = evaluated_depsgraph(scene)
+        for job in self._jobs:
+            item = _find(job)
+            job.note(frame, [m.to_json() for m in motions_of(item, depsgraph)])
 
     def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
         if job.is_movie and job.is_movie_current:
