@@ -35,7 +35,9 @@ def signature(rgb: np.ndarray, landmarks: np.ndarray, pose: Pose) -> np.ndarray:
         rgb, matrix, (columns, rows), flags=flags, borderMode=cv2.BORDER_REPLICATE
     )
     cells = cv2.resize(view, _SIZE, interpolation=cv2.INTER_AREA)
-    colours = cv2.cvtColor(cells, cv2.COLOR_RGB2LAB).astype(np.float32).ravel() / _COLOUR_UNIT
+    lab = cv2.cvtColor(cells, cv2.COLOR_RGB2LAB).astype(np.float32)
+    lab[..., 0] -= lab[..., 0].mean()  # light changes from shot to shot
+    colours = lab.ravel() / _COLOUR_UNIT
     shape = pose.to_face_frame(landmarks) - CANONICAL
     # The mean of both sides: what a turned head hides on one side shows on the other.
     mirrored = shape[MIRROR] * [-1.0, 1.0, 1.0]

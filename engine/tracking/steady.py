@@ -6,16 +6,18 @@ follows every landmark therefore shakes with them; this one rests until the face
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from ..faces.canonical import CANONICAL, MESH_COUNT, Pose
-from ..faces.mesh import View
+from ..faces.mesh import Mesh, View, mesh_in
 
 _LOW, _HIGH = CANONICAL[:MESH_COUNT].min(axis=0), CANONICAL[:MESH_COUNT].max(axis=0)
 _CENTRE = (_LOW + _HIGH) / 2
 _SIDE = 1.5 * float((_HIGH - _LOW)[:2].max())  # cm, as large as the network expects
 # What a face may do without the view: shift in sides, turn in radians, change of size.
 _REST_SHIFT, _REST_TURN, _REST_SIZE = 0.03, 0.05, 0.04
+_ENOUGH = 320.0  # pixels of a view's side; more says nothing to the networks
 
 
 def view_of(pose: Pose) -> View:
@@ -41,3 +43,25 @@ def follow(view: View, pose: Pose) -> View:
 
 def _beyond(value: float, rest: float) -> float:
     return float(np.sign(value)) * max(0.0, abs(value) - rest)
+
+
+def read_face(rgb: np.ndarray, view: View) -> Mesh:
+    """The mesh of the face in a view of an (H, W, 3) frame; large faces are first made smaller."""
+    factor = int(view.side // _ENOUGH)
+    if factor < 2:
+        return mesh_in(rgb, view)
+    half = 0.55 * view.side * (abs(np.cos(view.angle)) + abs(np.sin(view.angle)))
+    limits = np.array(rgb.shape[1::-1])
+    low = np.clip(np.floor(view.centre - half), 0, limits).astype(int)
+    high = np.clip(np.ceil(view.centre + half), 0, limits).astype(int)
+    size = (high - low) // factor
+    if size.min() < 1:
+        return mesh_in(rgb, view)
+    # By whole factors, for which OpenCV averages fast.
+    part = rgb[low[1] : low[1] + factor * size[1], low[0] : low[0] + factor * size[0]]
+    small = cv2.resize(part, (int(size[0]), int(size[1])), interpolation=cv2.INTER_AREA)
+    origin = low + 0.5 * (factor - 1)  # of the small picture's first pixel
+    mesh = mesh_in(small, View((view.centre - origin) / factor, view.side / factor, view.angle))
+    landmarks = mesh.landmarks * np.float32(factor)
+    landmarks[:, :2] += origin.astype(np.float32)
+    return mesh._replace(landmarks=landmarks)

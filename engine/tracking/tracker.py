@@ -11,10 +11,10 @@ from ..faces.canonical import Pose, fit_pose, pose_residual
 from ..faces.checks import is_human
 from ..faces.detector import detect
 from ..faces.measures import measure
-from ..faces.mesh import Mesh, View, mesh_in, second_looks
+from ..faces.mesh import Mesh, View, second_looks
 from .shots import ShotFinder
 from .signature import signature
-from .steady import follow, view_of
+from .steady import follow, read_face, view_of
 from .tracklet import Tracklet
 
 FACE_LIMIT = 4  # faces that are followed at once, the largest
@@ -22,12 +22,15 @@ FACE_LIMIT = 4  # faces that are followed at once, the largest
 _PRESENCE, _RESIDUAL = 0.5, 1.0
 _JUMP = 0.35  # of a view's side in one frame: another face, or another shot
 _ENTANGLED = 0.3  # of a view's side between two faces: one hides the other
-_LOOK_S = 0.5  # between looks for further faces
-# Lost faces are looked for at once, then less and less often: this part of the time since.
+_LOOK_S = 1.0  # between looks for further faces
+_LONGEST_SEARCH_S = 0.4  # between looks for lost ones
+# Lost faces are looked for at once, then less often: after this part of the time since.
 _SEARCH_SHARE = 0.1
-_SMALLEST_SHARE = 1 / 14  # of the picture's height: sides of the smallest faces that are followed
+# Of the picture's height: sides of the smallest faces that are followed, and of newcomers.
+_SMALLEST_SHARE, _NEWCOMER_SHARE = 1 / 14, 1 / 10
 _SMALLEST = 40.0  # pixels
-_SIGN_EVERY, _SIGN_LIMIT, _SIGN_YAW = 20, 24, 30.0
+# Frames of a tracklet that leave a signature: a face that appears may still be hidden in part.
+_SIGN_FIRST, _SIGN_EVERY, _SIGN_LIMIT, _SIGN_YAW = (0, 4, 9), 20, 24, 30.0
 
 
 @dataclass
@@ -52,7 +55,7 @@ class Tracker:
         self._live: list[_Live] = []
         self._shots = ShotFinder()
         self._row = -1
-        self._next_look_s = self._seen_s = -np.inf
+        self._next_look_s = self._lost_s = -np.inf
         self._had_blank = False
 
     def take(self, time_s: float, rgb: np.ndarray) -> None:
@@ -67,13 +70,13 @@ class Tracker:
             self._begin_shot()
         self._had_blank = False
         has_lost = self._follow_all(rgb)
+        if has_lost:
+            self._next_look_s, self._lost_s = -np.inf, time_s
         is_jump = change.is_doubtful and has_lost and not self._live
         if time_s >= self._next_look_s:
             self._find_more(rgb)
-            patience = min(_LOOK_S, _SEARCH_SHARE * (time_s - self._seen_s))
-            self._next_look_s = time_s + (_LOOK_S if self._live else patience)
-        if self._live:
-            self._seen_s = time_s
+            longest = _LOOK_S if self._live else _LONGEST_SEARCH_S
+            self._next_look_s = time_s + min(longest, _SEARCH_SHARE * (time_s - self._lost_s))
         if is_jump and self._live:
             # All faces are elsewhere in one frame: not a hand before them, but another shot.
             self.cuts.append(self._row)
@@ -92,7 +95,7 @@ class Tracker:
         """Move every face on to this frame; returns whether one has jumped or vanished."""
         kept: list[_Live] = []
         for live in self._live:
-            mesh = mesh_in(rgb, live.view)
+            mesh = read_face(rgb, live.view)
             pose = fit_pose(mesh.landmarks)
             shift = np.hypot(*(view_of(pose).centre - view_of(live.pose).centre))
             has_moved = shift > _JUMP * live.view.side
@@ -101,17 +104,16 @@ class Tracker:
             live.view, live.pose = follow(live.view, pose), pose
             self._note(live, rgb, mesh)
             kept.append(live)
-        has_lost = len(kept) < len(self._live)
+        count = len(self._live)
         self._live = kept
         self._part_entangled()
-        if has_lost:
-            self._next_look_s = -np.inf
-        return has_lost
+        return len(self._live) < count
 
     def _note(self, live: _Live, rgb: np.ndarray, mesh: Mesh) -> None:
         tracklet = live.tracklet
         tracklet.add(self._row, live.pose, measure(mesh.landmarks, live.pose).as_array())
-        is_due = (len(tracklet.rows) - 1) % _SIGN_EVERY == 0
+        index = len(tracklet.rows) - 1
+        is_due = index in _SIGN_FIRST or index % _SIGN_EVERY == 0
         is_frontal = abs(live.pose.euler[1]) < _SIGN_YAW or not tracklet.signatures
         if is_due and is_frontal and len(tracklet.signatures) < _SIGN_LIMIT:
             tracklet.signatures.append(signature(rgb, mesh.landmarks, live.pose))
@@ -128,14 +130,13 @@ class Tracker:
         for i in entangled:
             _drop(self._live[i], self._row)
         self._live = [live for i, live in enumerate(self._live) if i not in entangled]
-        if entangled:
-            self._next_look_s = -np.inf
 
     def _find_more(self, rgb: np.ndarray) -> None:
         room = FACE_LIMIT - len(self._live)
         if room <= 0:
             return
-        smallest = max(_SMALLEST, _SMALLEST_SHARE * rgb.shape[0])
+        share = _NEWCOMER_SHARE if self._live else _SMALLEST_SHARE
+        smallest = max(_SMALLEST, share * min(rgb.shape[:2]))
         for detection in detect(rgb, None, smallest):
             centre = (detection.box[:2] + detection.box[2:]) / 2
             if any(_is_on(live, centre) for live in self._live):
@@ -150,7 +151,7 @@ class Tracker:
             self._live.append(live)
             self.tracklets.append(live.tracklet)
             # What follows is read in the same kind of view as every frame after it.
-            mesh = mesh_in(rgb, live.view)
+            mesh = read_face(rgb, live.view)
             live.pose = fit_pose(mesh.landmarks)
             self._note(live, rgb, mesh)
             room -= 1
