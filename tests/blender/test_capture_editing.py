@@ -99,3 +99,25 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
         assert bpy.ops.action.paste() == {"FINISHED"}
     for frame, value in said.items():
         assert at(other, "head_yaw", frame + 10) == pytest.approx(value, abs=0.01)
+
+
+@pytest.mark.parametrize("use_track", [False, True])
+def test_a_library_override_is_captured(face, template, module, tmp_path, use_track) -> None:
+    plane = face.keyportrait.face.portrait
+    collection = bpy.data.collections.new("Cast")
+    for item in (plane, face):
+        collection.objects.link(item)
+    bpy.context.scene.collection.children.link(collection)
+    path = str(tmp_path / "library.blend")
+    bpy.ops.wm.save_as_mainfile(filepath=path)
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    bpy.context.scene.render.fps = 25
+    with bpy.data.libraries.load(path, link=True) as (_there, here):
+        here.collections = ["Cast"]
+    override = here.collections[0].override_hierarchy_create(
+        bpy.context.scene, bpy.context.view_layer, do_fully_editable=True
+    )
+    mine = next(o for o in override.all_objects if o.keyportrait.kind == "FACE")
+    activate(mine)
+    capture(filepath=template, start_frame=1, use_track=use_track)
+    assert at(mine, "head_yaw", 51) == pytest.approx(10.0, abs=0.3)

@@ -48,3 +48,8 @@ def test_the_options_are_in_the_panel(captured: dict) -> None:
     for name in ("region", "reference", "multiplier", "smooth", "use_mirror", "mode", "stretch"):
         assert f"keyportrait_capture.{name}" in names, name
     assert "keyportrait.clear_performances" in names
+
+
+def test_the_order_of_selection_is_known(captured: dict) -> None:
+    notes = captured["select_in_order"]
+    assert len(notes["expected"][0]) == 2 and notes["found"] == notes["expected"]

@@ -6,6 +6,7 @@ a bake of our own: a face that turns and speaks.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -289,7 +290,31 @@ def capture_again_and_undo() -> Steps:
     }
 
 
-STEPS = (prepare, escape_while_capturing, capture, open_options, capture_again_and_undo)
+def select_in_order() -> Steps:
+    """Faces are selected one after the other, both ways round."""
+    order = importlib.import_module("bl_ext.user_default.keyportrait.rig.selection_order")
+    with pointer.override("VIEW_3D"):
+        bpy.ops.keyportrait.add_portrait(filepath=str(FOLDER / "astronaut.jpg"))
+    faces = things("FACE")
+    found = []
+    for items in (faces, faces[::-1]):
+        for item in items:
+            item.select_set(True)
+            bpy.context.view_layer.objects.active = item
+            yield 0.5
+        found.append([item.name for item in order.sorted_by_selection(faces)])
+    names = [item.name for item in faces]
+    NOTES["select_in_order"] = {"found": found, "expected": [names, names[::-1]]}
+
+
+STEPS = (
+    prepare,
+    escape_while_capturing,
+    capture,
+    open_options,
+    capture_again_and_undo,
+    select_in_order,
+)
 
 
 def scenario() -> Steps:
