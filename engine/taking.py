@@ -158,8 +158,10 @@ def reference_frame(performance: Performance, options: TakeOptions) -> int:
 
     KNOWN_REST where the performance has a rest of its own that is wanted.
     """
-    has_rest = performance.rest is not None
-    if has_rest and (options.reference in (AUTO, NEUTRAL) or len(performance) == 1):
+    # A rig knows its rest; that of a clip is an estimate, which a cut at its begin changes more
+    # than the frame that is found in what is left.
+    is_wanted = options.reference == AUTO or (options.reference == NEUTRAL and performance.sliders)
+    if performance.rest is not None and (is_wanted or len(performance) == 1):
         return KNOWN_REST
     found = np.flatnonzero(performance.is_seen)
     if not len(found):
