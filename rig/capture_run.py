@@ -12,7 +12,7 @@ from ..engine.take import PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from . import engine, keying, live, markers, performance_cache, take_placing, takes
-from .capture_choices import STRIP, Choices, choices_of, store
+from .capture_choices import ADD, STRIP, Choices, choices_of, store
 from .clip_sources import ClipSource, active_strip_name, scene_fps, source_of
 from .controllers import face_of
 from .errors import AddonError
@@ -221,7 +221,9 @@ def _write(
             job.source.stretch,
             job.source.start_s or 0.0,
         )
-        summary.warnings += _write_face(controller, take, timing, job, is_again=is_again)
+        summary.warnings += _write_face(
+            context.scene, controller, take, timing, job, is_again=is_again
+        )
         controller.keyportrait_capture.frame_offset = offset
         written.append((controller, take, timing))
     if not written:
@@ -235,7 +237,13 @@ def _write(
 
 
 def _write_face(
-    controller: bpy.types.Object, take: takes.FaceTake, timing: Timing, job: Job, *, is_again: bool
+    scene: bpy.types.Scene,
+    controller: bpy.types.Object,
+    take: takes.FaceTake,
+    timing: Timing,
+    job: Job,
+    *,
+    is_again: bool,
 ) -> list[str]:
     """Put a take on a face; what the artist should look at."""
     choices, name = job.choices, controller.name
@@ -249,7 +257,9 @@ def _write_face(
     record.first_frame, record.last_frame = take_placing.covered(channels, choices)
     record.captured_region = choices.region
     if not is_again:
-        record.markers.clear()
+        is_kept = choices.mode == ADD or choices.use_track
+        first, last = (round(frame) for frame in timing.frames(take.times[[0, -1]]))
+        markers.remove_markers(scene, controller, first, -1 if is_kept else last)
     controller.update_tag()
     driven = keying.driven_paths(controller) & {channel.path for channel in channels}
     return [f"Drivers hold {', '.join(sorted(driven))} of '{name}'"] if driven else []

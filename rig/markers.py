@@ -56,10 +56,18 @@ def write_markers(
             item.label, item.frame = marker
 
 
-def remove_markers(scene: bpy.types.Scene, controller: bpy.types.Object) -> None:
-    """Remove the markers that a face's last capture has set; moved and renamed ones stay."""
+def remove_markers(
+    scene: bpy.types.Scene,
+    controller: bpy.types.Object,
+    first: float = float("-inf"),
+    last: float = float("inf"),
+) -> None:
+    """Remove the markers that a face's last capture has set; moved and renamed ones stay.
+
+    first, last  only those between these frames; the others are nobody's from now on
+    """
     own = controller.keyportrait_capture.markers
-    wanted = {(item.label, item.frame) for item in own}
+    wanted = {(item.label, item.frame) for item in own if first <= item.frame <= last}
     for marker in list(scene.timeline_markers):
         if (marker.name, marker.frame) in wanted:
             wanted.discard((marker.name, marker.frame))

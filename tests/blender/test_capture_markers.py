@@ -82,6 +82,15 @@ def test_markers_are_set_made_again_and_not_anybody_else_s(face, performance_fil
     assert names() == [("Cut 0:12", 50)]
 
 
+def test_another_capture_in_its_place_takes_its_markers_away(face, performance_file) -> None:
+    capture(filepath=performance_file, start_frame=1)
+    capture(filepath=performance_file, start_frame=1)
+    assert names() == EXPECTED
+    capture(filepath=performance_file, start_frame=1001)
+    later = [(name, frame + 1000) for name, frame in EXPECTED]
+    assert names() == [*EXPECTED, *later]
+
+
 def test_the_report_has_the_counts(face, performance_file, capfd) -> None:
     capture(filepath=performance_file, start_frame=1)
     printed = capfd.readouterr().out
