@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
+from ..engine.part_files import remove_left
 from ..preferences import user_folder
 
 FOLDER = "performances"
@@ -27,6 +28,7 @@ def size_bytes() -> int | None:
 def measure() -> int:
     """Measure the cache, in bytes, and remove the longest unused files above the limit."""
     global _size_bytes
+    remove_left(folder())  # by an engine that was killed while it wrote
     entries = sorted(_entries(), key=lambda entry: entry[1])
     total = sum(size for _, _, size in entries)
     for path, _, size in entries:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import time
 from pathlib import Path
 
@@ -19,21 +20,27 @@ PICTURES = 5000  # read in minutes
 
 
 @pytest.fixture
-def capture(module, astronaut: str, tmp_path: Path):
-    """begin() → the run of a long capture that is under way; a sequence of pictures is read."""
+def sequence(astronaut: str, tmp_path: Path) -> Path:
+    """The first of very many pictures."""
     folder = tmp_path / "sequence"
     folder.mkdir()
     first = folder / "take_0001.jpg"
     shutil.copyfile(astronaut, first)
     for number in range(2, PICTURES + 1):
         os.link(first, folder / f"take_{number:04}.jpg")
+    return first
+
+
+@pytest.fixture
+def capture(module, sequence: Path):
+    """begin() → the run of a long capture that is under way."""
     runs = []
 
     def begin_capture(face):
         faces = [module("rig.controllers").face_of(face).to_json()]
         take = module("engine.take")
         fields = {
-            "source": take.PerformanceSource(str(first)).to_json(),
+            "source": take.PerformanceSource(str(sequence)).to_json(),
             "faces": faces,
             "options": take.TakeOptions().to_json(),
         }
@@ -116,3 +123,47 @@ def test_sliders_move_the_picture_while_a_bake_runs(performance, module, pixels)
         assert change_box(rest, raised)
         assert not run.is_done
     run.cancel()
+
+
+def test_an_engine_killed_in_mid_capture_leaves_nothing_behind(
+    add_portrait, module, sequence: Path, monkeypatch
+) -> None:
+    _, (face,) = add_portrait()
+    bpy.context.view_layer.objects.active = face
+    before = (dict(face.items()), set(bpy.data.actions), list(bpy.context.scene.timeline_markers))
+    client = module("rig.engine").engine()
+    capture_run = module("rig.capture_run").CaptureRun
+    begin_run = capture_run.__init__
+
+    def begin_and_kill(run, *args, **options) -> None:
+        begin_run(run, *args, **options)
+        deadline = time.monotonic() + PATIENCE_S
+        while not run.fraction:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        os.kill(client.pid, signal.SIGKILL)
+
+    monkeypatch.setattr(capture_run, "__init__", begin_and_kill)
+    with pytest.raises(RuntimeError, match="The engine ended"):
+        bpy.ops.keyportrait.capture(filepath=str(sequence))
+    after = (dict(face.items()), set(bpy.data.actions), list(bpy.context.scene.timeline_markers))
+    assert str(before) == str(after) and face.animation_data is None
+    monkeypatch.undo()
+    for path in sorted(sequence.parent.iterdir())[10:]:
+        path.unlink()
+    assert bpy.ops.keyportrait.capture(filepath=str(sequence)) == {"FINISHED"}
+    assert face.animation_data.action is not None
+
+
+def test_what_a_killed_engine_was_keeping_is_removed(module) -> None:
+    cache = module("rig.performance_cache")
+    parts = module("engine.part_files")
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    name = parts.part_of(cache.folder() / "performance-1.npz").name
+    left = cache.folder() / name.replace(f"-{os.getpid()}-", "-999999999-")
+    own = cache.folder() / name
+    for path in (left, own):
+        path.write_bytes(b"half")
+    cache.measure()
+    assert not left.exists() and own.exists()
+    own.unlink()
