@@ -29,8 +29,8 @@ REFERENCE_ITEMS = (
     (
         AUTO,
         "Automatic",
-        "The performance's own rest where it knows one (ARKit, another face's curves), else its "
-        "first frame",
+        "The performance's own rest where it knows one (clips, ARKit, another face's curves), else "
+        "its first frame",
     ),
     (FIRST, "First Frame", "The performance's first frame, as LivePortrait does"),
     (CHOSEN, "Chosen Time", "The frame at a time of the performance that you choose"),

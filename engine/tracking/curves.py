@@ -19,18 +19,18 @@ from .performers import FaceTrack
 _HALF_CROP_CM = 0.5 * 512 / face_crop(CANONICAL, size=512).scale
 # Usual noise, and time constant in seconds: pitch, yaw, roll (degrees), log size, place x, y (cm).
 _HEAD_NOISE = np.array([0.25, 0.2, 0.12, 0.0025, 0.03, 0.03])
-_HEAD_WINDOW_S = np.array([0.16, 0.16, 0.16, 0.5, 0.16, 0.16])
+_HEAD_WINDOW_S = np.array([0.32, 0.32, 0.32, 0.8, 0.32, 0.32])
 _MEASURE_NOISE = {
-    "lid_left": (0.006, 0.03), "lid_right": (0.006, 0.03),
-    "lip_gap": (0.03, 0.05), "mouth_width": (0.04, 0.06),
-    "lift_left": (0.02, 0.06), "lift_right": (0.02, 0.06),
-    "mouth_x": (0.015, 0.08), "brow_left": (0.03, 0.12), "brow_right": (0.03, 0.12),
-    "brow_distance": (0.03, 0.12), "gaze_x": (0.008, 0.06), "gaze_y": (0.008, 0.06),
-    "protrusion": (0.03, 0.08), "upper_lip": (0.02, 0.05), "jaw_drop": (0.04, 0.06),
-    "brow_inner_left": (0.03, 0.12), "brow_inner_right": (0.03, 0.12),
-    "brow_outer_left": (0.03, 0.12), "brow_outer_right": (0.03, 0.12),
-    "chin_x": (0.02, 0.08), "cheek_left": (0.012, 0.1), "cheek_right": (0.012, 0.1),
-    "cheek_width": (0.05, 0.12),
+    "lid_left": (0.006, 0.05), "lid_right": (0.006, 0.05),
+    "lip_gap": (0.03, 0.06), "mouth_width": (0.04, 0.08),
+    "lift_left": (0.02, 0.07), "lift_right": (0.02, 0.07),
+    "mouth_x": (0.015, 0.13), "brow_left": (0.03, 0.19), "brow_right": (0.03, 0.19),
+    "brow_distance": (0.03, 0.19), "gaze_x": (0.008, 0.1), "gaze_y": (0.008, 0.1),
+    "protrusion": (0.03, 0.13), "upper_lip": (0.02, 0.08), "jaw_drop": (0.04, 0.1),
+    "brow_inner_left": (0.03, 0.19), "brow_inner_right": (0.03, 0.19),
+    "brow_outer_left": (0.03, 0.19), "brow_outer_right": (0.03, 0.19),
+    "chin_x": (0.02, 0.13), "cheek_left": (0.012, 0.16), "cheek_right": (0.012, 0.16),
+    "cheek_width": (0.05, 0.19),
 }  # fmt: skip
 # Half crop widths that a head is carried at most: those who walk through the picture, or are
 # filmed by a moving camera, would tear a portrait's neck.

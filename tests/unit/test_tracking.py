@@ -11,18 +11,23 @@ import pytest
 
 from engine.analytic.encoder import encode
 from engine.analytic.renderer import AnalyticRenderer
+from engine.clip_reading import performance_of
 from engine.controls import motion_from_controls
 from engine.faces.find import find_faces
 from engine.faces.measures import MEASURE_NAMES
+from engine.motion import Face
 from engine.performance.geometry import euler_degrees
 from engine.performance.smoothing import OneEuro, steadied
 from engine.renderer import SourceImage
+from engine.take import AUTO, TakeOptions
+from engine.taking import make_takes
 from engine.tracking.clip_tracks import ClipTracks, read_tracks
 from engine.tracking.curves import curves_of, ratios_of
 
 DATA = Path(__file__).resolve().parents[1] / "data"
 RATE = 25.0
 COUNT = 30
+FACE = Face((0.0, 0.0, 1.0, 1.0))
 
 
 class Frame(NamedTuple):
@@ -116,6 +121,20 @@ def test_the_encoder_says_what_the_decoder_reads(tracks, moves) -> None:
     assert correlation(sliders[:, FITTED.index("mouth_open")], moves["mouth_open"]) > 0.9
     assert correlation(sliders[:, FITTED.index("blink")], moves["blink"]) > 0.8
     assert sliders[15, FITTED.index("blink")] > 0.7
+
+
+def test_no_neutral_first_frame_is_needed(moved, tracks) -> None:
+    """A clip that begins in the middle of a word opens the mouth as the whole clip does."""
+    begun = 5
+    part = read_tracks(frames_of(moved[begun:]))
+    opened = []
+    for read in (tracks, part):
+        takes = make_takes(performance_of(read, 0, 0.5), [FACE], TakeOptions(reference=AUTO))
+        opened.append(takes.values[0, :, takes.columns.index("mouth_open")])
+    assert opened[1][0] > 0.2
+    difference = np.abs(opened[0][begun:] - opened[1])
+    assert difference[2:].max() < 0.05  # smoothing knows less of the first two
+    assert difference.max() < 0.1
 
 
 def test_a_still_head_stays_still(photo) -> None:
