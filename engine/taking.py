@@ -12,7 +12,7 @@ from .controls import CONTROLS_BY_NAME
 from .faces.measures import MEASURE_NAMES
 from .motion import Face
 from .neutral import neutral_frame
-from .performance.curve_keys import key_mask
+from .performance.curve_keys import CurveKeys, beside, fit_curves
 from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
 from .performance.slider_expression import slider_expression
@@ -34,8 +34,9 @@ class Taken:
 
     columns      names of the controls of `values`: COLUMNS, then the opening ratios in use
     times        (T,) float64 seconds
-    values       (F, T, C) float32
+    values       (F, T, C) float32; of fitted sliders what the reduced curve says
     keys         (F, T, C) bool: the frames that a reduced curve needs
+    slopes       (F, T, C) float32, value per second: of cubics from key to key
     expression   (F, T, 63) float32, what the sliders leave over
     translation  (F, T, 3) float32, half crop widths
     is_seen      (T,) bool: where the performer's face was found
@@ -48,6 +49,7 @@ class Taken:
     times: np.ndarray
     values: np.ndarray
     keys: np.ndarray
+    slopes: np.ndarray
     expression: np.ndarray
     translation: np.ndarray
     is_seen: np.ndarray
@@ -62,6 +64,7 @@ class Taken:
             "times": self.times,
             "values": self.values,
             "keys": self.keys.astype(np.uint8),
+            "slopes": self.slopes,
             "expression": self.expression,
             "translation": self.translation,
             "is_seen": self.is_seen.astype(np.uint8),
@@ -86,31 +89,35 @@ def make_takes(
     names = (*FITTED, *(() if given is None else (n for n in given if n not in FITTED)))
     openings = _ratio_columns(tracks)
     columns = (*COLUMNS, *names[len(FITTED) :], *openings)
-    values, details = [], []
-    fitted: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+    tables, details = [], []
+    fitted: dict[bytes, tuple[CurveKeys, np.ndarray]] = {}
     for face, track in zip(faces, tracks, strict=True):
         # Most options make the same expression for every face, and fitting is the slow part.
         key = track.expression.tobytes()
         if key not in fitted:
             if given is None:
-                sliders = fit_sliders(track.expression)
+                sliders = fit_sliders(track.expression, performance.cuts)
             else:
                 sliders = np.stack([given.get(n, np.zeros(len(track))) for n in names], axis=1)
             sliders = _of_groups(sliders, names, options.region)
-            shown = slider_expression(dict(zip(names, sliders.T, strict=True)), len(track))
-            fitted[key] = sliders, track.expression - shown.reshape(len(track), -1)
+            # What few keys leave out of fitted sliders goes to the detail.
+            curves = _curves(performance, sliders, names, options, is_moving=given is None)
+            shown = slider_expression(dict(zip(names, curves.values.T, strict=True)), len(track))
+            fitted[key] = curves, track.expression - shown.reshape(len(track), -1)
         sliders, detail = fitted[key]
+        head = np.column_stack([track.pose, track.scale])
         ratios = [_ratio(track, face, name) for name in openings]
-        values.append(
-            _limited(np.column_stack([track.pose, track.scale, sliders, *ratios]), columns)
-        )
+        parts = [_curves(performance, head, COLUMNS[: head.shape[1]], options), sliders]
+        if ratios:
+            parts.append(_curves(performance, np.column_stack(ratios), openings, options))
+        tables.append(beside(parts))
         details.append(detail)
-    table = np.stack(values).astype(np.float32)
     return Taken(
         columns=columns,
         times=performance.times,
-        values=table,
-        keys=np.stack([_keys(rows, columns, options.tolerance) for rows in table]),
+        values=np.stack([table.values for table in tables]).astype(np.float32),
+        keys=np.stack([table.is_key for table in tables]),
+        slopes=np.stack([table.slopes for table in tables]).astype(np.float32),
         expression=np.stack(details).astype(np.float32),
         translation=np.stack([track.translation for track in tracks]).astype(np.float32),
         is_seen=performance.is_seen,
@@ -198,10 +205,31 @@ def _limited(rows: np.ndarray, columns: tuple[str, ...]) -> np.ndarray:
     return np.clip(rows, low, high)
 
 
-def _keys(rows: np.ndarray, columns: tuple[str, ...], tolerance: float) -> np.ndarray:
-    """(T, C) bool; the tolerance is a part of each control's slider range."""
-    keys = np.zeros(rows.shape, bool)
-    for index, name in enumerate(columns):
-        low, high = CONTROLS_BY_NAME[name].soft_range
-        keys[:, index] = key_mask(rows[:, index], tolerance * max(abs(low), abs(high)))
-    return keys
+def _curves(
+    performance: Performance,
+    rows: np.ndarray,
+    names: Sequence[str],
+    options: TakeOptions,
+    *,
+    is_moving: bool = False,
+) -> CurveKeys:
+    """Curves of (T, C) control values; the tolerance is a part of each slider's range.
+
+    is_moving  the values become what few keys say; else they stay, and keys lie on them
+    """
+    # What keys lie on has no detail that makes up for them.
+    ranges = [CONTROLS_BY_NAME[name].soft_range for name in names]
+    reaches = [high - low if is_moving else max(abs(low), abs(high)) for low, high in ranges]
+    starts = np.zeros(len(performance), bool)
+    starts[[cut for cut in performance.cuts if cut < len(starts)]] = True
+    limited = _limited(rows, tuple(names))
+    curves = fit_curves(
+        limited,
+        performance.times,
+        options.tolerance * np.array(reaches),
+        is_seen=performance.is_seen,
+        starts=starts,
+        is_moving=is_moving,
+    )
+    values = _limited(curves.values, tuple(names)) if is_moving else limited
+    return curves._replace(values=values)

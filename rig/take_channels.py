@@ -33,9 +33,14 @@ class Timing:
     stretch: float = 1.0
     start_s: float = 0.0
 
+    @property
+    def frames_per_second(self) -> float:
+        """Scene frames that a second of the performance takes."""
+        return self.fps * self.stretch
+
     def frames(self, times_s: np.ndarray) -> np.ndarray:
         """Scene frames of moments of the performance."""
-        return self.start_frame + (times_s - self.lead_s) * (self.fps * self.stretch)
+        return self.start_frame + (times_s - self.lead_s) * self.frames_per_second
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Channel:
     holds     (K,) bool: the value stays until the next key
     dense_frames, dense_values  the same with a key for every moment
     is_still  at rest all the time: it needs keys only where there are others
+    slopes    (K,) value per frame, of cubics from key to key; None for straight lines
+    straights (K,) bool: keys from which a straight line leads to the next one all the same
     """
 
     path: str
@@ -58,6 +65,8 @@ class Channel:
     dense_frames: np.ndarray
     dense_values: np.ndarray
     is_still: bool = False
+    slopes: np.ndarray | None = None
+    straights: np.ndarray | None = None
 
 
 def loss_spans(is_seen: np.ndarray) -> list[tuple[int, int]]:
@@ -76,12 +85,14 @@ class Sampling:
         self._take = take
         self._frames = timing.frames(take.times)
         self._use_whole_frames = use_whole_frames
+        self.frames_per_second = timing.frames_per_second
         seen = take.is_seen
         shot = np.zeros(len(seen), np.int64)
         for cut in take.cuts:
             shot[cut:] += 1
         self.holds = np.zeros(len(seen), bool)
         self.edges = np.zeros(len(seen), bool)
+        self.straights = np.zeros(len(seen), bool)
         rows = np.flatnonzero(seen)
         self.edges[rows[[0, -1]]] = True
         before, after = rows[:-1], rows[1:]
@@ -90,6 +101,7 @@ class Sampling:
         is_long = is_lost & (take.times[after] - take.times[before] > LONG_LOSS_S)
         self.edges[before[is_cut | is_lost]] = self.edges[after[is_cut | is_lost]] = True
         self.holds[before[is_cut | is_long]] = True
+        self.straights[before[is_lost]] = True
         # Between rows of one stretch values may be interpolated.
         stretch = np.zeros(len(seen), np.int64)
         np.add.at(stretch, after[is_cut | is_long], 1)
@@ -108,7 +120,7 @@ class Sampling:
         rows = np.flatnonzero((is_key | self.edges) & self._take.is_seen)
         frames = self._frames[rows]
         if not self._use_whole_frames:
-            return Keys(frames, rows, rows, np.zeros(len(rows)), self.holds[rows])
+            return self._keys(frames, rows, rows, np.zeros(len(rows)), rows)
         whole = np.round(frames)
         is_last = np.append(whole[1:] != whole[:-1], True)
         rows, whole = rows[is_last], whole[is_last]
@@ -117,7 +129,17 @@ class Sampling:
         left, right = np.clip(right - 1, first, last), np.clip(right, first, last)
         gap = self._frames[right] - self._frames[left]
         weight = (whole - self._frames[left]) / np.where(gap > 0.0, gap, 1.0)
-        return Keys(whole, left, right, np.clip(weight, 0.0, 1.0), self.holds[rows])
+        return self._keys(whole, left, right, np.clip(weight, 0.0, 1.0), rows)
+
+    def _keys(
+        self,
+        frames: np.ndarray,
+        left: np.ndarray,
+        right: np.ndarray,
+        weight: np.ndarray,
+        rows: np.ndarray,
+    ) -> Keys:
+        return Keys(frames, left, right, weight, self.holds[rows], self.straights[rows])
 
 
 @dataclass(frozen=True)
@@ -129,6 +151,7 @@ class Keys:
     right: np.ndarray
     weight: np.ndarray
     holds: np.ndarray
+    straights: np.ndarray
 
     def values(self, samples: np.ndarray) -> np.ndarray:
         """(K, …) values of (T, …) samples."""
@@ -153,6 +176,8 @@ def channels_of(
                     f'["{column}"]', 0, group,
                     keys.frames, keys.values(samples), keys.holds,
                     dense.frames, dense.values(samples),
+                    slopes=keys.values(take.slopes[:, index]) / sampling.frames_per_second,
+                    straights=keys.straights,
                 )
             )  # fmt: skip
     if "Head" in groups:

@@ -29,7 +29,7 @@ ATTRIBUTES = {
     "period": (1, np.float32),
 }
 CONSTANT, LINEAR, BEZIER = 0, 1, 2
-FREE, AUTO_CLAMPED = 0, 4
+FREE, ALIGNED, AUTO_CLAMPED = 0, 3, 4
 # What differs from 0 in a new key.
 CHOSEN = tuple(list(ATTRIBUTES)[:6])
 CurveKey = tuple[str, int]
@@ -82,13 +82,38 @@ def write_points(curve: bpy.types.FCurve, parts: Iterable[Points]) -> None:
     curve.update()
 
 
-def new_points(frames: np.ndarray, values: np.ndarray, holds: np.ndarray) -> Points:
-    """Keys between which a curve is straight, or holds."""
+def new_points(
+    frames: np.ndarray,
+    values: np.ndarray,
+    holds: np.ndarray,
+    slopes: np.ndarray | None = None,
+    straights: np.ndarray | None = None,
+) -> Points:
+    """Keys between which a curve is straight, or holds.
+
+    slopes     (K,) value per frame: with them it is a cubic from key to key
+    straights  (K,) bool: but not from these
+    """
     places = np.column_stack([frames, values]).astype(np.float32)
-    handles = np.full(len(frames), AUTO_CLAMPED, np.int32)
     kinds = np.where(holds, CONSTANT, LINEAR).astype(np.int32)
-    chosen = (places, places, places, handles, handles, kinds)
+    left = right = places
+    handles = np.full(len(frames), AUTO_CLAMPED, np.int32)
+    if slopes is not None and len(frames) > 1:
+        kinds[~holds if straights is None else ~(holds | straights)] = BEZIER
+        handles[:] = ALIGNED
+        # Handles a third of the way along make a cubic with these slopes at its ends.
+        thirds = np.diff(frames) / 3.0
+        left, right = (
+            np.column_stack([frames + step, values + step * slopes]).astype(np.float32)
+            for step in (-np.append(thirds[:1], thirds), np.append(thirds, thirds[-1:]))
+        )
+    chosen = (places, left, right, handles, handles, kinds)
     return Points(dict(zip(CHOSEN, chosen, strict=True)))
+
+
+def _points_of(channel: Channel, values: np.ndarray) -> Points:
+    """The keys of a channel with other values."""
+    return new_points(channel.frames, values, channel.holds, channel.slopes, channel.straights)
 
 
 def is_between(points: Points, first: float, last: float) -> np.ndarray:
@@ -125,7 +150,7 @@ def replace_keys(
         else:
             points = read_points(curve)
             kept = [points.where(~is_between(points, *span))]
-        write_points(curve, [*kept, new_points(channel.frames, channel.values, channel.holds)])
+        write_points(curve, [*kept, _points_of(channel, channel.values)])
 
 
 def add_keys(
@@ -149,8 +174,7 @@ def add_keys(
             continue
         if curve is None:
             curve = curves.new(channel.path, channel.index, channel.group)
-            points = new_points(channel.frames, now[key] + moved, channel.holds)
-            write_points(curve, [points])
+            write_points(curve, [_points_of(channel, now[key] + moved)])
         else:
             write_points(curve, _sum(curve, channel, span, rest[key]))
 
@@ -175,7 +199,10 @@ def _sum(
     left, right = points.frames <= before + NEAR, points.frames >= after - NEAR
     points.arrays["interpolation"][np.flatnonzero(left)[-1:]] = LINEAR
     yield points.where(left | right)
-    yield new_points(frames, said + moved, holds)
+    if frames is channel.frames:
+        yield _points_of(channel, said + moved)
+    else:
+        yield new_points(frames, said + moved, holds)
 
 
 def grown(span: tuple[float, float]) -> tuple[float, float]:

@@ -29,6 +29,7 @@ class FaceTake:
     times        (T,) seconds from the start of the performance
     columns      names of the controls of `values`
     values       (T, C), and `keys` (T, C) bool: where a reduced curve has keys
+    slopes       (T, C) value per second: of the cubics between the keys
     expression   (T, 63), translation (T, 3)
     is_seen      (T,) bool: where the performer's face was found
     cuts         rows that begin a new shot
@@ -38,6 +39,7 @@ class FaceTake:
     columns: tuple[str, ...]
     values: np.ndarray
     keys: np.ndarray
+    slopes: np.ndarray
     expression: np.ndarray
     translation: np.ndarray
     is_seen: np.ndarray
@@ -50,19 +52,20 @@ class FaceTake:
             name: np.frombuffer(array.data, array.dtype).reshape(array.shape)
             for name, array in captured.arrays.items()
         }
-        names = ("values", "keys", "expression", "translation")
+        names = ("values", "keys", "slopes", "expression", "translation")
         return [
             cls(
                 times=arrays["times"],
                 columns=tuple(captured.fields["columns"]),
                 values=values,
                 keys=keys.astype(bool),
+                slopes=slopes,
                 expression=expression,
                 translation=translation,
                 is_seen=arrays["is_seen"].astype(bool),
                 cuts=tuple(captured.fields["cuts"]),
             )
-            for values, keys, expression, translation in zip(
+            for values, keys, slopes, expression, translation in zip(
                 *(arrays[name] for name in names), strict=True
             )
         ]

@@ -70,8 +70,8 @@ _MOUTH_MEASURES = (
 )  # fmt: skip
 _MOUTH_TRUST = np.array([1.0, 0.8, 1.0, 1.0, 0.8, 0.5, 0.35])
 _MOUTH_RIDGE = np.array([0.025, 0.025, 0.025, 0.04, 0.06, 0.025, 0.3])
-_MOUTH_LOWEST = np.array([-0.05, -0.9, -0.9, -0.4, -1.2, -1.5, -1.2])
-_MOUTH_HIGHEST = np.array([1.8, 1.7, 1.7, 1.2, 1.3, 1.5, 1.2])
+MOUTH_LOWEST = np.array([-0.05, -0.9, -0.9, -0.4, -1.2, -1.5, -1.2])
+MOUTH_HIGHEST = np.array([1.8, 1.7, 1.7, 1.2, 1.3, 1.5, 1.2])
 _BROW_MEASURES = ("brow_left", "brow_right", "brow_distance")
 # What the brows' measures are solved for: both ends of a brow together, and both frowns.
 _WHOLE_BROWS = (
@@ -180,7 +180,7 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     expression = np.asarray(motion.expression, np.float64)[None]
     wider = None if motion.lips_open is None else motion.lips_open - lips_open
     rows = decode_rows(expression, source, wider)
-    amounts = {name: float(values[0]) for name, values in rows.items()}
+    amounts = {name: float(values[0]) for name, values in rows.items() if name != "closing"}
     blinks = []
     for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
         blink = amounts.pop(f"blink_{side}")
@@ -197,11 +197,18 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
 
 
 def decode_rows(
-    expression: np.ndarray, source: Measures, lips_wider: float | None = None
+    expression: np.ndarray,
+    source: Measures,
+    lips_wider: float | None = None,
+    *,
+    is_limited: bool = True,
 ) -> dict[str, np.ndarray]:
     """(T,) amounts by name for (T, 63) offsets: all deformers and what else Amounts has.
 
+    Also "closing": by how many centimetres lips come together that are apart in the source.
+
     lips_wider  by how much the ratio of the lips' opening is to be larger than the offsets say
+    is_limited  keep the mouth's deformers within what a face can do
     """
     asked, offsets = carried.read_carriers(expression)
     captured = captured_share(offsets)
@@ -211,13 +218,15 @@ def decode_rows(
     for name, more in _ONE_SIDED.items():
         change[name] = change[name] + more * side
     change["lip_gap"] = change["lip_gap"] - _SMIRK_GAP * smirk
-    mouth, lips_close = _mouth(change, source, lips_wider)
+    mouth, lips_close = _mouth(change, source, lips_wider, is_limited)
     mouth["part"] = mouth["part"] - _SMIRK_PART * smirk
     _leave_headroom(mouth, source)
     _add_purse(mouth, (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"])
     for name, cheek in _read(_CHEEKS, offsets).items():
         smile = name.replace("cheek", "smile")
-        mouth[smile] = np.clip(mouth[smile] + 0.9 * cheek, -0.9, 1.7)
+        mouth[smile] = mouth[smile] + 0.9 * cheek
+        if is_limited:
+            mouth[smile] = np.clip(mouth[smile], -0.9, 1.7)
     own = carried.mouth_amounts(asked, mouth, max(source.lip_gap, 0.0))
     return {
         **mouth,
@@ -226,11 +235,12 @@ def decode_rows(
         **_lids(offsets, captured, source),
         **_gaze(change, offsets, captured),
         "lips_close": lips_close,
+        "closing": np.maximum(-change["lip_gap"], 0.0),
     }
 
 
 def _mouth(
-    change: dict[str, np.ndarray], source: Measures, lips_wider: float | None
+    change: dict[str, np.ndarray], source: Measures, lips_wider: float | None, is_limited: bool
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Amounts of the mouth's deformers, and of lips_close."""
     target = np.stack([change[name] for name in _MOUTH_MEASURES], axis=1)
@@ -246,7 +256,9 @@ def _mouth(
     # A mouth that can hardly open further has a chin that can hardly fall.
     target[:, 6] = np.clip(target[:, 6], -0.3, 1.6) * widened / np.maximum(opening, 1e-6)
     target[:, 0] = widened
-    amounts = np.clip(target @ _mouth_solver().T, _MOUTH_LOWEST, _MOUTH_HIGHEST)
+    amounts = target @ _mouth_solver().T
+    if is_limited:
+        amounts = np.clip(amounts, MOUTH_LOWEST, MOUTH_HIGHEST)
     result: dict[str, np.ndarray] = dict(zip(MOUTH_DEFORMERS, amounts.T, strict=True))
     result["press"] = result["press"] + pressing
     is_shut = (close > 0.0) | (gap < 0.05)
@@ -268,7 +280,7 @@ def _leave_headroom(mouth: dict[str, np.ndarray], source: Measures) -> None:
 def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray) -> None:
     """Turn lowered mouth corners into lips drawn together, for the pursing slider alone."""
     amount = np.clip(purse, 0.0, 1.0)
-    mouth["pucker"] = np.minimum(mouth["pucker"] + 1.3 * amount, _MOUTH_HIGHEST[4])
+    mouth["pucker"] = np.minimum(mouth["pucker"] + 1.3 * amount, MOUTH_HIGHEST[4])
     for name in ("smile_left", "smile_right"):
         mouth[name] = mouth[name] + 0.5 * amount
 

@@ -4,74 +4,216 @@ A captured blink moves LivePortrait's keypoints far less than the slider that cl
 so that sliders are not fitted to keypoints but to what is seen: both sides go through the decoder,
 and the sliders are chosen that move its deformers alike. What then remains of the offsets is the
 take's `expression`, with which the sum is exact.
+
+Many mixtures of sliders look alike. The one is taken that an animator would: sliders of both sides
+before those of one, which only answer what is clearly one-sided, and no wandering in time between
+mixtures that show the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 
 from ..controls import CONTROLS_BY_NAME, slider_expression
 from ..faces.canonical import CANONICAL
 from ..faces.measures import Measures, measure
-from ..motion import Motion
-from .decoder import Amounts, decode
+from . import carried
+from .decoder import MOUTH_HIGHEST, MOUTH_LOWEST, decode_rows
 from .deformers import BROW_DEFORMERS, MOUTH_DEFORMERS
 
-FITTED = (
+# Fitted to what is seen; the others are told by their carriers.
+_BY_SIGHT = (
     "blink", "wink_left", "wink_right", "gaze_x", "gaze_y", "brows",
-    "smile", "mouth_open", "grin", "purse", "pout",
+    "smile", "mouth_open", "grin", "purse", "pout", "smile_left", "smile_right",
 )  # fmt: skip
+FITTED = (*_BY_SIGHT, *(name for name in carried.NAMES if name not in _BY_SIGHT))
+SEEN = (
+    "blink_left",
+    "blink_right",
+    "gaze_x",
+    "gaze_y",
+    *MOUTH_DEFORMERS,
+    "closing",
+    *BROW_DEFORMERS,
+)
 # How much a deviation counts, by what is seen; lids, lips and gaze are what people look at.
-_BLINK_TRUST, _GAZE_TRUST, _JAW_TRUST = 2.0, 1.5, 1.5
-_RIDGE = 0.02
-_SWEEPS = 60
+_TRUST = {
+    "blink_left": 2.0, "blink_right": 2.0, "gaze_x": 1.5, "gaze_y": 1.5, "jaw": 1.5, "closing": 0.5,
+}  # fmt: skip
+# Of mixtures of the mouth that show the same the one is taken whose sum is least: by how much each
+# slider is drawn to rest.
+_THRIFT = {"smile": 0.01, "mouth_open": 0.01, "grin": 0.02, "purse": 0.02, "pout": 0.02}
+# Sliders of one side stay at rest for less than this, and are as large as they look from three
+# times as much on.
+_ONE_SIDED, _DEAD, _FIRM = ("wink_left", "wink_right", "smile_left", "smile_right"), 0.06, 3.0
+_CARRIED_DEAD = 0.03
+# What parts do together is said by the slider of the whole.
+_WHOLES = {
+    "blink": ("wink_left", "wink_right"),
+    "smile": ("smile_left", "smile_right"),
+    "brows": tuple(name for name in carried.NAMES if name.startswith("brow_")),
+}
+_WHOLE_BOTH_WAYS = ("smile",)
+_RIDGE = 0.002
+# Against wandering between mixtures: of the square of a step in time, where a slider at 1 shows 1.
+_STEADINESS = 0.1
+_SWEEPS = 40
+_SETTLED = 3e-4
+_FARTHEST = 3.0
+# What is seen is not quite proportional to the sliders.
+_CORRECTIONS, _LARGEST_CORRECTION = 1, 0.25
+
+
+class Responses(NamedTuple):
+    """What sliders do; a direction is one slider going up, or going down.
+
+    index, sign  (D,) of every direction: place in FITTED and _BY_SIGHT, 1 or -1
+    reach        (D,) how far it can go
+    seen         (S, D) what it shows at 1
+    """
+
+    index: np.ndarray
+    sign: np.ndarray
+    reach: np.ndarray
+    seen: np.ndarray
 
 
 def expression_of(values: np.ndarray) -> np.ndarray:
     """(T, 63) offsets of (T, len(FITTED)) slider values, as the controls themselves make them."""
-    rows = []
-    for row in values:
-        raw = {
-            CONTROLS_BY_NAME[name].target: CONTROLS_BY_NAME[name].raw(float(value))
-            for name, value in zip(FITTED, row, strict=True)
-        }
-        rows.append(slider_expression(raw))
-    return np.array(rows, np.float64).reshape(len(values), -1)
+    up, down = _offsets()
+    values = np.asarray(values, np.float64)
+    return np.maximum(values, 0.0) @ up - np.minimum(values, 0.0) @ down
 
 
-def fit_sliders(expression: np.ndarray) -> np.ndarray:
-    """(T, len(FITTED)) values inside the controls' limits for (T, 63) captured offsets."""
-    wanted = np.stack([seen(row) for row in np.asarray(expression, np.float64)])
-    response, low, high = _response()
-    trust = _trust()
-    weighted = response * trust[:, None]
-    normal = weighted.T @ weighted + _RIDGE * np.eye(response.shape[1])
-    right = wanted @ (trust[:, None] * weighted)
-    halves = np.zeros((len(wanted), response.shape[1]))
-    # Coordinate descent with bounds: every column is one direction of one slider.
+def fit_sliders(expression: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
+    """(T, len(FITTED)) values inside the controls' limits for (T, 63) captured offsets.
+
+    cuts  rows that begin a new shot: nothing is steadied across them
+    """
+    expression = np.asarray(expression, np.float64)
+    own = np.zeros((len(expression), len(FITTED)))
+    asked = carried.read_carriers(expression)[0]
+    own[:, [FITTED.index(name) for name in carried.NAMES]] = np.sign(asked) * firm(
+        np.abs(asked), _CARRIED_DEAD
+    )
+    wanted = np.clip(seen_rows(expression - expression_of(own)), *_reach())
+    is_linked = np.ones(max(len(wanted) - 1, 0))
+    is_linked[[cut - 1 for cut in cuts if 0 < cut < len(wanted)]] = 0.0
+    target, values = wanted, own
+    halves = np.zeros((len(wanted), len(_responses().index)))
+    for _ in range(1 + _CORRECTIONS):
+        halves = _solve(target, halves, is_linked)
+        values = _values(halves)
+        error = wanted - seen_rows(expression_of(values))
+        target = wanted + np.clip(error, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
+    return _joined(values + own)
+
+
+def seen_rows(expression: np.ndarray) -> np.ndarray:
+    """(T, len(SEEN)) what (T, 63) offsets do on an average face: lids, gaze, deformers."""
+    rows = decode_rows(np.asarray(expression, np.float64), _rest(), is_limited=False)
+    seen = np.stack([rows[name] for name in SEEN], axis=1)
+    seen[:, :2] = np.clip(seen[:, :2], -1.0, 1.0)
+    return np.clip(seen, -_FARTHEST, _FARTHEST)
+
+
+def _solve(target: np.ndarray, start: np.ndarray, is_linked: np.ndarray) -> np.ndarray:
+    """(T, D) directions within their bounds that show a target.
+
+    Coordinate descent; every direction is solved for all even moments at once, then for all odd
+    ones, so that its neighbours in time hold still.
+    """
+    responses = _responses()
+    trust = np.array([_TRUST.get(name, 1.0) for name in SEEN])
+    weighted = responses.seen * trust[:, None]
+    normal = weighted.T @ weighted + _RIDGE * np.eye(weighted.shape[1])
+    residual = (target * trust) @ weighted - start @ normal
+    halves = start.copy()
+    names = [_BY_SIGHT[index] for index in responses.index]
+    stiffness = _STEADINESS * normal.diagonal()
     for _ in range(_SWEEPS):
-        for j in range(response.shape[1]):
-            step = (right[:, j] - halves @ normal[:, j]) / normal[j, j]
-            halves[:, j] = np.clip(halves[:, j] + step, low[j], high[j])
-    return _joined(halves)
+        largest = 0.0
+        for j in range(halves.shape[1]):
+            for parity in (0, 1):
+                rows = slice(parity, None, 2)
+                before = halves[rows, j]
+                neighbours, count = _neighbours(halves[:, j], is_linked, parity)
+                pull = residual[rows, j] + normal[j, j] * before + stiffness[j] * neighbours
+                after = _thrifty(pull / (normal[j, j] + stiffness[j] * count), names[j])
+                step = np.clip(after, 0.0, responses.reach[j]) - before
+                if np.abs(step).max(initial=0.0) < _SETTLED:
+                    continue
+                largest = _SETTLED
+                halves[rows, j] += step
+                residual[rows] -= step[:, None] * normal[j]
+        if largest == 0.0:
+            break
+    return halves
 
 
-def _joined(halves: np.ndarray) -> np.ndarray:
+def _neighbours(
+    column: np.ndarray, is_linked: np.ndarray, parity: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of the neighbours in time of every second moment, and how many each has."""
+    total, count = np.zeros(len(column)), np.zeros(len(column))
+    total[1:] += column[:-1] * is_linked
+    total[:-1] += column[1:] * is_linked
+    count[1:] += is_linked
+    count[:-1] += is_linked
+    return total[parity::2], count[parity::2]
+
+
+def _thrifty(plain: np.ndarray, name: str) -> np.ndarray:
+    """What a direction does that would do `plain` if it cost nothing."""
+    if name in _ONE_SIDED:
+        return firm(plain, _DEAD)
+    return np.maximum(plain - _THRIFT.get(name, 0.0), 0.0)
+
+
+def firm(plain: np.ndarray, dead: float) -> np.ndarray:
+    """Values that are 0 up to `dead` and themselves from _FIRM times that on; no jump between."""
+    between = (plain - dead) / (1.0 - 1.0 / _FIRM)
+    return np.where(plain < _FIRM * dead, np.maximum(between, 0.0), plain)
+
+
+def _values(halves: np.ndarray) -> np.ndarray:
+    """(T, len(FITTED)) of (T, D) directions."""
+    responses = _responses()
     values = np.zeros((len(halves), len(FITTED)))
-    for column, (index, sign) in enumerate(_directions()):
+    for column, (index, sign) in enumerate(zip(responses.index, responses.sign, strict=True)):
         values[:, index] += sign * halves[:, column]
-    left, right = FITTED.index("wink_left"), FITTED.index("wink_right")
-    blink = FITTED.index("blink")
-    # What both eyes do is a blink, even where winks would say the same.
-    both = np.clip(np.minimum(values[:, left], values[:, right]), 0.0, 1.0)
-    both = np.minimum(both, 1.0 - np.maximum(values[:, blink], 0.0))
-    values[:, blink] += both
-    values[:, left] -= both
-    values[:, right] -= both
     return values
+
+
+def _joined(values: np.ndarray) -> np.ndarray:
+    """The values within their limits, with what both sides do in the slider of both."""
+    values = values.copy()
+    for whole, parts in _WHOLES.items():
+        columns = [FITTED.index(name) for name in parts]
+        control, place = CONTROLS_BY_NAME[whole], FITTED.index(whole)
+        for sign, end in ((1.0, control.maximum), (-1.0, -control.minimum)):
+            if sign < 0.0 and whole not in _WHOLE_BOTH_WAYS:
+                continue
+            room = np.maximum(end - np.maximum(sign * values[:, place], 0.0), 0.0)
+            shared = sign * np.clip((sign * values[:, columns]).min(axis=1), 0.0, room)
+            values[:, place] += shared
+            values[:, columns] -= shared[:, None]
+    limits = [(CONTROLS_BY_NAME[name].minimum, CONTROLS_BY_NAME[name].maximum) for name in FITTED]
+    low, high = np.array(limits).T
+    return np.clip(values, low, high)
+
+
+@cache
+def _reach() -> tuple[np.ndarray, np.ndarray]:
+    """(len(SEEN),) lowest and highest that a face shows; performers go beyond it."""
+    low, high = np.full(len(SEEN), -_FARTHEST), np.full(len(SEEN), _FARTHEST)
+    for name, lowest, highest in zip(MOUTH_DEFORMERS, MOUTH_LOWEST, MOUTH_HIGHEST, strict=True):
+        low[SEEN.index(name)], high[SEEN.index(name)] = 1.1 * lowest, 1.1 * highest
+    return low, high
 
 
 @cache
@@ -79,45 +221,31 @@ def _rest() -> Measures:
     return measure(CANONICAL)
 
 
-def seen(expression: np.ndarray) -> np.ndarray:
-    """What (63,) offsets do on an average face, one number per thing: lids, gaze, deformers."""
-    rest = _rest()
-    motion = Motion(expression=tuple(float(v) for v in expression))
-    return _numbers(decode(motion, rest, rest.eyes_open, rest.lips_open))
-
-
-def _numbers(amounts: Amounts) -> np.ndarray:
-    names = (*MOUTH_DEFORMERS, *BROW_DEFORMERS)
-    return np.array([*amounts.blink, *amounts.gaze, *(amounts.deformers[name] for name in names)])
-
-
-def _trust() -> np.ndarray:
-    trust = np.ones(4 + len(MOUTH_DEFORMERS) + len(BROW_DEFORMERS))
-    trust[:2], trust[2:4] = _BLINK_TRUST, _GAZE_TRUST
-    trust[4 + MOUTH_DEFORMERS.index("jaw")] = _JAW_TRUST
-    return trust
+@cache
+def _offsets() -> tuple[np.ndarray, np.ndarray]:
+    """(len(FITTED), 63) offsets of every slider at 1 and at -1."""
+    up, down = (
+        np.array(
+            [
+                slider_expression({CONTROLS_BY_NAME[n].target: CONTROLS_BY_NAME[n].raw(sign)})
+                for n in FITTED
+            ]
+        )
+        for sign in (1.0, -1.0)
+    )
+    return up, down
 
 
 @cache
-def _directions() -> Sequence[tuple[int, float]]:
-    """(index in FITTED, sign) of every direction that a slider can go."""
-    found = []
-    for index, name in enumerate(FITTED):
-        found.append((index, 1.0))
-        if CONTROLS_BY_NAME[name].minimum < 0.0:
-            found.append((index, -1.0))
-    return tuple(found)
-
-
-@cache
-def _response() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(seen, directions) what each direction shows at full reach, and the directions' bounds."""
-    columns, high = [], []
-    for index, sign in _directions():
-        control = CONTROLS_BY_NAME[FITTED[index]]
-        reach = control.maximum if sign > 0.0 else -control.minimum
-        values = np.zeros((1, len(FITTED)))
-        values[0, index] = sign * reach
-        columns.append(seen(expression_of(values)[0]) / reach)
-        high.append(reach)
-    return np.stack(columns, axis=1), np.zeros(len(high)), np.array(high)
+def _responses() -> Responses:
+    directions = []
+    for index, name in enumerate(_BY_SIGHT):
+        control = CONTROLS_BY_NAME[name]
+        directions.append((index, 1.0, control.maximum))
+        if control.minimum < 0.0:
+            directions.append((index, -1.0, -control.minimum))
+    index, sign, reach = (np.array(column) for column in zip(*directions, strict=True))
+    values = np.zeros((len(directions), len(FITTED)))
+    values[np.arange(len(directions)), index] = sign * reach
+    seen = seen_rows(expression_of(values)) / reach[:, None]
+    return Responses(index, sign, reach, seen.T)

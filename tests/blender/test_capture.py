@@ -38,6 +38,7 @@ def take(module: Any, count: int, fps: float, columns: tuple[str, ...], **parts:
         "columns": columns,
         "values": values,
         "keys": np.ones((count, len(columns)), bool),
+        "slopes": np.full((count, len(columns)), 0.001 * fps, np.float32),
         "expression": rng.normal(0.0, 0.01, (count, 63)).astype(np.float32),
         "translation": rng.normal(0.0, 0.01, (count, 3)).astype(np.float32),
         "is_seen": np.ones(count, bool),
@@ -59,6 +60,25 @@ def write(module: Any, controller: Any, found: Any, start: float = 1.0, **change
     sampling = channels.Sampling(found, timing, use_whole_frames=choices.use_whole_frames)
     made = channels.channels_of(found, sampling, choices.region, use_detail=choices.use_detail)
     module("rig.take_placing").place(controller, made, choices, "take")
+
+
+def test_few_keys_play_as_the_engine_means_them(face, module) -> None:
+    """Handles make the cubics that the slopes stand for, at another frame rate, too."""
+    fps, count = 30.0, 91
+    times = np.arange(count) / fps
+    wave = 0.5 + 0.4 * np.sin(4.0 * times)
+    curve = module("engine.performance.curve_keys").fit_keys(wave, times, 0.02)
+    parts = {"values": curve.values, "keys": curve.is_key, "slopes": curve.slopes}
+    columns = {name: value[:, None].astype(np.float32) for name, value in parts.items()}
+    columns["keys"] = columns["keys"].astype(bool)
+    write(module, face, take(module, count, fps, ("mouth_open",), **columns))
+    found = curves(module, face)[OPEN]
+    assert len(found.keyframe_points) < 12
+    scene = bpy.context.scene
+    for frame in range(1, 1 + int(times[-1] * scene.render.fps)):
+        moment = (frame - 1) / scene.render.fps
+        wanted = 0.5 + 0.4 * np.sin(4.0 * moment)
+        assert found.evaluate(frame) == pytest.approx(wanted, abs=0.03), frame
 
 
 def test_replace_leaves_the_keys_around_and_the_former_action(face, template, module) -> None:

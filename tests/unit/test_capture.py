@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from engine.analytic.slider_fit import FITTED, expression_of, fit_sliders
 from engine.capture import capture
 from engine.controls import CONTROLS_BY_NAME, motion_from_controls
 from engine.motion import Face, Motion
-from engine.performance.curve_keys import key_mask
+from engine.performance.curve_keys import fit_curves, fit_keys
 from engine.performance.geometry import euler_degrees, rotation_matrix
 from engine.performance.template import MotionTemplate, write_template
 from engine.renderer import ReportedError
@@ -112,12 +114,68 @@ def test_reduced_curves_stay_near_the_performance(performance) -> None:
     )
     for index, name in enumerate(COLUMNS):
         column, keys = captured.values[0, :, index], captured.keys[0, :, index]
-        line = np.interp(np.arange(COUNT), np.flatnonzero(keys), column[keys])
-        reach = max(map(abs, CONTROLS_BY_NAME[name].soft_range))
-        assert np.abs(line - column).max() <= 0.02 * reach + 1e-6
-        assert keys.sum() < COUNT / 2
-    assert key_mask(np.zeros(9), 0.1).sum() == 1
-    assert not len(key_mask(np.zeros(0), 0.1))
+        line = played(column, captured.slopes[0, :, index], keys, captured.times)
+        low, high = CONTROLS_BY_NAME[name].soft_range
+        assert np.abs(line - column).max() <= 0.02 * (high - low) + 1e-5
+        assert keys.sum() <= 8 * captured.times[-1]
+
+
+def played(
+    values: np.ndarray, slopes: np.ndarray, is_key: np.ndarray, times: np.ndarray
+) -> np.ndarray:
+    """The curve through keys as Bezier handles a third of the way along make it."""
+    keys = np.flatnonzero(is_key)
+    if len(keys) == 1:
+        return np.full(len(times), values[keys[0]])
+    line = np.empty(len(times))
+    for a, b in pairwise(keys):
+        t = (times[a : b + 1] - times[a]) / (times[b] - times[a])
+        third = (times[b] - times[a]) / 3.0
+        points = (
+            values[a],
+            values[a] + third * slopes[a],
+            values[b] - third * slopes[b],
+            values[b],
+        )
+        weights = ((1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3)
+        line[a : b + 1] = sum(w * p for w, p in zip(weights, points, strict=True))
+    return line
+
+
+@pytest.mark.parametrize("is_moving", [True, False])
+def test_few_keys_make_a_noisy_curve_within_the_tolerance(is_moving: bool) -> None:
+    rng = np.random.default_rng(2)
+    times = np.cumsum(rng.uniform(0.02, 0.05, 900))  # variable frame rate
+    blinks = sum(np.exp(-(((times - at) / 0.08) ** 2)) for at in rng.uniform(1.0, 29.0, 9))
+    values = 0.3 * np.sin(1.7 * times) + blinks + rng.normal(0.0, 0.004, len(times))
+    keys = fit_keys(values, times, 0.02, is_moving=is_moving)
+    line = played(keys.values, keys.slopes, keys.is_key, times)
+    assert np.abs(line - values).max() <= 0.02 + 1e-9
+    assert line == pytest.approx(keys.values, abs=1e-9)
+    assert keys.is_key.sum() <= (4 if is_moving else 5) * times[-1]
+    if not is_moving:
+        assert keys.values[keys.is_key] == pytest.approx(values[keys.is_key])
+
+
+def test_curves_that_rest_have_one_key_and_short_ones_all() -> None:
+    times = np.arange(9) / 25.0
+    still = fit_keys(np.full(9, 0.004), times, 0.02)
+    assert still.is_key.sum() == 1 and not still.values.any()
+    assert fit_keys(np.full(9, 0.4), times, 0.02).values == pytest.approx(0.4)
+    assert not len(fit_keys(np.zeros(0), np.zeros(0), 0.02).is_key)
+    assert fit_keys(np.array([1.0]), times[:1], 0.02).is_key.all()
+    assert fit_keys(np.array([0.0, 1.0]), times[:2], 0.02).is_key.all()
+
+
+def test_nothing_goes_on_across_cuts_and_losses() -> None:
+    times = np.arange(40) / 25.0
+    values = np.where(times < 0.8, 0.0, 1.0)[:, None] * [1.0, 0.5]
+    is_seen = np.ones(40, bool)
+    is_seen[5:10] = False
+    starts = np.arange(40) == 20
+    curves = fit_curves(values, times, np.array([0.02, 0.02]), is_seen=is_seen, starts=starts)
+    assert np.flatnonzero(curves.is_key[:, 0]).tolist() == [0, 10, 20]
+    assert curves.values == pytest.approx(values) and not curves.slopes.any()
 
 
 def test_angles_come_back() -> None:

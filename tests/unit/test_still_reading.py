@@ -106,7 +106,7 @@ def test_pose_and_regions_are_copied_alone(stage: Stage) -> None:
 def test_closed_eyes_of_a_picture_are_closed(stage: Stage) -> None:
     shut = {**stage.face.measures, "lid_left": 0.08, "lid_right": 0.09}
     taken = make_takes(performance_of_face(replace(stage.face, measures=shut)), [stage.face], COPY)
-    assert taken.values[0, 0, taken.columns.index("blink")] > 0.8
+    assert taken.values[0, 0, taken.columns.index("blink")] > 0.75
 
 
 def test_faces_of_older_files_count_as_resting(stage: Stage) -> None:
