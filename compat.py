@@ -171,6 +171,20 @@ def curves_of(user: bpy.types.AnimData | bpy.types.NlaStrip) -> list[bpy.types.F
     return list(user.action.fcurves)
 
 
+def first_slot(action: bpy.types.Action) -> Any:
+    """The first slot of an action that objects can play; None until 4.4, and without one."""
+    if not HAS_SLOTS:
+        return None
+    return next((s for s in action.slots if s.target_id_type in ("OBJECT", "UNSPECIFIED")), None)
+
+
+def action_curves(action: bpy.types.Action) -> list[bpy.types.FCurve]:
+    """The F-curves of an action's first slot, or until 4.4 all of them."""
+    if not HAS_SLOTS:
+        return list(action.fcurves)
+    return list(_slot_fcurves(action, first_slot(action)))
+
+
 def refresh_image(image: bpy.types.Image) -> None:
     """Tell Blender that an image's pixels were written; 5.x redraws only a tagged image."""
     image.update()

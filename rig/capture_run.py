@@ -11,7 +11,16 @@ import bpy
 from ..engine.take import PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
-from . import engine, keying, live, markers, performance_cache, take_placing, takes
+from . import (
+    arkit_tables,
+    engine,
+    keying,
+    live,
+    markers,
+    performance_cache,
+    take_placing,
+    takes,
+)
 from .capture_choices import ADD, STRIP, Choices, choices_of, store
 from .clip_sources import ClipSource, active_strip_name, scene_fps, source_of
 from .controllers import face_of
@@ -46,6 +55,7 @@ class Job:
             smooth=round(self.choices.smooth, 4),
             cache_dir=str(performance_cache.folder()),
             frame_rate=self.source.frame_rate,
+            arkit_table=str(arkit_tables.user_table() or ""),
         )
         controllers = [bpy.data.objects[name] for name, _ in self.faces]
         faces = [replace(face_of(c), reading=live.reading_of(c)).to_json() for c in controllers]

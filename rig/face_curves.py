@@ -14,7 +14,9 @@ from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.motion import Motion
 from ..engine.protocol import Array
 from .controllers import control_defaults, face_of
-from .motions import motion_and_values
+from .keying import control_path, transform_paths
+from .motions import control_values, motion_and_values
+from .takes import SIZES, numbers_of
 
 # Controls that are part of an expression; the others are fields of the Motion.
 SLIDERS = tuple(name for name, control in CONTROLS_BY_NAME.items() if control.terms)
@@ -33,6 +35,21 @@ def key_range(controller: bpy.types.Object) -> tuple[int, int] | None:
     if not ends:
         return None
     return math.floor(min(ends) + 1e-3), math.ceil(max(ends) - 1e-3)
+
+
+def pose_of(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph
+) -> dict[str, tuple[float, ...]]:
+    """Data path → numbers of all that a face controller does now: properties and transform."""
+    evaluated = controller.evaluated_get(depsgraph)
+    values = control_values(controller, depsgraph)
+    pose = {control_path(name): (value,) for name, value in values.items()}
+    for name in SIZES:
+        if name in controller:
+            pose[control_path(name)] = tuple(numbers_of(evaluated, name))
+    for path in transform_paths(controller):
+        pose[path] = tuple(getattr(evaluated, path))
+    return pose
 
 
 class FaceRecording:

@@ -117,6 +117,70 @@ def test_without_a_face_the_button_says_why(add_portrait) -> None:
         bpy.ops.keyportrait.export_performance(filepath="x.npz")
 
 
+@pytest.fixture
+def pair(animated, add_portrait):
+    """(source, target): the animated face, active, and the face of a second portrait."""
+    _, source = animated
+    _, (target,) = add_portrait()
+    bpy.ops.object.select_all(action="DESELECT")
+    target.select_set(True)
+    source.select_set(True)
+    bpy.context.view_layer.objects.active = source
+    return source, target
+
+
+def test_what_one_face_does_another_does_as_it_is(pair, module) -> None:
+    source, target = pair
+    before = motions(module, source)
+    assert bpy.ops.keyportrait.copy_performance() == {"FINISHED"}
+    assert_alike(before, motions(module, target))
+    assert target.animation_data.action != source.animation_data.action
+    # Re-capture finds what was copied.
+    bpy.ops.object.select_all(action="DESELECT")
+    target.select_set(True)
+    bpy.context.view_layer.objects.active = target
+    target.keyportrait_capture.multiplier = 0.5
+    bpy.ops.keyportrait.recapture()
+    bpy.context.scene.frame_set(20)
+    evaluated = target.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    assert evaluated["smile"] == pytest.approx(0.45, abs=0.03)
+
+
+def test_a_copy_may_be_relative_mirrored_and_late(pair, module) -> None:
+    source, target = pair
+    bpy.ops.keyportrait.copy_performance(
+        frame_start=20, frame_end=40, start_frame=100, use_relative_motion=True, use_mirror=True
+    )
+    first, last = motions(module, target, (100, 120))
+    assert first.yaw == pytest.approx(0.0, abs=0.3)
+    assert last.yaw == pytest.approx(18.0, abs=0.8)
+    assert source.animation_data.action.frame_range[1] == 40.0
+
+
+def test_without_another_face_the_button_says_why(animated) -> None:
+    with pytest.raises(RuntimeError, match="No other face is selected"):
+        bpy.ops.keyportrait.copy_performance()
+
+
+def test_the_users_table_of_shapes_is_used(add_portrait, module, tmp_path) -> None:
+    _, (face,) = add_portrait()
+    bpy.context.view_layer.objects.active = face
+    assert bpy.ops.keyportrait.edit_arkit_table() == {"FINISHED"}
+    table = module("rig.arkit_tables").user_table()
+    assert "JawOpen" in bpy.data.texts[-1].as_string()
+    try:
+        table.write_text("JawOpen,grin,1\n")
+        path = tmp_path / "take.csv"
+        path.write_text("Timecode,JawOpen\n00:00:00:00,0\n00:00:01:00,0.6\n")
+        bpy.ops.keyportrait.capture(filepath=str(path), start_frame=1, reference="AUTO")
+    finally:
+        table.unlink()
+    bpy.context.scene.frame_set(1 + bpy.context.scene.render.fps)
+    evaluated = face.evaluated_get(bpy.context.evaluated_depsgraph_get())
+    assert evaluated["grin"] == pytest.approx(0.6, abs=0.02)
+    assert evaluated["mouth_open"] == pytest.approx(0.0, abs=0.02)
+
+
 def test_a_recording_of_live_link_face_is_captured(add_portrait, module, tmp_path) -> None:
     _, (face,) = add_portrait()
     bpy.context.view_layer.objects.active = face

@@ -1,0 +1,36 @@
+"""A small square picture of one face as its plane shows it."""
+
+from __future__ import annotations
+
+import bpy
+import numpy as np
+
+from .controllers import face_of
+from .images import read_picture
+
+MARGIN = 0.35  # around the face, as a part of its longer side
+
+
+def face_picture(controller: bpy.types.Object, size_px: int) -> np.ndarray:
+    """(size, size, 4) float32 RGBA of display values, row 0 at the bottom as in previews.
+
+    Grey where the plane shows no picture.
+    """
+    plane = controller.keyportrait.face.portrait
+    image = None if plane is None else plane.keyportrait.portrait.output
+    if image is None or 0 in image.size:
+        return np.full((size_px, size_px, 4), 0.5, np.float32)
+    picture = read_picture(image)
+    pixels = picture.pixels
+    x0, y0, x1, y1 = face_of(controller).box
+    half = max(0.5 * max(x1 - x0, y1 - y0) * (1.0 + 2.0 * MARGIN), 1.0)
+    height, width = pixels.shape[:2]
+    steps = (np.arange(size_px) + 0.5) / size_px * 2.0 - 1.0
+    columns = np.clip(0.5 * (x0 + x1) + half * steps, 0, width - 1).astype(int)
+    rows = np.clip(0.5 * (y0 + y1) + half * steps, 0, height - 1).astype(int)
+    crop = pixels[rows[::-1]][:, columns]
+    if pixels.dtype == np.uint8:
+        return crop.astype(np.float32) / 255.0
+    shown = np.clip(crop.astype(np.float32), 0.0, 1.0)
+    shown[..., :3] **= 1.0 / 2.2
+    return shown
