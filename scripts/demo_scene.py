@@ -1,4 +1,4 @@
-"""The demo inside Blender: install the zip, add the portrait, key it, render it, save everything.
+"""The demo inside Blender: install the zip, key one portrait, capture onto another, render it all.
 
 Started by demo.py with a throw-away BLENDER_USER_RESOURCES; lines that begin with "@demo" are
 progress for the terminal.
@@ -15,6 +15,7 @@ import traceback
 from pathlib import Path
 
 import bpy
+from demo_captured import bake_clip, perform, put_beside
 from demo_gallery import FPS, build_gallery
 from demo_performance import LAST_FRAME, key_performance
 from mathutils import Matrix, Vector
@@ -42,11 +43,11 @@ def install(path: Path) -> None:
 def add_portrait(picture: Path) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Press Add Portrait; returns the plane and its face controller."""
     bpy.ops.keyportrait.add_portrait(filepath=str(picture), material="PRINCIPLED")
-    planes = [item for item in bpy.data.objects if item.keyportrait.kind == "PORTRAIT"]
-    controllers = [item for item in bpy.data.objects if item.keyportrait.kind == "FACE"]
-    if len(planes) != 1 or len(controllers) != 1:
-        raise RuntimeError(f"found {len(planes)} portraits with {len(controllers)} faces")
-    return planes[0], controllers[0]
+    plane = bpy.context.active_object
+    faces = [item.controller for item in plane.keyportrait.portrait.faces]
+    if len(faces) != 1:
+        raise RuntimeError(f"found {len(faces)} faces in {picture.name}")
+    return plane, faces[0]
 
 
 def picture_corners(plane: bpy.types.Object) -> tuple[Vector, Vector, Vector]:
@@ -112,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--zip", type=Path, required=True)
     parser.add_argument("--picture", type=Path, required=True)
+    parser.add_argument("--painting", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--quick", action="store_true", help="every fourth frame at half the size")
     options = parser.parse_args()
@@ -128,13 +130,20 @@ def main() -> None:
     face = controller.matrix_world.translation
     build_gallery(width, height, (face.x, face.z), LAST_FRAME)
     key_performance(controller)
-    tell(f"Keyed a performance of {LAST_FRAME / FPS:.1f} s; rendering it with Cycles")
+    tell(f"Keyed a performance of {LAST_FRAME / FPS:.1f} s; baking it to a clip")
+    bakes = options.output / "bakes"
+    clip = bake_clip(plane, bakes)
+    painting, painted_face = add_portrait(options.painting)
+    tell(f"Capturing {clip.name} onto '{painting.name}'")
+    performed = perform(painting, painted_face, clip, bakes)
+    tell("The painting does what the photograph did; rendering the room with Cycles")
     bpy.context.scene.render.filepath = "//frames/frame_"
     bpy.ops.wm.save_mainfile(compress=True)
     step = QUICK_STEP if options.quick else 1
     if options.quick:
         bpy.context.scene.render.resolution_percentage = 50
     render_frames(options.output / "frames", list(range(1, LAST_FRAME + 1, step)))
+    put_beside(options.output / "frames", performed)
     tell("Encoding the film")
     encode_film(options.output / "frames", options.output / "keyportrait_demo.mp4", FPS // step)
     bpy.ops.preferences.addon_disable(module=ADD_ON)

@@ -40,8 +40,8 @@ class Clip(Protocol):
         """Frames with start_s <= time < end_s, in rising order of time, one in memory at a time.
 
         max_side  longest side in pixels; larger frames are scaled down while they are converted
-        tick      called for every frame that is decoded, also those before start_s; what it
-                  raises ends the reading
+        tick      called for every packet or picture, also those before start_s and damaged ones;
+                  what it raises ends the reading
         Raises ClipError for a clip without such frames, and for one that changes meanwhile.
         """
         ...

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,16 +105,24 @@ def _thread_count(decoder: Any) -> int:
 
 
 def decoded(
-    container: Any, stream: Any, decoder: Any, damage: Damage, limit: int | None = None
+    container: Any,
+    stream: Any,
+    decoder: Any,
+    damage: Damage,
+    limit: int | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> Iterator[Any]:
     """The frames that a stream's packets give; what cannot be decoded is counted and skipped.
 
     decoder  the codec context, see `open_decoder`
     limit    packets after which nothing more is tried
+    tick     called for every packet; may raise to end the reading
     """
     av = load_av()
     is_doubtful = False
     for packet in itertools.islice(_packets(container, stream, damage), limit):
+        if tick is not None:
+            tick()
         if packet.is_corrupt:
             damage.packets += 1
             is_doubtful = True

@@ -9,6 +9,8 @@ from typing import Any
 CONVERT_HINT = "Convert it to an MP4 with H.264 video, or choose another clip."
 COPY_HINT = "Copy or export the clip again; the file may be incomplete."
 INSTALL_HINT = "Reinstall the extension; the networks' engine: run Set Up again."
+if sys.platform == "darwin":
+    INSTALL_HINT = f"Clips need macOS 14 or newer. {INSTALL_HINT}"
 
 
 class ClipError(Exception):

@@ -128,9 +128,7 @@ class VideoClip:
     ) -> Iterator[tuple[float, Any]]:
         """(time_s, av.VideoFrame) of the wanted part, deinterlaced, times rising."""
         clock = self._clock()
-        for frame in deinterlaced(self._decoded(start_s)):
-            if tick is not None:
-                tick()
+        for frame in deinterlaced(self._decoded(start_s, tick)):
             time_s = clock.time_of(frame)
             if time_s is None:
                 self.damage.frames += 1
@@ -142,7 +140,7 @@ class VideoClip:
     def _clock(self) -> Clock:
         return Clock(self.facts.start_s, self.facts.frame_rate, is_by_order=self._is_by_order)
 
-    def _decoded(self, start_s: float) -> Iterator[Any]:
+    def _decoded(self, start_s: float, tick: Callable[[], None] | None) -> Iterator[Any]:
         """Frames as they are stored, from a keyframe before a time on."""
         for back_s in LOOK_BACK_S:
             jump_s = start_s - back_s
@@ -152,7 +150,8 @@ class VideoClip:
                 stream = video_stream(container, self._path)
                 if jump_s > 0.0:
                     seek(container, stream, jump_s + self.facts.start_s)
-                frames = decoded(container, stream, open_decoder(stream), self.damage)
+                decoder = open_decoder(stream)
+                frames = decoded(container, stream, decoder, self.damage, tick=tick)
                 first = next(frames, None)
                 if first is None:
                     continue
