@@ -28,7 +28,7 @@ CHOICE = "torch-choice.txt"
 # Everything that the set-up ever writes into its folder; only this is removed again.
 OWN_NAMES = (MARKER, CHOICE, "venv", "cache", "weights", "download.json")
 # Rough sizes on disk with the package cache, bytes: for the space check and the progress bar.
-PACKAGES_BYTES = 900_000_000
+PACKAGES_BYTES = 1_050_000_000
 LIBRARIES_BYTES = 4_000_000_000
 TORCH_BYTES = {"cpu": 1_000_000_000, "auto": 6_000_000_000}
 SPARE_BYTES = 500_000_000

@@ -30,7 +30,12 @@ def perform(plane: bpy.types.Object, face: bpy.types.Object, clip: Path, folder:
     """Capture a clip onto a face, bake it to pictures; returns the folder they lie in."""
     plane.location = PLACE
     select(face)
-    bpy.ops.keyportrait.capture(filepath=str(clip), start_frame=bpy.context.scene.frame_start)
+    scene = bpy.context.scene
+    # Both pictures smile; the photograph does so at rest in its last frame only.
+    rest_s = (scene.frame_end - scene.frame_start) / (scene.render.fps / scene.render.fps_base)
+    bpy.ops.keyportrait.capture(
+        filepath=str(clip), start_frame=scene.frame_start, reference="CHOSEN", reference_s=rest_s
+    )
     settings = bpy.context.scene.keyportrait_bake
     settings.format, settings.folder, settings.use_assign = "PNG", str(folder), True
     bpy.ops.keyportrait.bake()

@@ -44,10 +44,9 @@ def add_portrait(picture: Path) -> tuple[bpy.types.Object, bpy.types.Object]:
     """Press Add Portrait; returns the plane and its face controller."""
     bpy.ops.keyportrait.add_portrait(filepath=str(picture), material="PRINCIPLED")
     plane = bpy.context.active_object
-    faces = [item.controller for item in plane.keyportrait.portrait.faces]
-    if len(faces) != 1:
-        raise RuntimeError(f"found {len(faces)} faces in {picture.name}")
-    return plane, faces[0]
+    if plane is None or len(plane.keyportrait.portrait.faces) != 1:
+        raise RuntimeError(f"{picture.name} did not become a portrait with one face")
+    return plane, plane.keyportrait.portrait.faces[0].controller
 
 
 def picture_corners(plane: bpy.types.Object) -> tuple[Vector, Vector, Vector]:
