@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -9,7 +10,7 @@ from bpy.props import BoolProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from .. import compat
-from ..rig import capture_settings, image_files, portraits, selection_order
+from ..rig import capture_settings, clip_sources, image_files, portraits, selection_order
 from ..rig.capture_choices import FILE, CaptureChoices, choices_of, store
 from ..rig.capture_run import CaptureRun, Summary, jobs_again, jobs_for
 from ._base import poll_face
@@ -78,6 +79,8 @@ curves that can be edited"""
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         is_given = self.properties.is_property_set("filepath")
         known = choices_of(portraits.active_controller(context).keyportrait_capture)
+        # A strip is remembered for Re-capture; this means the one that is active now.
+        known = replace(known, strip=clip_sources.active_strip_name(context) or known.strip)
         store(known, self, own=self.properties)
         if is_given or self.filepath or self.source != FILE:
             return self.execute(context)

@@ -37,7 +37,7 @@ def draw_source(
     layout: bpy.types.UILayout, context: bpy.types.Context, settings: bpy.types.PropertyGroup
 ) -> None:
     if settings.source == STRIP:
-        name = settings.strip or clip_sources.active_strip_name(context)
+        name = clip_sources.active_strip_name(context) or settings.strip
         layout.label(text=name or "No strip is active", icon="SEQUENCE")
     elif settings.source == CLIP:
         layout.prop(settings, "clip", text="")
