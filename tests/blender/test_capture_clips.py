@@ -108,3 +108,20 @@ def test_a_strip_of_a_clip_lies_where_the_strip_lies(face, clip, module) -> None
     # Frame 12 of the clip, where the head was turned most, is frame 62 of the scene.
     peak = max(frames_of(first), key=lambda frame: abs(first.evaluate(frame)))
     assert peak in range(60, 66) or peak in range(74, 82)
+
+
+def test_capture_takes_the_active_strip_and_again_the_same(face, clip, module) -> None:
+    scene = bpy.context.scene
+    strips = module("compat").strips(scene)
+    first = strips.new_movie("first", clip, 1, 51)
+    second = strips.new_movie("second", clip, 2, 201)
+    scene.sequence_editor.active_strip = first
+    capture(source="STRIP")
+    scene.sequence_editor.active_strip = second
+    face.keyportrait_capture.multiplier = 0.5
+    recapture()
+    assert frames_of(curves(module, face)['["head_yaw"]', 0])[0] == 51
+    capture(source="STRIP")
+    frames = frames_of(curves(module, face)['["head_yaw"]', 0])
+    assert frames[0] == 51 and frames[-1] == pytest.approx(240, abs=1)
+    assert face.keyportrait_capture.strip == "second"
