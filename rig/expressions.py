@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 import bpy
 
 from ..engine.controls import CONTROLS, GROUPS, mirrored
+from ..engine.take import EXPRESSION, TRANSLATION, mirrored_expression
 from . import keying
 from .controllers import (
     MIRROR,
@@ -18,7 +19,7 @@ from .controllers import (
     reset_handle,
 )
 from .motions import control_values
-from .takes import reset_properties
+from .takes import numbers_of, reset_properties, set_numbers
 
 
 def rest_values(controller: bpy.types.Object) -> dict[str, float]:
@@ -75,6 +76,12 @@ def mirror(controller: bpy.types.Object, key_frame: float | None = None) -> list
     """
     values = rest_values(controller) | control_values(controller)
     held = set_controls(controller, mirrored(values), key_frame)
+    if EXPRESSION in controller:
+        turned = mirrored_expression(numbers_of(controller, EXPRESSION))
+        set_numbers(controller, EXPRESSION, dict(enumerate(turned)), key_frame)
+    if TRANSLATION in controller:
+        sideways = -numbers_of(controller, TRANSLATION)[0]
+        set_numbers(controller, TRANSLATION, {0: sideways}, key_frame)
     motion = handle_matrix(controller)
     place_handle(controller, MIRROR @ motion @ MIRROR)
     if key_frame is not None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import bpy
 import numpy as np
 
+from .. import compat
 from ..engine.motion import KEYPOINT_COUNT
 from ..engine.protocol import Message
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
+from . import keying
 from .controllers import complete, link_evaluation
 
 SIZES = {EXPRESSION: 3 * KEYPOINT_COUNT, TRANSLATION: 3}
@@ -20,6 +22,8 @@ DESCRIPTIONS = {
     TRANSLATION: "How a captured performance moves the head, in half crop widths",
 }
 GROUP = "Performance"
+# Numbers nearer to rest than this need no key.
+STILL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,26 @@ def reset_properties(controller: bpy.types.Object) -> None:
     for amount in AMOUNTS:
         if amount.name in controller:
             controller[amount.name] = 1.0
+
+
+def set_numbers(
+    controller: bpy.types.Object, name: str, numbers: dict[int, float], key_frame: float | None
+) -> None:
+    """Set some of the numbers of a take property; key those that are not at rest, or have keys."""
+    path = keying.control_path(name)
+    if path in keying.driven_paths(controller):
+        return
+    now = list(controller[name])
+    for index, number in numbers.items():
+        now[index] = number
+    controller[name] = now
+    if key_frame is None:
+        return
+    curves = compat.fcurves(controller)
+    keyed = {curve.array_index for curve in curves if curve.data_path == path}
+    for index, number in numbers.items():
+        if index in keyed or abs(number) > STILL:
+            controller.keyframe_insert(path, index=index, frame=key_frame, group=GROUP)
 
 
 def numbers_of(holder: bpy.types.Object, name: str) -> Sequence[float]:

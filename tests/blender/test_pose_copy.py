@@ -65,6 +65,19 @@ def test_mirrored_it_winks_and_turns_the_other_way(face: Any, posed: str) -> Non
     assert face["head_yaw"] < -8.0
 
 
+def test_mirror_knows_what_no_slider_says(face: Any, posed: str, module: Any) -> None:
+    bpy.ops.keyportrait.copy_from_picture(filepath=posed)
+    face["translation"] = [0.1, 0.2, 0.0]
+    before = list(face["expression"])
+    wanted = module("engine.take").mirrored_expression(before)
+    assert before != pytest.approx(wanted, abs=1e-5)
+    bpy.ops.keyportrait.mirror_face()
+    assert list(face["expression"]) == pytest.approx(wanted)
+    assert list(face["translation"]) == pytest.approx([-0.1, 0.2, 0.0])
+    bpy.ops.keyportrait.mirror_face()
+    assert list(face["expression"]) == pytest.approx(before)
+
+
 def test_auto_keying_keys_what_was_set(face: Any, posed: str, module: Any) -> None:
     scene = bpy.context.scene
     scene.frame_set(12)
