@@ -22,6 +22,7 @@ import time
 import bpy
 
 from .. import compat
+from . import main_thread
 from .images import Picture
 
 SPACING_S = 0.15
@@ -117,6 +118,8 @@ def _tick() -> float | None:
     """Write pictures that must be seen again, or whose own mode must come back."""
     from . import live
 
+    if main_thread.is_render_running():
+        return TICK_S
     return TICK_S if live.push_turned(is_shown()) else None
 
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import bpy
 
 from ..host.client import EngineError
-from . import bake_state, content, portraits, pump, refit
+from . import bake_state, content, main_thread, portraits, pump, refit
 from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
@@ -116,7 +116,15 @@ def is_pending() -> bool:
 
 
 def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Let every live portrait of a scene follow its controllers, without waiting."""
+    """Let every live portrait of a scene follow its controllers, without waiting.
+
+    While a render runs in the window, later: Blender forbids writing then, whenever it likes.
+    """
+    global _is_refresh_due
+    if main_thread.is_render_running():
+        _is_refresh_due = True
+        pump.start()
+        return
     with _traffic_if_free() as is_free:
         for item in portraits.portraits_of(scene) if is_free else ():
             if item.settings.use_baked:

@@ -52,6 +52,14 @@ def is_here() -> bool:
     return threading.current_thread() is threading.main_thread()
 
 
+def is_render_running() -> bool:
+    """Whether a render runs in the window, in a thread of its own.
+
+    While Cycles renders, Blender refuses what other threads write to data-blocks.
+    """
+    return not bpy.app.background and bpy.app.is_job_running("RENDER")
+
+
 def do(work: Callable[[], None]) -> None:
     """Have `work` done by the main thread, and wait for it. Raises what it raises."""
     if is_here():
@@ -69,7 +77,7 @@ def do(work: Callable[[], None]) -> None:
 def _tick() -> float:
     while _jobs:
         _jobs.popleft().take()
-    return RENDERING_S if bpy.app.is_job_running("RENDER") else IDLE_S
+    return RENDERING_S if is_render_running() else IDLE_S
 
 
 def register() -> None:

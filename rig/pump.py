@@ -7,10 +7,13 @@ import time
 import bpy
 
 from . import engine as engine_process
+from . import main_thread
 
 INTERVAL_S = 0.01
 # Panels show progress while answers are due, at this rate.
 REDRAW_S = 0.2
+# Answers and wishes wait for a render's end, for data-blocks may not be written meanwhile.
+RENDERING_S = 0.1
 
 _next_redraw = 0.0
 
@@ -42,6 +45,8 @@ def _tick() -> float | None:
     global _next_redraw
     from . import live
 
+    if main_thread.is_render_running():
+        return RENDERING_S
     count = drain()
     if live.take_due_refresh():
         live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())

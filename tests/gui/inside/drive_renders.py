@@ -205,8 +205,11 @@ def render_under_an_artists_hands() -> Steps:
     is_playing = pointer.window().screen.is_animation_playing
     moves = plays = 0
     while bpy.app.is_job_running("RENDER"):
-        controller["smile"] = 0.5 + 0.5 * (-1) ** moves
-        controller.update_tag()
+        # Scripts may not write while Cycles draws; an artist's own hand may.
+        with suppress(AttributeError):
+            controller["smile"] = 0.5 + 0.5 * (-1) ** moves
+            controller.update_tag()
+            moves += 1
         # Blender refuses both while it renders.
         with in_view(), suppress(RuntimeError):
             bpy.ops.screen.frame_offset(delta=1)
@@ -214,7 +217,6 @@ def render_under_an_artists_hands() -> Steps:
             bpy.ops.screen.animation_play()
         plays += pointer.window().screen.is_animation_playing
         pointer.find_area("VIEW_3D").tag_redraw()
-        moves += 1
         yield 0.01
     if pointer.window().screen.is_animation_playing:
         with in_view():
