@@ -14,7 +14,7 @@ template says, on the embedded renderer; then the landmark model looks at the re
 
 Correlations are of driver and result over the rendered frames, for the signals in which a driver
 does enough (drive_pairs.SIGNALS says how much, and what is measured); a template is compared in
-what it states itself, openings and the head. jitter_px: how far the landmarks of a result move,
+what it states itself, openings and the head. jitter_px: how far points of the result's face move,
 root mean square, where the driver is a still picture with a camera's noise; scale_sigma: how much
 the head's size then varies, in per cent. read_fps: frames read per second, decoding included.
 """

@@ -13,7 +13,6 @@ from engine.clip_reading import performance_of
 from engine.clips.facts import ClipFrame
 from engine.faces.canonical import STABLE
 from engine.faces.find import view_8bit
-from engine.faces.mesh import fit_landmarks
 from engine.take import AUTO, TakeOptions
 from engine.taking import make_takes
 from engine.tracking.clip_tracks import read_tracks
@@ -25,7 +24,7 @@ HIGHEST = 1080  # pixels; larger pictures are filmed smaller
 
 
 class Still(NamedTuple):
-    """jitter_px: root mean square of how far landmarks move; scale_sigma: per cent."""
+    """jitter_px: root mean square of how far points of the face move; scale_sigma: per cent."""
 
     jitter_px: float
     scale_sigma: float
@@ -44,14 +43,27 @@ def measure_still(subject: Subject) -> Still:
         return Still(float("nan"), float("nan"))
     performance = performance_of(tracks, 0, 0.5)
     takes = make_takes(performance, [subject.face], TakeOptions(reference=AUTO))
-    places = []
-    for row in np.linspace(0, FRAMES - 1, RENDERED).astype(int):
-        rendered = render_motion(subject, motion_at(takes, int(row)))
-        places.append(fit_landmarks(rendered, subject.face)[list(STABLE), :2])
-    offsets = np.array(places) - np.mean(places, axis=0)
+    rows = np.linspace(0, FRAMES - 1, RENDERED).astype(int)
+    rendered = [render_motion(subject, motion_at(takes, int(row))) for row in rows]
+    places = _followed(rendered, subject.landmarks[list(STABLE), :2])
+    offsets = places - places.mean(axis=0)
     jitter = float(np.sqrt((offsets**2).sum(axis=2).mean()))
     scale = float(100.0 * performance.scale.std() / performance.scale.mean())
     return Still(jitter, scale)
+
+
+def _followed(pictures: list[np.ndarray], points: np.ndarray) -> np.ndarray:
+    """(N, P, 2) where (P, 2) points of the first picture are in each (Lucas and Kanade).
+
+    The landmark model would not do: what nobody sees can change its answer by half a pixel.
+    """
+    grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in pictures]
+    first = points.astype(np.float32)[:, None]
+    places = [first[:, 0]]
+    for picture in grey[1:]:
+        moved, is_found, _ = cv2.calcOpticalFlowPyrLK(grey[0], picture, first, first.copy())
+        places.append(np.where(is_found == 1, moved[:, 0], first[:, 0]))
+    return np.array(places, np.float64)
 
 
 def _noisy(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
