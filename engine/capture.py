@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ __all__ = ["capture", "read_performance"]
 
 Report = Callable[[float, str], None]
 
+_REPORT_S = 0.02  # between two reports while curves are fitted
 _READ_SHARE = 0.9  # of the time; the rest goes into fitting
 
 
@@ -23,5 +25,14 @@ def capture(
     """Read a performance and make the takes of faces. Raises ReportedError (bad_performance…)."""
     report(0.0, f"Reading '{Path(source.path).name}'")
     performance = read_performance(source, lambda part, text: report(_READ_SHARE * part, text))
-    report(_READ_SHARE, f"Fitting {len(performance)} frames")
-    return make_takes(performance, faces, options)
+    text = f"Fitting {len(performance)} frames"
+    told_s = -_REPORT_S
+
+    def tick() -> None:
+        nonlocal told_s
+        if time.monotonic() - told_s >= _REPORT_S:
+            report(_READ_SHARE, text)
+            told_s = time.monotonic()
+
+    tick()
+    return make_takes(performance, faces, options, tick=tick)

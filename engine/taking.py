@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -76,10 +76,12 @@ def make_takes(
     faces: Sequence[Face],
     options: TakeOptions,
     targets: Sequence[TargetFace] | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> Taken:
     """The takes of faces that do what a performer did.
 
     targets  the faces as the networks read them, in the same order; else what the landmarks say
+    tick     called every few milliseconds of the work; may raise to stop it
     """
     reference = reference_frame(performance, options)
     if targets is None:
@@ -92,24 +94,27 @@ def make_takes(
     tables, details = [], []
     fitted: dict[bytes, tuple[CurveKeys, np.ndarray]] = {}
     for face, track in zip(faces, tracks, strict=True):
+        if tick is not None:
+            tick()
         # Most options make the same expression for every face, and fitting is the slow part.
         key = track.expression.tobytes()
         if key not in fitted:
             if given is None:
-                sliders = fit_sliders(track.expression, performance.cuts)
+                sliders = fit_sliders(track.expression, performance.cuts, tick)
             else:
                 sliders = np.stack([given.get(n, np.zeros(len(track))) for n in names], axis=1)
             sliders = _of_groups(sliders, names, options.region)
             # What few keys leave out of fitted sliders goes to the detail.
-            curves = _curves(performance, sliders, names, options, is_moving=given is None)
+            is_moving = given is None
+            curves = _curves(performance, sliders, names, options, tick, is_moving=is_moving)
             shown = slider_expression(dict(zip(names, curves.values.T, strict=True)), len(track))
             fitted[key] = curves, track.expression - shown.reshape(len(track), -1)
         sliders, detail = fitted[key]
         head = np.column_stack([track.pose, track.scale])
         ratios = [_ratio(track, face, name) for name in openings]
-        parts = [_curves(performance, head, COLUMNS[: head.shape[1]], options), sliders]
+        parts = [_curves(performance, head, COLUMNS[: head.shape[1]], options, tick), sliders]
         if ratios:
-            parts.append(_curves(performance, np.column_stack(ratios), openings, options))
+            parts.append(_curves(performance, np.column_stack(ratios), openings, options, tick))
         tables.append(beside(parts))
         details.append(detail)
     return Taken(
@@ -210,6 +215,7 @@ def _curves(
     rows: np.ndarray,
     names: Sequence[str],
     options: TakeOptions,
+    tick: Callable[[], None] | None,
     *,
     is_moving: bool = False,
 ) -> CurveKeys:
@@ -230,6 +236,7 @@ def _curves(
         is_seen=performance.is_seen,
         starts=starts,
         is_moving=is_moving,
+        tick=tick,
     )
     values = _limited(curves.values, tuple(names)) if is_moving else limited
     return curves._replace(values=values)

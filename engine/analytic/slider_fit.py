@@ -12,7 +12,7 @@ mixtures that show the same.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -64,6 +64,7 @@ _STEADINESS = 0.1
 _SWEEPS = 40
 _SETTLED = 3e-4
 _FARTHEST = 3.0
+_PIECE = 4096  # rows that are decoded between two ticks
 # What is seen is not quite proportional to the sliders.
 _CORRECTIONS, _LARGEST_CORRECTION = 1, 0.25
 
@@ -89,10 +90,15 @@ def expression_of(values: np.ndarray) -> np.ndarray:
     return np.maximum(values, 0.0) @ up - np.minimum(values, 0.0) @ down
 
 
-def fit_sliders(expression: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
+def fit_sliders(
+    expression: np.ndarray,
+    cuts: Sequence[int] = (),
+    tick: Callable[[], None] | None = None,
+) -> np.ndarray:
     """(T, len(FITTED)) values inside the controls' limits for (T, 63) captured offsets.
 
     cuts  rows that begin a new shot: nothing is steadied across them
+    tick  called every few milliseconds of the work; may raise to stop it
     """
     expression = np.asarray(expression, np.float64)
     own = np.zeros((len(expression), len(FITTED)))
@@ -100,15 +106,15 @@ def fit_sliders(expression: np.ndarray, cuts: Sequence[int] = ()) -> np.ndarray:
     own[:, [FITTED.index(name) for name in carried.NAMES]] = np.sign(asked) * firm(
         np.abs(asked), _CARRIED_DEAD
     )
-    wanted = np.clip(seen_rows(expression - expression_of(own)), *_reach())
+    wanted = np.clip(_seen_in_pieces(expression - expression_of(own), tick), *_reach())
     is_linked = np.ones(max(len(wanted) - 1, 0))
     is_linked[[cut - 1 for cut in cuts if 0 < cut < len(wanted)]] = 0.0
     target, values = wanted, own
     halves = np.zeros((len(wanted), len(_responses().index)))
     for _ in range(1 + _CORRECTIONS):
-        halves = _solve(target, halves, is_linked)
+        halves = _solve(target, halves, is_linked, tick)
         values = _values(halves)
-        error = wanted - seen_rows(expression_of(values))
+        error = wanted - _seen_in_pieces(expression_of(values), tick)
         target = wanted + np.clip(error, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
     return _joined(values + own)
 
@@ -121,7 +127,21 @@ def seen_rows(expression: np.ndarray) -> np.ndarray:
     return np.clip(seen, -_FARTHEST, _FARTHEST)
 
 
-def _solve(target: np.ndarray, start: np.ndarray, is_linked: np.ndarray) -> np.ndarray:
+def _seen_in_pieces(expression: np.ndarray, tick: Callable[[], None] | None) -> np.ndarray:
+    pieces = []
+    for first in range(0, max(1, len(expression)), _PIECE):
+        if tick is not None:
+            tick()
+        pieces.append(seen_rows(expression[first : first + _PIECE]))
+    return np.concatenate(pieces)
+
+
+def _solve(
+    target: np.ndarray,
+    start: np.ndarray,
+    is_linked: np.ndarray,
+    tick: Callable[[], None] | None,
+) -> np.ndarray:
     """(T, D) directions within their bounds that show a target.
 
     Coordinate descent; every direction is solved for all even moments at once, then for all odd
@@ -138,6 +158,8 @@ def _solve(target: np.ndarray, start: np.ndarray, is_linked: np.ndarray) -> np.n
     for _ in range(_SWEEPS):
         largest = 0.0
         for j in range(halves.shape[1]):
+            if tick is not None:
+                tick()
             for parity in (0, 1):
                 rows = slice(parity, None, 2)
                 before = halves[rows, j]

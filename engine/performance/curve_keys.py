@@ -8,7 +8,7 @@ moments around them in turn.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -38,12 +38,14 @@ def fit_keys(
     tolerance: float,
     *,
     is_moving: bool = True,
+    tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """The keys of a curve that no moment is further off from than a tolerance.
 
     values     (T,) and `times` (T,) seconds, rising
     tolerance  in the values' unit; 0 keeps every moment that is no straight going on
     is_moving  keys may leave their moment's value by the tolerance; else they lie on it
+    tick       called for every round of the work; may raise to stop it
     A curve that stays within the tolerance of its first value, or of 0, keeps one key.
     """
     values, times = np.asarray(values, np.float64), np.asarray(times, np.float64)
@@ -55,6 +57,8 @@ def fit_keys(
         return CurveKeys(is_key, level, np.zeros(count))
     curve = _Curve(values, times, turning_points(values, 2.0 * tolerance), is_moving)
     for _ in range(_MOST_ROUNDS):
+        if tick is not None:
+            tick()
         if not curve.refine(tolerance):
             break
     is_key = np.zeros(count, bool)
@@ -70,6 +74,7 @@ def fit_curves(
     is_seen: np.ndarray,
     starts: np.ndarray,
     is_moving: bool = True,
+    tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """fit_keys for (T, C) curves: is_key, values and slopes are (T, C).
 
@@ -85,7 +90,11 @@ def fit_curves(
             continue
         for column, tolerance in enumerate(tolerances):
             piece = fit_keys(
-                values[first:last, column], times[first:last], tolerance, is_moving=is_moving
+                values[first:last, column],
+                times[first:last],
+                tolerance,
+                is_moving=is_moving,
+                tick=tick,
             )
             for whole, part in zip(result, piece, strict=True):
                 whole[first:last, column] = part

@@ -126,7 +126,8 @@ def test_every_kind_becomes_a_take_at_its_own_times(
 def test_cuts_with_black_between_shift_no_time(
     session: Capturing, face: np.ndarray, tmp_path: Path
 ) -> None:
-    images = [face] * 7 + [np.zeros_like(face)] * 5 + [np.ascontiguousarray(face[:, ::-1])] * 7
+    nearer = cv2.resize(face[10:250, 30:297], (320, 288), interpolation=cv2.INTER_CUBIC)
+    images = [face] * 7 + [np.zeros_like(face)] * 5 + [nearer] * 7
     reply = session.take(make_clip(tmp_path / "cut.mp4", rate=25, images=images))
     assert array_of(reply, "times") == pytest.approx(np.arange(19) / 25, abs=1e-3)
     seen = array_of(reply, "is_seen").astype(bool)
@@ -229,6 +230,7 @@ def test_a_capture_can_be_cancelled_anywhere_and_leaves_nothing(
         asked = time.monotonic()
         session.engine.cancel(ticket)
         wait_until(lambda ticket=ticket: ticket.is_done, "the end of the cancelled capture")
+        session.refusal(tmp_path / "gone.mp4")  # the engine has dropped the other
         assert time.monotonic() - asked < CANCEL_S
         assert ticket.error is not None
         assert ticket.error.code == "cancelled"
@@ -256,3 +258,35 @@ def test_a_place_that_takes_no_files_costs_nothing_but_the_reading(
     (tmp_path / "kept").write_text("a file where a folder should be")
     reply = session.take(path, cache_dir=str(tmp_path / "kept"))
     assert len(array_of(reply, "times")) == 4
+
+
+def test_fitting_a_long_performance_can_be_cancelled(session: Capturing, tmp_path: Path) -> None:
+    count = 20000
+    rng = np.random.default_rng(2)
+    walk = np.cumsum(rng.normal(0.0, 0.002, (count, 21, 3)), axis=0)
+    np.savez(
+        tmp_path / "long.npz",
+        keyportrait_performance=np.int64(1),
+        times=np.arange(count) / 30.0,
+        rotation=np.tile(np.eye(3, dtype=np.float32), (count, 1, 1)),
+        translation=np.zeros((count, 3), np.float32),
+        scale=np.ones(count, np.float32),
+        expression=(0.02 * np.sin(walk)).astype(np.float32),
+        is_seen=np.ones(count, bool),
+        cuts=np.zeros(0, np.int64),
+    )
+    ticket = session.begin(tmp_path / "long.npz")
+    wait_until(lambda: ticket.progress.text.startswith("Fitting"), "the fitting to begin")
+    time.sleep(0.3)
+    assert not ticket.is_done
+    # What is asked meanwhile is answered between the steps.
+    refusal = session.engine.submit("render", {"handle": 9, "motions": [], "options": {}})
+    asked = time.monotonic()
+    wait_until(lambda: refusal.is_done, "the answer to another request")
+    assert time.monotonic() - asked < CANCEL_S
+    assert not ticket.is_done
+    session.engine.cancel(ticket)
+    session.refusal(tmp_path / "gone.mp4")  # the engine works on it once it has dropped the other
+    assert time.monotonic() - asked < 2 * CANCEL_S
+    assert ticket.error is not None
+    assert ticket.error.code == "cancelled"

@@ -35,7 +35,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two shots of a face with black between them, filmed with the camera on its side."""
     photo = cv2.cvtColor(cv2.imread(str(ROOT / "tests/data/astronaut.jpg")), cv2.COLOR_BGR2RGB)
     one = np.ascontiguousarray(photo[:288, 80:400])
-    two = np.ascontiguousarray(one[:, ::-1])
+    two = cv2.resize(one[10:250, 30:297], (320, 288), interpolation=cv2.INTER_CUBIC)
     images = [one] * SHOT + [np.zeros_like(one)] * BLACK + [two] * SHOT
     return make_clip(
         tmp_path_factory.mktemp("clips") / "shots.mov",
