@@ -93,14 +93,14 @@ def place_again(
             placed = _place_strip(controller, animation, channels, choices, name)
         else:
             _write(controller, curves, channels, choices, _others(controller, animation))
-            action.name = _action_name(controller, name)
             placed = action
         if action is not placed and not action.users:
             bpy.data.actions.remove(action)
         action = placed
-    record.action = action
+    record.action, kept_name = action, own.name
     if not own.users:
         bpy.data.actions.remove(own)
+    action.name = kept_name
     return action
 
 

@@ -164,7 +164,7 @@ def test_capturing_again_replaces_only_its_own(face, template, module) -> None:
     key(face, "head_yaw", {1: 5.0, 20: 9.0, 200: -5.0})
     capture(filepath=template, start_frame=10)
     own = face.animation_data.action
-    face.animation_data.action.name = "kept name?"
+    own.name = "Monologue"
     key(face, "smile", {150: 0.7})
     settings = face.keyportrait_capture
     settings.multiplier, settings.start_frame = 0.5, 30
@@ -175,6 +175,7 @@ def test_capturing_again_replaces_only_its_own(face, template, module) -> None:
     assert at(face, "smile", 150) == pytest.approx(0.7)
     assert len(bpy.data.actions) == 2
     assert settings.action == face.animation_data.action
+    assert settings.action.name == "Monologue"
     with pytest.raises(ReferenceError):
         _ = own.name
 
