@@ -9,7 +9,7 @@ import numpy as np
 from ..faces.candidates import fit_detection
 from ..faces.canonical import Pose, fit_pose, pose_residual
 from ..faces.checks import is_human
-from ..faces.detector import detect
+from ..faces.detector import Detection, detect
 from ..faces.measures import measure
 from ..faces.mesh import Mesh, View, second_looks
 from .shots import ShotFinder
@@ -132,13 +132,18 @@ class Tracker:
         self._live = [live for i, live in enumerate(self._live) if i not in entangled]
 
     def _find_more(self, rgb: np.ndarray) -> None:
-        room = FACE_LIMIT - len(self._live)
-        if room <= 0:
-            return
         share = _NEWCOMER_SHARE if self._live else _SMALLEST_SHARE
         smallest = max(_SMALLEST, share * min(rgb.shape[:2]))
-        for detection in detect(rgb, None, smallest):
+        self._add(rgb, detect(rgb, None, smallest))
+        if not self.tracklets and smallest > _SMALLEST:
+            self._add(rgb, detect(rgb, None, _SMALLEST))
+
+    def _add(self, rgb: np.ndarray, detections: list[Detection]) -> None:
+        """Begin to follow the faces among detections, the largest first, while there is room."""
+        for detection in detections:
             centre = (detection.box[:2] + detection.box[2:]) / 2
+            if len(self._live) == FACE_LIMIT:
+                return
             if any(_is_on(live, centre) for live in self._live):
                 continue
             mesh = fit_detection(rgb, detection)
@@ -154,9 +159,6 @@ class Tracker:
             mesh = read_face(rgb, live.view)
             live.pose = fit_pose(mesh.landmarks)
             self._note(live, rgb, mesh)
-            room -= 1
-            if not room:
-                return
 
 
 def _is_seen(mesh: Mesh) -> bool:
