@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import re
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -54,11 +55,13 @@ def check_file(path: Path) -> None:
         text = f"'{path.name}' is a folder."
         raise ClipError(text, "Choose a clip, or the first picture of a sequence.")
     try:
-        size = path.stat().st_size
+        status = path.stat()
     except OSError as error:
         text = f"'{path.name}' cannot be read: {error.strerror or error}."
         raise ClipError(text, "Choose another file; it may have been moved or renamed.") from error
-    if not size:
+    if not stat.S_ISREG(status.st_mode):
+        raise ClipError(f"'{path.name}' is no file but a device.", "Choose a clip in a file.")
+    if not status.st_size:
         raise ClipError(f"'{path.name}' is empty.", COPY_HINT)
 
 

@@ -123,6 +123,12 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_named(tmp_path: Path) -> 
     refused(tmp_path / "empty.mp4", "is empty")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    refused(tmp_path / "pipe.mp4", "no file but a device")
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="needs a user without rights")
 def test_a_file_that_may_not_be_read_is_told(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "secret.mp4", 2)
