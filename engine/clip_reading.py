@@ -6,13 +6,11 @@ import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from .analytic.encoder import RESTING, encode
-from .beside import done_beside
 from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
@@ -43,9 +41,7 @@ def read_clip(source: PerformanceSource, report: Report) -> Performance:
         count = len(tracks.performers)
         text = f"'{name}' has {count} performer{'s' if count > 1 else ''}, no number "
         raise ReportedError("bad_performance", f"{text}{source.performer + 1}.", _CHANGE_HINT)
-    start_s = source.start_s or 0.0
-    smooth = partial(performance_of, tracks, source.performer, source.smooth, start_s)
-    return done_beside(smooth, partial(report, 1.0, f"Smoothing {len(tracks.times)} frames"))
+    return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
 
 
 def performance_of(
