@@ -10,7 +10,7 @@ from .. import compat
 from . import takes
 from .keying import key
 from .performance_library import FIRST_FRAME, FPS, HALF_CROP
-from .take_curves import read_points, write_points
+from .take_curves import moved, read_points, write_points
 from .take_placing import check_free
 
 
@@ -70,12 +70,8 @@ def apply_take(
     stretch = fps / float(copy.get(FPS, fps) or fps)
     for curve in compat.action_curves(copy):
         factor = _size_factor(action, controller, curve.data_path)
-        points = read_points(curve)
-        for name in ("co", "handle_left", "handle_right"):
-            places = points.arrays[name]
-            places[:, 0] = start_frame + (places[:, 0] - FIRST_FRAME) * stretch
-            places[:, 1] *= factor
-        write_points(curve, [points])
+        shift = start_frame - FIRST_FRAME * stretch
+        write_points(curve, [moved(read_points(curve), shift, stretch, factor)])
     slot = compat.first_slot(copy)
     animation = controller.animation_data or controller.animation_data_create()
     if use_track:

@@ -20,7 +20,7 @@ from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import AddonError
 from .face_picture import face_picture
 from .keying import CONTROL_GROUPS, control_path, transform_paths
-from .take_curves import NEAR, is_between, new_points, read_points, write_points
+from .take_curves import NEAR, is_between, moved, new_points, read_points, write_points
 
 TAG = "KeyPortrait"
 FOLDER = "KeyPortrait Performances"
@@ -191,10 +191,7 @@ def _copy_keys(
     ends = [end for end in dict.fromkeys(span) if not (abs(inner.frames - end) <= NEAR).any()]
     values = [source.evaluate(end) for end in ends]
     outer = new_points(np.array(ends), np.array(values), np.zeros(len(ends), bool))
-    for part in (outer, inner):
-        for name in ("co", "handle_left", "handle_right"):
-            part.arrays[name][:, 0] += shift
-    write_points(target, [outer, inner])
+    write_points(target, [moved(outer, shift), moved(inner, shift)])
 
 
 def _file_name(name: str) -> str:

@@ -116,6 +116,14 @@ def _points_of(channel: Channel, values: np.ndarray) -> Points:
     return new_points(channel.frames, values, channel.holds, channel.slopes, channel.straights)
 
 
+def moved(points: Points, shift: float, stretch: float = 1.0, factor: float = 1.0) -> Points:
+    """The keys at frames * stretch + shift, with their values times a factor."""
+    arrays = dict(points.arrays)
+    for name in ("co", "handle_left", "handle_right"):
+        arrays[name] = (arrays[name] * (stretch, factor) + (shift, 0.0)).astype(np.float32)
+    return Points(arrays)
+
+
 def is_between(points: Points, first: float, last: float) -> np.ndarray:
     """(K,) bool: which keys lie in a range of frames, its ends included."""
     return (points.frames >= first - NEAR) & (points.frames <= last + NEAR)
