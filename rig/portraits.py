@@ -53,7 +53,7 @@ def forget() -> None:
 
 
 def look_for_others() -> None:
-    """Forget when objects came or went: a full copy of a scene tells of no such update."""
+    """Forget when objects came or went, which not every update tells of."""
     global _object_count
     count = len(bpy.data.objects)
     if count != _object_count:

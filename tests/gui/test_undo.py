@@ -15,7 +15,3 @@ def test_a_copy_is_separated_when_the_drag_is_over(undo: dict) -> None:
 
 def test_a_linked_copy_waits_for_nothing(undo: dict) -> None:
     assert undo["duplicate_alt"] == {"is_dragged": True, "waits": 0, "left": 0}
-
-
-def test_a_full_copy_of_a_scene_after_undo_is_separated(undo: dict) -> None:
-    assert undo["scene_copy"] == {"left_alone": 1, "left": 0}

@@ -32,7 +32,6 @@ PATIENCE_S = 60.0
 MOST_STEPS = 60
 STEP = ("EXEC_DEFAULT", True)
 NOTES: dict[str, dict] = {}
-rig_portraits = importlib.import_module("bl_ext.user_default.keyportrait.rig.portraits")
 copies = importlib.import_module("bl_ext.user_default.keyportrait.rig.copies")
 
 
@@ -312,19 +311,6 @@ def walk() -> Steps:
     NOTES["history"] = {"is_done": True}
 
 
-def scene_copy_after_undo() -> Steps:
-    """Blender tells of no new objects then, and undo has left copies alone."""
-    yield from duplicate()
-    yield from press("Z", ctrl=True)
-    yield 0.5
-    left_alone = len(copies.pending())
-    with in_view():
-        bpy.ops.scene.new(*STEP, type="FULL_COPY")
-    yield 1.5
-    rig_portraits.forget()
-    NOTES["scene_copy"] = {"left_alone": left_alone, "left": len(copies.pending())}
-
-
 HUNTED = (*WALK[1:], slide, slide, slide, delete_controller, add_portrait)
 
 
@@ -375,7 +361,6 @@ def scenario() -> Steps:
         yield from hunt(float(hunted[0]), int(hunted[1]))
     else:
         yield from walk()
-        yield from scene_copy_after_undo()
 
 
 _running = scenario()
