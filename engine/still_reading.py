@@ -24,6 +24,11 @@ Report = Callable[[float, str], None]
 MAX_SIDE = 2048  # pixels; larger pictures are read smaller
 # Eyes that are less open are taken to be closing, not to be narrow: lid gap over eye width.
 _NARROWEST_LIDS = 0.24
+# The more a head is turned, the less the mesh knows of what goes sideways and of the side that is
+# hidden: degrees of yaw up to which it is believed, and from which on it is not.
+_SURE_YAW_DEG, _BLIND_YAW_DEG = 6.0, 22.0
+_SIDEWAYS = ("mouth_x", "chin_x")
+_PAIRED = ("lift", "brow", "brow_inner", "brow_outer", "cheek")
 
 
 def read_still(source: PerformanceSource, report: Report) -> Performance:
@@ -68,7 +73,16 @@ def expression_of_face(face: Face) -> np.ndarray:
 
 
 def _measures(face: Face) -> Measures:
-    return Measures(**{name: face.measures[name] for name in MEASURE_NAMES})
+    """The face's measures, without what a turned head only seems to do."""
+    found = {name: face.measures[name] for name in MEASURE_NAMES}
+    trust = np.interp(abs(face.yaw), (_SURE_YAW_DEG, _BLIND_YAW_DEG), (1.0, 0.0))
+    for name in _SIDEWAYS:
+        found[name] *= trust
+    for name in _PAIRED:
+        left, right = f"{name}_left", f"{name}_right"
+        middle, half = (found[left] + found[right]) / 2, trust * (found[left] - found[right]) / 2
+        found[left], found[right] = middle + half, middle - half
+    return Measures(**found)
 
 
 def _picture(source: PerformanceSource) -> np.ndarray:

@@ -15,8 +15,8 @@ from engine.controls import motion_from_controls
 from engine.faces.find import find_faces
 from engine.motion import Face
 from engine.renderer import ReportedError, SourceImage
-from engine.still_reading import performance_of_face, read_still
-from engine.take import PerformanceSource, TakeOptions, with_take
+from engine.still_reading import expression_of_face, performance_of_face, read_still
+from engine.take import PerformanceSource, TakeOptions, mirrored_expression, with_take
 from engine.taking import make_takes
 
 ASTRONAUT = Path(__file__).resolve().parents[1] / "data" / "astronaut.jpg"
@@ -107,6 +107,18 @@ def test_closed_eyes_of_a_picture_are_closed(stage: Stage) -> None:
     shut = {**stage.face.measures, "lid_left": 0.08, "lid_right": 0.09}
     taken = make_takes(performance_of_face(replace(stage.face, measures=shut)), [stage.face], COPY)
     assert taken.values[0, 0, taken.columns.index("blink")] > 0.75
+
+
+def test_a_turned_head_does_not_push_its_jaw_aside(stage: Stage) -> None:
+    """What the mesh says of the far side of a head is guessed."""
+    skewed = {**stage.face.measures, "chin_x": 0.9, "brow_outer_left": 2.6, "lift_left": -0.9}
+    for yaw, is_believed in ((stage.face.yaw, True), (25.0, False)):
+        face = replace(stage.face, yaw=yaw, measures=skewed)
+        expression = expression_of_face(face).astype(float)
+        mirrored = np.reshape(mirrored_expression(expression.ravel()), (21, 3))
+        # Gaze and lids are believed on both sides.
+        mouth = np.abs(expression - mirrored)[[14, 17, 19, 20]].max()
+        assert (mouth > 0.005) == is_believed
 
 
 def test_faces_of_older_files_count_as_resting(stage: Stage) -> None:
