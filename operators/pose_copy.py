@@ -30,7 +30,9 @@ Sliders are set, and keyed with Auto Keying"""
     bl_options = {"UNDO"}
 
     stop_text = "Nothing was copied"
-    filter_image: BoolProperty(default=True, options={"HIDDEN"})
+    filter_image: BoolProperty(
+        name="Pictures", description="Show pictures", default=True, options={"HIDDEN"}
+    )
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
     filter_glob: StringProperty(default="", options={"HIDDEN"})
     region: EnumProperty(name="Region", items=REGION_ITEMS, description="What is copied")

@@ -8,6 +8,7 @@ import numpy as np
 from .controllers import face_of
 from .images import read_picture
 
+SAMPLES = 3  # per pixel and direction, so that large faces do not alias
 MARGIN = 0.35  # around the face, as a part of its longer side
 
 
@@ -25,12 +26,15 @@ def face_picture(controller: bpy.types.Object, size_px: int) -> np.ndarray:
     x0, y0, x1, y1 = face_of(controller).box
     half = max(0.5 * max(x1 - x0, y1 - y0) * (1.0 + 2.0 * MARGIN), 1.0)
     height, width = pixels.shape[:2]
-    steps = (np.arange(size_px) + 0.5) / size_px * 2.0 - 1.0
+    count = size_px * SAMPLES
+    steps = (np.arange(count) + 0.5) / count * 2.0 - 1.0
     columns = np.clip(0.5 * (x0 + x1) + half * steps, 0, width - 1).astype(int)
     rows = np.clip(0.5 * (y0 + y1) + half * steps, 0, height - 1).astype(int)
-    crop = pixels[rows[::-1]][:, columns]
+    crop = pixels[rows[::-1]][:, columns].astype(np.float32)
     if pixels.dtype == np.uint8:
-        return crop.astype(np.float32) / 255.0
-    shown = np.clip(crop.astype(np.float32), 0.0, 1.0)
-    shown[..., :3] **= 1.0 / 2.2
+        crop /= 255.0
+    shown = np.clip(crop, 0.0, 1.0).reshape(size_px, SAMPLES, size_px, SAMPLES, 4)
+    shown = shown.mean(axis=(1, 3))
+    if picture.encoding == "linear":
+        shown[..., :3] **= 1.0 / 2.2
     return shown
