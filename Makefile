@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
-	repository demo read-clip closed-loop drive-check bench bench-neural parity clean system
+	repository demo read-clip closed-loop round-trip drive-check bench bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -134,6 +134,10 @@ read-clip: $(ENVS)/unit/.ready models  ## Print what the engine sees in a clip: 
 closed-loop: $(ENVS)/unit/.ready models  ## Measure every control on a folder of pictures: IMAGES=DIR OUT=DIR
 	@test -n "$(IMAGES)" -a -n "$(OUT)" || { echo "usage: make closed-loop IMAGES=DIR OUT=DIR"; exit 2; }
 	$(UNIT) scripts/closed_loop.py "$(IMAGES)" "$(OUT)"
+
+round-trip: $(ENVS)/unit/.ready models  ## Capture our own renders of keyed sliders, and compare: IMAGES=DIR OUT=DIR
+	@test -n "$(IMAGES)" -a -n "$(OUT)" || { echo "usage: make round-trip IMAGES=DIR OUT=DIR"; exit 2; }
+	$(UNIT) scripts/round_trip.py "$(IMAGES)" "$(OUT)"
 
 drive-check: $(ENVS)/unit/.ready models  ## Drive pictures with clips and templates, and measure: SOURCES=DIR DRIVERS=DIR OUT=DIR
 	@test -n "$(SOURCES)" -a -n "$(DRIVERS)" -a -n "$(OUT)" || { echo "usage: make drive-check SOURCES=DIR DRIVERS=DIR OUT=DIR"; exit 2; }
