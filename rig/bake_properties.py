@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import (
+
+from ..engine.renderer_table import RENDERER_ITEMS
+from .kept_properties import (
     BoolProperty,
     EnumProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
-
-from ..engine.renderer_table import RENDERER_ITEMS
 
 FORMAT_ITEMS = (
     ("PNG", "PNG", "One PNG file per frame, with transparency"),

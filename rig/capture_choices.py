@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import (
+
+from .. import compat
+from ..engine.take import AUTO, REFERENCE_ITEMS, REGION_ITEMS, TakeOptions
+from .kept_properties import (
     BoolProperty,
     EnumProperty,
     FloatProperty,
     IntProperty,
     StringProperty,
 )
-
-from .. import compat
-from ..engine.take import AUTO, REFERENCE_ITEMS, REGION_ITEMS, TakeOptions
 
 FILE, STRIP, CLIP = "FILE", "STRIP", "CLIP"
 SOURCE_ITEMS = (

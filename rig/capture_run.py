@@ -23,7 +23,7 @@ from . import (
 )
 from .capture_choices import ADD, STRIP, Choices, choices_of, store
 from .clip_sources import ClipSource, active_strip_name, scene_fps, source_of
-from .controllers import face_of
+from .controllers import complete, face_of
 from .errors import AddonError
 from .take_channels import Sampling, Timing, channels_of, loss_spans
 
@@ -257,7 +257,7 @@ def _write_face(
 ) -> list[str]:
     """Put a take on a face; what the artist should look at."""
     choices, name = job.choices, controller.name
-    takes.ensure_properties(controller)
+    complete(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
     put = take_placing.place_again if is_again else take_placing.place

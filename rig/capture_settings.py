@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import bpy
-from bpy.props import (
+
+from .. import compat
+from .capture_choices import CaptureChoices
+from .kept_properties import (
     CollectionProperty,
     FloatProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
 )
-
-from .. import compat
-from .capture_choices import CaptureChoices
 
 
 class KEYPORTRAIT_PG_capture_marker(bpy.types.PropertyGroup):

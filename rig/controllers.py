@@ -11,6 +11,7 @@ from mathutils import Matrix
 
 from .. import compat
 from ..engine.controls import CONTROLS, Face
+from ..engine.motion import KEYPOINT_COUNT
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import PortraitError
 from .placement import Spot, UvSurface
@@ -26,6 +27,11 @@ RATIO_DIGITS = 2
 # A plain custom property, so that its driver stays valid where the extension is not installed.
 DEPENDENCY = "keyportrait_faces"
 PROPERTIES = (*(control.name for control in CONTROLS), *(amount.name for amount in AMOUNTS))
+SIZES = {EXPRESSION: 3 * KEYPOINT_COUNT, TRANSLATION: 3}
+DESCRIPTIONS = {
+    EXPRESSION: "What a captured performance does beyond the sliders, in LivePortrait's exp",
+    TRANSLATION: "How a captured performance moves the head, in half crop widths",
+}
 DEPENDENCY_PATH = f'["{DEPENDENCY}"]'
 # How a controller's rest is stored, see rest.py; 0 until KeyPortrait 0.1.
 REST_VERSION = 1
@@ -148,15 +154,38 @@ def write_controls(controller: bpy.types.Object, face: Face) -> None:
         }
         controller.id_properties_ui(control.name).update(**settings)
         controller.property_overridable_library_set(f'["{control.name}"]', True)
+    _write_take_properties(controller)
+
+
+def _write_take_properties(controller: bpy.types.Object) -> None:
+    """What takes and amounts live in.
+
+    Faces have it from the start: library overrides keep only what their library has, too.
+    """
+    for name, size in SIZES.items():
+        if name not in controller:
+            controller[name] = [0.0] * size
+        ui = controller.id_properties_ui(name)
+        ui.update(description=DESCRIPTIONS[name], default=[0.0] * size)
+    for amount in AMOUNTS:
+        if amount.name not in controller:
+            controller[amount.name] = 1.0
+        controller.id_properties_ui(amount.name).update(
+            min=0.0, max=1.0, default=1.0, description=amount.description
+        )
+    record = controller.keyportrait_capture
+    record.frame_offset = record.frame_offset  # makes the group, for the same reason
+    for name in (*SIZES, *(amount.name for amount in AMOUNTS)):
+        controller.property_overridable_library_set(f'["{name}"]', True)
 
 
 def complete(controller: bpy.types.Object) -> None:
-    """Give a controller of an older version the controls that it does not know, at rest.
+    """Give a controller of an older version the properties that it does not know, at rest.
 
-    Those of other files, and library overrides, which keep no new properties, do without.
+    Those of other files do without. Library overrides lose them again when the file is closed,
+    but not the curves that move them.
     """
-    is_own = controller.library is None and controller.override_library is None
-    if not is_own or all(control.name in controller for control in CONTROLS):
+    if controller.library is not None or all(n in controller for n in (*PROPERTIES, *SIZES)):
         return
     write_controls(controller, face_of(controller))
     plane = controller.keyportrait.face.portrait

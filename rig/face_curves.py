@@ -13,10 +13,10 @@ from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.motion import Motion
 from ..engine.protocol import Array
-from .controllers import control_defaults, face_of
+from .controllers import SIZES, control_defaults, face_of
 from .keying import control_path, transform_paths
 from .motions import control_values, motion_and_values
-from .takes import SIZES, numbers_of
+from .takes import numbers_of
 
 # Controls that are part of an expression; the others are fields of the Motion.
 SLIDERS = tuple(name for name, control in CONTROLS_BY_NAME.items() if control.terms)

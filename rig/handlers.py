@@ -96,6 +96,7 @@ def _renew_old_bakes() -> None:
 
 @persistent
 def _on_load(*_args: object) -> None:
+    portraits.rebind_overrides()
     portraits.forget()
     highlight.forget()
     live.forget_all()

@@ -7,7 +7,7 @@ import math
 import bpy
 
 from .. import compat
-from . import takes
+from .controllers import SIZES, complete
 from .keying import key
 from .performance_library import FIRST_FRAME, FPS, HALF_CROP
 from .take_curves import moved, read_points, write_points
@@ -24,7 +24,7 @@ def apply_pose(
     action: bpy.types.Action, controller: bpy.types.Object, key_frame: float | None
 ) -> None:
     """Set what a pose says on a face, and key it at a frame if given."""
-    takes.ensure_properties(controller)
+    complete(controller)
     paths = []
     for curve in compat.action_curves(action):
         value = curve.evaluate(FIRST_FRAME) * _size_factor(action, controller, curve.data_path)
@@ -32,7 +32,7 @@ def apply_pose(
             name = curve.data_path[2:-2]
             if name not in controller:
                 continue
-            if name in takes.SIZES:
+            if name in SIZES:
                 controller[name][curve.array_index] = value
             else:
                 controller[name] = value
@@ -61,7 +61,7 @@ def apply_take(
     Raises AddonError while a strip of the face is being edited.
     """
     check_free(controller)
-    takes.ensure_properties(controller)
+    complete(controller)
     copy = action.copy()
     if copy.asset_data is not None:
         copy.asset_clear()

@@ -67,7 +67,8 @@ def motion_and_values(
         expression, translation = (
             numbers_of(state.holder(name), name) for name in (EXPRESSION, TRANSLATION)
         )
-        motion = with_take(motion, expression, translation, amounts)
+        if any(expression) or any(translation):
+            motion = with_take(motion, expression, translation, amounts)
     return _with_handle(motion, added, values), values
 
 

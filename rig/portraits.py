@@ -207,6 +207,27 @@ def possible_sources() -> list[bpy.types.Image]:
     return [image for image in bpy.data.images if image not in own and image.type not in kinds]
 
 
+def rebind_overrides() -> None:
+    """Let library overrides point at each other where they point at their library's objects.
+
+    In files of before KeyPortrait 0.2 they do.
+    """
+    own = {
+        (item.override_library.hierarchy_root, item.override_library.reference): item
+        for item in bpy.data.objects
+        if item.override_library is not None
+    }
+    for (root, _), item in own.items():
+        face = item.keyportrait.face
+        face_plane = own.get((root, face.portrait))
+        if face_plane is not None:
+            face.portrait = face_plane
+        for link in item.keyportrait.portrait.faces:
+            controller = own.get((root, link.controller))
+            if controller is not None:
+                link.controller = controller
+
+
 def new_uid() -> str:
     """An identity for a portrait."""
     return uuid.uuid4().hex

@@ -9,7 +9,9 @@ ordinary custom properties of the controller, see controllers.py.
 from __future__ import annotations
 
 import bpy
-from bpy.props import (
+
+from ..engine.renderer_table import PREVIEW, RENDERER_ITEMS
+from .kept_properties import (
     BoolProperty,
     CollectionProperty,
     EnumProperty,
@@ -20,8 +22,6 @@ from bpy.props import (
     PointerProperty,
     StringProperty,
 )
-
-from ..engine.renderer_table import PREVIEW, RENDERER_ITEMS
 
 
 def _on_setting_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:

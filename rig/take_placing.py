@@ -16,12 +16,11 @@ from .. import compat
 from ..engine.take import EXPRESSION, REGION_GROUPS, REGION_KEYPOINTS, TRANSLATION
 from .capture_choices import ADD, Choices
 from .capture_settings import is_captured
-from .controllers import control_defaults, face_of
+from .controllers import SIZES, control_defaults, face_of
 from .errors import AddonError
 from .keying import CONTROL_GROUPS, control_path
 from .take_channels import Channel
 from .take_curves import CurveKey, add_keys, by_key, grown, replace_keys, restore_keys
-from .takes import SIZES
 
 
 class Span(NamedTuple):

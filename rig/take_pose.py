@@ -6,8 +6,9 @@ import bpy
 
 from ..engine.controls import CONTROLS, CONTROLS_BY_NAME
 from ..engine.take import EXPRESSION, REGION_GROUPS, REGION_KEYPOINTS, TRANSLATION
+from .controllers import SIZES, complete
 from .expressions import rest_values, set_controls
-from .takes import SIZES, FaceTake, ensure_properties, set_numbers
+from .takes import FaceTake, set_numbers
 
 
 def apply_pose(
@@ -18,7 +19,7 @@ def apply_pose(
     region  a name of engine.take.REGION_ITEMS
     Returns the names of controls that a driver holds and that were left alone.
     """
-    ensure_properties(controller)
+    complete(controller)
     groups = REGION_GROUPS[region]
     rest = rest_values(controller)
     values = {control.name: rest[control.name] for control in CONTROLS if control.group in groups}

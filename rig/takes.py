@@ -10,17 +10,11 @@ import bpy
 import numpy as np
 
 from .. import compat
-from ..engine.motion import KEYPOINT_COUNT
 from ..engine.protocol import Message
-from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
+from ..engine.take import AMOUNTS
 from . import keying
-from .controllers import complete, link_evaluation
+from .controllers import SIZES
 
-SIZES = {EXPRESSION: 3 * KEYPOINT_COUNT, TRANSLATION: 3}
-DESCRIPTIONS = {
-    EXPRESSION: "What a captured performance does beyond the sliders, in LivePortrait's exp",
-    TRANSLATION: "How a captured performance moves the head, in half crop widths",
-}
 GROUP = "Performance"
 # Numbers nearer to rest than this need no key.
 STILL = 1e-6
@@ -73,30 +67,6 @@ class FaceTake:
                 *(arrays[name] for name in names), strict=True
             )
         ]
-
-
-def ensure_properties(controller: bpy.types.Object) -> None:
-    """Give a controller the properties that takes and amounts live in; those there stay."""
-    complete(controller)
-    is_new = False
-    for name, size in SIZES.items():
-        if name not in controller:
-            controller[name] = [0.0] * size
-            is_new = True
-        ui = controller.id_properties_ui(name)
-        ui.update(description=DESCRIPTIONS[name], default=[0.0] * size)
-        controller.property_overridable_library_set(f'["{name}"]', True)
-    for amount in AMOUNTS:
-        if amount.name not in controller:
-            controller[amount.name] = 1.0
-            is_new = True
-        controller.id_properties_ui(amount.name).update(
-            min=0.0, max=1.0, default=1.0, description=amount.description
-        )
-        controller.property_overridable_library_set(f'["{amount.name}"]', True)
-    plane = controller.keyportrait.face.portrait
-    if is_new and plane is not None and plane.is_editable:
-        link_evaluation(plane)
 
 
 def reset_properties(controller: bpy.types.Object) -> None:

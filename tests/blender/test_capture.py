@@ -56,7 +56,7 @@ def write(module: Any, controller: Any, found: Any, start: float = 1.0, **change
     channels = module("rig.take_channels")
     scene = bpy.context.scene
     timing = channels.Timing(start, scene.render.fps / scene.render.fps_base)
-    module("rig.takes").ensure_properties(controller)
+    module("rig.controllers").complete(controller)
     sampling = channels.Sampling(found, timing, use_whole_frames=choices.use_whole_frames)
     made = channels.channels_of(found, sampling, choices.region, use_detail=choices.use_detail)
     module("rig.take_placing").place(controller, made, choices, "take")

@@ -69,7 +69,7 @@ def test_keys_are_copied_to_another_face_in_the_dope_sheet(face, template, modul
     plane = face.keyportrait.face.portrait
     plane.keyportrait.portrait.faces.add().controller = other
     module("rig.portraits").forget()
-    module("rig.takes").ensure_properties(other)
+    module("rig.controllers").complete(other)
     module("rig.controllers").link_evaluation(plane)
     activate(face)
     capture(filepath=template, start_frame=1, region="pose")

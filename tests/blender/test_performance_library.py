@@ -157,7 +157,7 @@ def test_a_pose_is_one_frame(smiling, other) -> None:
 
 def test_a_capture_is_saved_with_its_detail(smiling, tmp_path, module) -> None:
     smiling.animation_data_clear()
-    module("rig.takes").ensure_properties(smiling)
+    module("rig.controllers").complete(smiling)
     smiling["expression"] = [0.01 * (i % 3) for i in range(63)]
     for frame in (1, 10):
         smiling.keyframe_insert('["expression"]', frame=frame)
