@@ -8,6 +8,7 @@ behind. The name says which process of which computer it was: folders may be sha
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import platform
@@ -49,6 +50,15 @@ def write_whole(target: Path, write: Callable[[Path], object]) -> None:
         if not is_done:
             with contextlib.suppress(OSError):
                 part.unlink(missing_ok=True)
+
+
+def hint_of(error: OSError) -> str:
+    """What to do about a file that could not be written."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "Free some space on this disk, or choose another folder."
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return "Choose a folder that you may write to."
+    return "Check the folder's path, or choose another folder."
 
 
 def remove_left(folder: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -127,13 +126,5 @@ def write_whole(path: Path, data: bytes | memoryview) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ReportedError(
-            "write_failed", f"Cannot write '{path}': {reason}.", _hint(error)
+            "write_failed", f"Cannot write '{path}': {reason}.", part_files.hint_of(error)
         ) from error
-
-
-def _hint(error: OSError) -> str:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "Free some space on this disk, or choose another folder."
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return "Choose a folder that you may write to."
-    return "Check the folder's path."

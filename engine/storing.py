@@ -14,7 +14,7 @@ from .controls import CONTROLS_BY_NAME
 from .faces.canonical import CANONICAL, MESH_COUNT, fit_pose
 from .faces.measures import measure
 from .motion import KEYPOINT_COUNT, Face, Motion
-from .part_files import write_whole
+from .part_files import hint_of, write_whole
 from .performance.geometry import rotation_matrix
 from .performance.performance import MAX_FRAMES, Performance, PerformanceError, Rest
 from .performance.performance_file import write_performance
@@ -123,7 +123,7 @@ def store(
         write_whole(path, write)
     except OSError as error:
         text = f"'{path}' cannot be written: {error.strerror or error}."
-        raise ReportedError("write_failed", text, "Choose another folder.") from error
+        raise ReportedError("write_failed", text, hint_of(error)) from error
     return performance
 
 

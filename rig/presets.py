@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..engine.controls import CONTROLS, CONTROLS_BY_NAME
+from ..engine.part_files import hint_of, write_whole
 
 FORMAT_VERSION = 1
 SHIPPED_FILE = Path(__file__).with_name("presets.json")
@@ -165,13 +166,13 @@ def save(preset: Preset, folder: Path) -> Preset:
         "name": name,
         "controls": dict(preset.controls),
     }
-    part = path.with_suffix(".part")
+    text = json.dumps(data, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_whole(path, lambda part: part.write_text(text, encoding="utf-8"))
     except OSError as error:
-        raise PresetError(f"'{path}' cannot be written: {error.strerror}") from error
+        hint = hint_of(error).removesuffix(".")
+        raise PresetError(f"'{path}' cannot be written: {error.strerror}. {hint}") from error
     return Preset(name, dict(preset.controls), path)
 
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from full_disk import files_of_at_most
 from keyportrait.rig import presets
 
 from engine.controls import CONTROLS, CONTROLS_BY_NAME, Motion, motion_from_controls
@@ -73,6 +74,15 @@ def test_current_values_become_a_preset_of_what_differs() -> None:
     assert face_only.name == "Mine" and dict(face_only.controls) == {"smile": 0.4}
     with_head = presets.from_values("Mine", values, REST, use_head=True)
     assert with_head.controls["head_yaw"] == 12.0 and with_head.controls["head_pitch"] == 0.0
+
+
+def test_a_disk_that_fills_up_keeps_the_older_preset(tmp_path: Path) -> None:
+    saved = presets.save(presets.Preset("Mine", {"smile": 0.25}), tmp_path)
+    assert saved.path is not None
+    with files_of_at_most(10), pytest.raises(presets.PresetError, match=r"mine\.json.*folder"):
+        presets.save(presets.Preset("Mine", {"smile": 0.5}), tmp_path)
+    assert list(tmp_path.iterdir()) == [saved.path]
+    assert presets.users(tmp_path)[0][0].controls == {"smile": 0.25}
 
 
 def test_saved_presets_come_back_and_the_same_name_replaces(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from full_disk import files_of_at_most
 
 from engine import clip_reading
 from engine.capture import capture
@@ -93,6 +94,17 @@ def test_a_cache_that_cannot_be_written_costs_nothing_else(clip, tmp_path) -> No
     blocked.write_text("no folder")
     source = PerformanceSource(str(clip), 0.0, 0.1, cache_dir=str(blocked))
     assert len(read_clip(source, quiet)) == 3
+
+
+@pytest.mark.parametrize("room", [0, 1, 2500])
+def test_a_disk_that_fills_up_costs_nothing_else(clip, tmp_path, room) -> None:
+    source = PerformanceSource(str(clip), 0.0, 0.1, cache_dir=str(tmp_path / "kept"))
+    with files_of_at_most(room):
+        taken = capture(source, [FACE], TakeOptions(), quiet)
+    assert len(taken.times) == 3
+    assert not list((tmp_path / "kept").iterdir())
+    assert len(read_clip(source, quiet)) == 3
+    assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
 def test_what_is_wrong_is_told_with_the_files_name(clip, tmp_path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 
 import numpy as np
 import pytest
+from full_disk import files_of_at_most
 
+from engine import storing
 from engine.capture import capture, read_performance
 from engine.controls import CONTROLS_BY_NAME, Motion, motion_from_controls
 from engine.motion import Face
@@ -212,6 +215,29 @@ def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path, curves) -> None:
     with pytest.raises(ReportedError, match="stopped"):
         store(curves, FACE, path, KEYPORTRAIT, 25.0, stop)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("kind", "name"), [(KEYPORTRAIT, "ada.npz"), (LIVEPORTRAIT, "ada.pkl")])
+@pytest.mark.parametrize("room", [0, 1, 700, 5000, 9000])
+def test_a_disk_that_fills_up_keeps_the_older_file(tmp_path, curves, kind, name, room) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"older")
+    with files_of_at_most(room), pytest.raises(ReportedError) as caught:
+        store(curves, FACE, path, kind, 25.0, quiet)
+    assert caught.value.code == "write_failed"
+    assert str(path) in caught.value.message
+    assert caught.value.hint
+    assert [(entry.name, entry.read_bytes()) for entry in tmp_path.iterdir()] == [(name, b"older")]
+
+
+def test_a_full_disk_asks_for_space(tmp_path, curves, monkeypatch) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(storing, "write_performance", fail)
+    with pytest.raises(ReportedError, match=r"ada\.npz.*No space left") as caught:
+        store(curves, FACE, tmp_path / "ada.npz", KEYPORTRAIT, 25.0, quiet)
+    assert caught.value.hint == "Free some space on this disk, or choose another folder."
 
 
 def request(curves: FaceCurves, place, **changes) -> Message:
