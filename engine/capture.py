@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .motion import Face
 from .reading import read_performance
 from .take import PerformanceSource, TakeOptions
 from .taking import Taken, make_takes
+
+if TYPE_CHECKING:
+    from .network_reading import FindReader
 
 __all__ = ["capture", "read_performance"]
 
@@ -20,11 +24,20 @@ _READ_SHARE = 0.9  # of the time; the rest goes into fitting
 
 
 def capture(
-    source: PerformanceSource, faces: Sequence[Face], options: TakeOptions, report: Report
+    source: PerformanceSource,
+    faces: Sequence[Face],
+    options: TakeOptions,
+    report: Report,
+    find_reader: FindReader | None = None,
 ) -> Taken:
-    """Read a performance and make the takes of faces. Raises ReportedError (bad_performance…)."""
+    """Read a performance and make the takes of faces. Raises ReportedError (bad_performance…).
+
+    find_reader  gives LivePortrait's networks, for sources that they shall read
+    """
     report(0.0, f"Reading '{Path(source.path).name}'")
-    performance = read_performance(source, lambda part, text: report(_READ_SHARE * part, text))
+    performance = read_performance(
+        source, lambda part, text: report(_READ_SHARE * part, text), find_reader
+    )
     text = f"Fitting {len(performance)} frames"
     told_s = -_REPORT_S
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,12 @@ _CHANGE_HINT = "Choose another performer: 1 is the one that fills most of the cl
 
 def read_clip(source: PerformanceSource, report: Report) -> Performance:
     """The performance in a clip. Raises ReportedError (bad_performance, no_models…)."""
+    tracks = read_chosen_tracks(source, report)
+    return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
+
+
+def read_chosen_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
+    """The tracks of a clip that shows the performer who is wanted. Raises ReportedError."""
     tracks = read_clip_tracks(source, report)
     name = Path(source.path).name
     if not tracks.performers:
@@ -41,7 +48,7 @@ def read_clip(source: PerformanceSource, report: Report) -> Performance:
         count = len(tracks.performers)
         text = f"'{name}' has {count} performer{'s' if count > 1 else ''}, no number "
         raise ReportedError("bad_performance", f"{text}{source.performer + 1}.", _CHANGE_HINT)
-    return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
+    return tracks
 
 
 def performance_of(
@@ -61,7 +68,7 @@ def performance_of(
         cuts=tracks.cuts,
         neutral=RESTING,
         rest=_rest(curves),
-        notices=_notices(tracks, performer),
+        notices=notices_of(tracks, performer),
     )
 
 
@@ -76,7 +83,7 @@ def _rest(curves: Curves) -> Rest:
     )
 
 
-def _notices(tracks: ClipTracks, performer: int) -> tuple[str, ...]:
+def notices_of(tracks: ClipTracks, performer: int) -> tuple[str, ...]:
     """What the user should know of how the clip was read."""
     # Cuts and losses are told by who knows the frames that they fall on.
     notices = list(tracks.notices)
@@ -106,21 +113,41 @@ def list_performers(source: PerformanceSource, report: Report) -> list[Performer
 def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
     """All performers of a clip, from the cache where it was read before. Raises ReportedError."""
     path = Path(source.path)
-    try:
+    with _clip_errors(path):
         kept = _kept(source)
         if kept is not None and (known := _loaded(kept)) is not None:
             return known
         with open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:
             tracks = read_tracks(_frames(clip, source, report))
             tracks = replace(tracks, notices=_losses(clip, path))
+    if kept is not None:
+        _keep(tracks, kept)
+    return tracks
+
+
+def clip_frames(source: PerformanceSource, report: Report) -> Iterator[ClipFrame]:
+    """The frames that a clip's tracks were read from, again. Raises ReportedError."""
+    path = Path(source.path)
+    with _clip_errors(path), open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:
+        yield from _frames(clip, source, report)
+
+
+def kept_file(source: PerformanceSource) -> Path | None:
+    """The file in which a clip's tracks are kept, None without a cache. Raises ReportedError."""
+    with _clip_errors(Path(source.path)):
+        return _kept(source)
+
+
+@contextmanager
+def _clip_errors(path: Path) -> Iterator[None]:
+    """Turn what opening and decoding raise into the engine's errors."""
+    try:
+        yield
     except ClipError as error:
         raise ReportedError(error.code, str(error), error.hint) from error
     except OSError as error:
         text = f"'{path.name}' cannot be read: {error.strerror or error}."
         raise ReportedError("bad_performance", text, "Choose another file.") from error
-    if kept is not None:
-        _keep(tracks, kept)
-    return tracks
 
 
 def _frames(clip: Clip, source: PerformanceSource, report: Report) -> Iterator[ClipFrame]:

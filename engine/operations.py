@@ -7,12 +7,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from .motion import NO_FACE_HINT, Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
 from .renderer import NOTHING, FacePortrait, Rectangle, Renderer, ReportedError, SourceImage
-from .renderer_table import CATS, PEOPLE, PREVIEW, RENDERERS
+from .renderer_table import CATS, FINAL, PEOPLE, PREVIEW, RENDERERS
 from .renderers import (
     create,
     describe_engine,
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from .compose import Composition
+    from .liveportrait.model_set import ModelSet
+    from .liveportrait.renderer import LivePortraitRenderer
+    from .network_reading import FindReader, MotionReader
 
 # report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
 Report = Callable[[float, str], None]
@@ -83,7 +86,7 @@ class Operations:
         if message.type == "render":
             return self._render(message)
         if message.type == "capture":
-            return _capture(message, report)
+            return _capture(message, report, self._motion_reader)
         if message.type == "store":
             return _store(message, report)
         if message.type == "probe":
@@ -171,8 +174,19 @@ class Operations:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
 
+    def _motion_reader(self, report: Report) -> MotionReader:
+        """M, of the networks that render; they are loaded when a clip has to be read."""
+        from .network_reading import MotionReader
 
-def _capture(message: Message, report: Report) -> Message:
+        facts = probe(FINAL, report)
+
+        def load(report: Report) -> ModelSet:
+            return cast("LivePortraitRenderer", self._renderer(FINAL, report)).models
+
+        return MotionReader(f"{facts['weights']} {facts['precision']}", load)
+
+
+def _capture(message: Message, report: Report, find_reader: FindReader) -> Message:
     from .capture import capture
 
     try:
@@ -180,7 +194,7 @@ def _capture(message: Message, report: Report) -> Message:
         options = TakeOptions.from_json(message.fields["options"])
     except (TypeError, ValueError) as error:
         raise ReportedError("bad_request", f"Unreadable options: {error}.") from error
-    takes = capture(source, read_faces(message), options, report)
+    takes = capture(source, read_faces(message), options, report, find_reader)
     arrays = {name: to_array(array) for name, array in takes.arrays.items()}
     fields = {
         "columns": list(takes.columns),

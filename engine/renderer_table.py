@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 PREVIEW = "analytic"
+FINAL = "liveportrait"
 PEOPLE = "people"
 CATS = "cats"
 
@@ -41,7 +42,7 @@ _ROWS = (
         needs_setup=False,
     ),
     RendererRow(
-        "liveportrait",
+        FINAL,
         "Final",
         "LivePortrait's networks for people; needs their set-up",
         PEOPLE,

@@ -50,6 +50,21 @@ STORE_ITEMS = (
 STORE_SUFFIXES = {KEYPORTRAIT: ".npz", LIVEPORTRAIT: ".pkl"}
 
 
+# Who reads the performer of a clip: (name, label, description); AUTO is never sent.
+LANDMARKS, NETWORKS = "LANDMARKS", "NETWORKS"
+READER_ITEMS = (
+    (
+        AUTO,
+        "Automatic",
+        "The networks where they show one of the faces (Final) and are set up, else landmarks",
+    ),
+    (LANDMARKS, "Landmarks", "The built-in face mesh: runs everywhere"),
+    (NETWORKS, "Networks", "LivePortrait's own motion extractor; needs the set-up"),
+)
+# Files that hold numbers; any other file is a clip.
+MOTION_SUFFIXES = (".pkl", ".npz", ".csv")
+
+
 @dataclass(frozen=True)
 class PerformanceSource:
     """Where a performance is read from.
@@ -62,6 +77,7 @@ class PerformanceSource:
     arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
     frame_rate  pictures per second of a sequence of pictures; 0 for files that know their own
     is_still   read the picture alone, as one moment, whatever follows it by number
+    reader     who reads the performer of a clip: LANDMARKS or NETWORKS
     """
 
     path: str
@@ -73,6 +89,7 @@ class PerformanceSource:
     arkit_table: str = ""
     frame_rate: float = 0.0
     is_still: bool = False
+    reader: str = LANDMARKS
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; PerformanceSource.from_json reads it back."""
@@ -87,6 +104,8 @@ class PerformanceSource:
         source = cls(**data)
         if not (source.path and source.performer >= 0 and 0.0 <= source.smooth <= 1.0):
             raise ValueError("a source without a path, or a number out of range")
+        if source.reader not in (LANDMARKS, NETWORKS):
+            raise ValueError(f"no reader '{source.reader}'")
         if not source.frame_rate >= 0.0:
             raise ValueError(f"a frame rate of {source.frame_rate:g}")
         start, end = source.start_s or 0.0, source.end_s

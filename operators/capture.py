@@ -94,7 +94,7 @@ curves that can be edited"""
         for name in ("range_unit", "range_start", "range_end", "start_frame", "performer"):
             column.prop(self, name)
         column.separator()
-        for name in ("smooth", "region", "reference", "multiplier", "mode"):
+        for name in ("reader", "smooth", "region", "reference", "multiplier", "mode"):
             column.prop(self, name)
         column.separator()
         for name in ("use_detail", "use_track", "use_scene_range", "relative_path"):

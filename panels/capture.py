@@ -5,8 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..engine.take import CHOSEN
+from ..engine.take import CHOSEN, NETWORKS, READER_ITEMS
 from ..rig import capture_settings, clip_sources, portraits
+from ..rig import engine as engine_process
 from ..rig.capture_choices import CLIP, FILE, STRIP
 from .performance import draw_cache
 from .source import KeyPortraitPanel, wrapped
@@ -86,9 +87,21 @@ class KEYPORTRAIT_PT_capture_options(KeyPortraitPanel, bpy.types.Panel):
         if controller is None:
             return
         settings = controller.keyportrait_capture
+        draw_readers(layout, settings)
         draw_motion(layout, settings)
         draw_curves(layout, settings)
         draw_cache(layout)
+
+
+def draw_readers(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    """Who reads the performer; networks that are not installed are grey."""
+    row = layout.row(heading="Read By", align=True)
+    is_missing = engine_process.NETWORKS in engine_process.missing_renderers()
+    for name, _label, _description in READER_ITEMS:
+        choice = row.row(align=True)
+        choice.active = name != NETWORKS or not is_missing
+        choice.enabled = choice.active or settings.reader == name
+        choice.prop_enum(settings, "reader", name)
 
 
 def draw_motion(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..engine.take import AUTO, REFERENCE_ITEMS, REGION_ITEMS, TakeOptions
+from ..engine.take import AUTO, READER_ITEMS, REFERENCE_ITEMS, REGION_ITEMS, TakeOptions
 from .kept_properties import (
     BoolProperty,
     EnumProperty,
@@ -90,6 +90,9 @@ class CaptureChoices:
         default=1,
         min=1,
         soft_max=8,
+    )
+    reader: EnumProperty(
+        name="Read By", items=READER_ITEMS, description="Who reads the performer of a clip"
     )
     smooth: FloatProperty(
         name="Smooth",
@@ -200,6 +203,7 @@ class Choices:
     start_frame: float
     stretch: float
     performer: int
+    reader: str
     smooth: float
     region: str
     reference: str

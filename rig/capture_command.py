@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from ..engine.take import REFERENCE_ITEMS, REGION_ITEMS
+from ..engine.take import READER_ITEMS, REFERENCE_ITEMS, REGION_ITEMS
 from . import portraits
 from .capture_choices import FILE, MODE_ITEMS, Choices, choices_of
 from .capture_run import CaptureRun, jobs_for
@@ -29,6 +29,7 @@ VALUES: dict[str, tuple[str, type, str]] = {
     "--rest-at": ("reference_s", float, "seconds, with --rest CHOSEN"),
 }
 LISTS = {
+    "--reader": ("reader", [item[0] for item in READER_ITEMS]),
     "--region": ("region", [item[0] for item in REGION_ITEMS]),
     "--rest": ("reference", [item[0] for item in REFERENCE_ITEMS]),
     "--mode": ("mode", [item[0] for item in MODE_ITEMS]),

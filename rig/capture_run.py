@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 import bpy
 
-from ..engine.take import PerformanceSource
+from ..engine.renderer_table import PREVIEW
+from ..engine.take import AUTO, LANDMARKS, MOTION_SUFFIXES, NETWORKS, PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from . import (
@@ -41,6 +42,18 @@ class Job:
     ticket: Ticket | None = None
 
     @property
+    def reader(self) -> str:
+        """Who reads the performer: LANDMARKS or NETWORKS."""
+        if self.source.path.suffix.lower() in MOTION_SUFFIXES:
+            return LANDMARKS
+        if self.choices.reader != AUTO:
+            return self.choices.reader
+        planes = (bpy.data.objects[name].keyportrait.face.portrait for name, _ in self.faces)
+        is_final = any(p and p.keyportrait.portrait.renderer == engine.NETWORKS for p in planes)
+        is_ready = is_final and engine.NETWORKS not in engine.missing_renderers()
+        return NETWORKS if is_ready else LANDMARKS
+
+    @property
     def name(self) -> str:
         """What the performance is called."""
         return self.choices.name
@@ -56,6 +69,7 @@ class Job:
             cache_dir=str(performance_cache.folder()),
             frame_rate=self.source.frame_rate,
             arkit_table=str(arkit_tables.user_table() or ""),
+            reader=self.reader,
         )
         controllers = [bpy.data.objects[name] for name, _ in self.faces]
         faces = [replace(face_of(c), reading=live.reading_of(c)).to_json() for c in controllers]
@@ -112,12 +126,16 @@ class CaptureRun:
     def __init__(self, jobs: Sequence[Job], *, is_blocking: bool) -> None:
         self.jobs = list(jobs)
         self.is_cancelled = False
-        self._client = _client(is_blocking)
+        self._is_blocking = is_blocking
         self._index = 0
         self._ask()
 
     def _ask(self) -> None:
         job = self.jobs[self._index]
+        # Networks are loaded in their own engine alone.
+        self._client = _client(
+            engine.NETWORKS if job.reader == NETWORKS else PREVIEW, self._is_blocking
+        )
         job.ticket = self._client.submit("capture", job.fields(), use_drain=False)
 
     @property
@@ -198,11 +216,11 @@ class CaptureRun:
         return summary
 
 
-def _client(is_blocking: bool) -> Engine:
+def _client(renderer: str, is_blocking: bool) -> Engine:
     if is_blocking:
-        return engine.start_ready(preferences().open_timeout_s)
-    client = engine.start()
-    return client if client.error is None else engine.restart()
+        return engine.start_ready(preferences().open_timeout_s, renderer)
+    client = engine.start(renderer)
+    return client if client.error is None else engine.restart(renderer)
 
 
 def _present(job: Job) -> list[bpy.types.Object]:

@@ -101,22 +101,15 @@ def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth
     head[seen, 4:] = track.place[seen]
     measures = np.asarray(track.measures, np.float64)
     noise, window = np.array([_MEASURE_NOISE[name] for name in MEASURE_NAMES]).T
-    shots = _shots(len(times), cuts)
-    for shot in shots:
+    for shot in shots_of(len(times), cuts):
         rows = seen[(seen >= shot.start) & (seen < shot.stop)]
         if not len(rows):
             continue
         middle = head[rows, 3].mean()
         head[rows, 3] -= middle
         head[rows, 4:] = (head[rows, 4:] - np.median(head[rows, 4:], axis=0)) / np.exp(middle)
-        inside = slice(shot.start, shot.stop)
-        for values, spread, span in (
-            (head, _HEAD_NOISE, _HEAD_WINDOW_S),
-            (measures, noise, window),
-        ):
-            values[inside] = _filled(values[inside], times[inside])
-            values[inside] = steadied(values[inside], times[inside], spread, span, smooth)
-    head, measures = _filled(head, times), _filled(measures, times)
+    head = gapless(head, times, cuts, _HEAD_NOISE, _HEAD_WINDOW_S, smooth)
+    measures = gapless(measures, times, cuts, noise, window, smooth)
     size = head[:, 3]
     size = size**3 / np.maximum(size**2 + (_SIZE_REST * min(1.0, 2.0 * smooth)) ** 2, 1e-12)
     translation = np.zeros((len(times), 3), np.float32)
@@ -132,6 +125,26 @@ def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth
     )
 
 
+def gapless(
+    values: np.ndarray,
+    times: np.ndarray,
+    cuts: tuple[int, ...],
+    noise: np.ndarray,
+    window_s: np.ndarray,
+    smooth: float,
+) -> np.ndarray:
+    """(T, C) with rows of NaN put between their neighbours, steadied within each shot.
+
+    noise, window_s, smooth  see performance.smoothing.steadied
+    """
+    values = values.copy()
+    for shot in shots_of(len(times), cuts):
+        part = _filled(values[shot], times[shot])
+        if np.isfinite(part).all():
+            values[shot] = steadied(part, times[shot], noise, window_s, smooth)
+    return _filled(values, times)
+
+
 def _at_rest(measures: np.ndarray) -> np.ndarray:
     """(M,) measures of a performer's face at rest, from (N, M) of what it does."""
     average = measure(CANONICAL).as_array()
@@ -145,7 +158,8 @@ def _at_rest(measures: np.ndarray) -> np.ndarray:
     return rest
 
 
-def _shots(count: int, cuts: tuple[int, ...]) -> list[slice]:
+def shots_of(count: int, cuts: tuple[int, ...]) -> list[slice]:
+    """The rows of each shot."""
     edges = sorted({0, count, *(cut for cut in cuts if 0 < cut < count)})
     return [slice(start, stop) for start, stop in pairwise(edges)]
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from ..faces.canonical import CANONICAL, CHIN, SUBNASALE
 from ..faces.measures import MEASURE_NAMES
 from .signature import distance
-from .tracklet import Tracklet
+from .tracklet import PIVOT, Tracklet
 
 # Signatures nearer than this are one face; further, two. Between them the place decides.
 _SAME, _OTHER = 1.1, 2.0
@@ -51,6 +52,20 @@ class FaceTrack:
             track.measures[rows], track.rotation[rows] = part.measures, part.rotations
             track.scale[rows], track.place[rows] = part.scales, part.places
         return track
+
+    def mesh(self, row: int) -> np.ndarray:
+        """(478, 3) pixels: the average face, its jaw as low as this one's, where this one was.
+
+        row  a frame in which the face was seen
+        """
+        face = CANONICAL.copy()
+        base = face[SUBNASALE, 1]
+        drop = float(self.measures[row, MEASURE_NAMES.index("jaw_drop")])
+        below = np.maximum(face[:, 1] - base, 0.0)
+        face[:, 1] += below * (drop / (face[CHIN, 1] - base) - 1.0)
+        mesh = float(self.scale[row]) * ((face - PIVOT) @ self.rotation[row].T.astype(np.float64))
+        mesh[:, :2] += self.place[row]
+        return mesh
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

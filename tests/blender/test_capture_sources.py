@@ -200,3 +200,45 @@ def test_what_the_networks_have_read_of_a_face_goes_along(face, template, module
         bpy.context, [face], replace(choices, filepath=template)
     )
     assert len(job.fields()["faces"][0]["reading"]) == count
+
+
+class Listener:
+    """Stands for the engine of a renderer, and keeps what it is asked."""
+
+    def __init__(self, renderer: str) -> None:
+        self.renderer, self.fields = renderer, {}
+
+    def submit(self, _kind: str, fields: dict[str, Any], **_options: Any) -> None:
+        self.fields = fields
+
+
+@pytest.mark.parametrize(
+    ("reader", "renderer", "missing", "name", "wanted"),
+    [
+        ("AUTO", "analytic", (), "clip.mp4", "LANDMARKS"),
+        ("AUTO", "liveportrait", (), "clip.mp4", "NETWORKS"),
+        ("AUTO", "liveportrait", ("liveportrait",), "clip.mp4", "LANDMARKS"),
+        ("LANDMARKS", "liveportrait", (), "clip.mp4", "LANDMARKS"),
+        ("NETWORKS", "analytic", ("liveportrait",), "clip.mp4", "NETWORKS"),
+        ("NETWORKS", "analytic", (), "nod.pkl", "LANDMARKS"),
+    ],
+)
+def test_who_reads_the_performer_is_asked_in_its_own_engine(
+    face, module, monkeypatch, tmp_path, reader, renderer, missing, name, wanted
+) -> None:
+    path = tmp_path / name
+    path.touch()
+    processes = module("rig.engine")
+    monkeypatch.setattr(processes, "missing_renderers", lambda: frozenset(missing))
+    monkeypatch.setattr(processes, "start_ready", lambda _timeout_s, wants: Listener(wants))
+    face.keyportrait.face.portrait.keyportrait.portrait.renderer = renderer
+    settings = face.keyportrait_capture
+    settings.source, settings.filepath, settings.reader = "FILE", str(path), reader
+    capture_run = module("rig.capture_run")
+    choices = module("rig.capture_choices").choices_of(settings)
+    run = capture_run.CaptureRun(
+        capture_run.jobs_for(bpy.context, [face], choices), is_blocking=True
+    )
+    assert run._client.fields["source"]["reader"] == wanted
+    assert run._client.renderer == ("liveportrait" if wanted == "NETWORKS" else "analytic")
+    module("engine.take").PerformanceSource.from_json(run._client.fields["source"])

@@ -131,9 +131,8 @@ def test_the_set_up_is_offered_where_a_renderer_is_missing(
     calls = draw_all()[1]
     offered = ("popover", ("KEYPORTRAIT_PT_setup",)) in [call[:2] for call in calls]
     assert offered == bool(missing)
-    assert [c[1][2] for c in calls if c[0] == "prop_enum"] == list(
-        module("engine.renderer_table").RENDERERS
-    )
+    renderers = [c[1] for c in calls if c[0] == "prop_enum" and c[1][1] == "renderer"]
+    assert [found[2] for found in renderers] == list(module("engine.renderer_table").RENDERERS)
 
 
 @pytest.mark.parametrize("loss", ["plane", "picture", "output", "material", "link"])

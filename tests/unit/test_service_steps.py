@@ -41,7 +41,7 @@ from pathlib import Path
 from .renderer import ReportedError
 
 
-def capture(source, faces, options, report):
+def capture(source, faces, options, report, find_reader):
     """Take steps until the file appears."""
     while not Path(source.path).exists():
         report(0.5, "Reading")
