@@ -29,9 +29,12 @@ class Live:
         self._generation = -1
         self._handle: int | None = None
         self._opening: Any = None
-        self._rendering: Any = None
+        self._renderings: list[Any] = []
 
     def tick(self) -> None:
+        done = [ticket for ticket in self._renderings if ticket.is_done]
+        self.shown += sum(ticket.reply is not None for ticket in done)
+        self._renderings = [ticket for ticket in self._renderings if not ticket.is_done]
         if self._generation != self.engine.generation:
             self._generation, self._handle, self._opening = self.engine.generation, None, None
         if self._handle is None and self._opening is None:
@@ -40,12 +43,11 @@ class Live:
             ticket, self._opening = self._opening, None
             self._handle = None if ticket.error else ticket.reply.fields["handle"]
         elif self._handle is not None:
-            if self._rendering is not None and self._rendering.reply is not None:
-                self.shown += 1
             fields = render_fields(self._handle, self.shown % 90)
-            self._rendering = self.engine.submit(
+            ticket = self.engine.submit(
                 "render", fields, policy=Policy.NEWEST, key="live", use_drain=False
             )
+            self._renderings.append(ticket)
 
     def close(self) -> None:
         if self._opening is not None:
