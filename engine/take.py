@@ -8,7 +8,7 @@ of the head. All three together are the performance.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, NamedTuple
 
@@ -231,6 +231,16 @@ REGION_KEYPOINTS: Mapping[str, tuple[int, ...]] = {
     "lip": (6, 12, 14, 17, 19, 20),
     "eyes": (11, 13, 15, 16, 18),
 }
+
+
+def detail_rows(groups: Collection[str]) -> list[int]:
+    """Which of the 63 offsets of exp belong to some groups of controls."""
+    return [
+        3 * point + axis
+        for point, group in enumerate(_GROUP_OF_KEYPOINT)
+        if group in groups
+        for axis in range(3)
+    ]
 
 
 def amount_of(amounts: Mapping[str, float], group: str) -> float:

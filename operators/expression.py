@@ -9,7 +9,7 @@ from ..compat import registration_of
 from ..engine.controls import GROUPS
 from ..rig import expressions, live, portraits, preset_library, presets
 from ..rig.errors import AddonError
-from ..rig.motions import control_values
+from ..rig.motions import control_values, take_numbers
 from ._base import ReportsErrors, poll_face
 
 HANDLE = "HANDLE"
@@ -70,8 +70,8 @@ class AppliesPreset(ChangesFaces):
         found = preset_library.find(self.preset)
         if found is None:
             raise AddonError(f"There is no preset '{self.preset}'.", "Choose one in the panel.")
-        values = found.values(expressions.rest_values(controller), self.factor)
-        return expressions.set_controls(controller, values, key_frame(context, self.use_key))
+        frame = key_frame(context, self.use_key)
+        return expressions.apply_preset(controller, found, self.factor, frame)
 
 
 class KEYPORTRAIT_OT_apply_preset(AppliesPreset, bpy.types.Operator):
@@ -108,10 +108,12 @@ class KEYPORTRAIT_OT_save_preset(ReportsErrors, bpy.types.Operator):
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         controller = portraits.active_controller(context)
-        values = control_values(controller, context.evaluated_depsgraph_get())
+        depsgraph = context.evaluated_depsgraph_get()
+        values = control_values(controller, depsgraph)
         rest = expressions.rest_values(controller)
+        beyond = take_numbers(controller, depsgraph)
         try:
-            preset = presets.from_values(self.name, values, rest, use_head=self.use_head)
+            preset = presets.from_values(self.name, values, rest, *beyond, use_head=self.use_head)
             preset_library.save(preset)
         except presets.PresetError as error:
             raise AddonError(f"{error}.") from error

@@ -11,6 +11,7 @@ from ..engine.take import EXPRESSION, TRANSLATION, mirrored_expression
 from . import keying
 from .controllers import (
     MIRROR,
+    SIZES,
     complete,
     control_defaults,
     face_of,
@@ -19,7 +20,8 @@ from .controllers import (
     reset_handle,
 )
 from .motions import control_values
-from .takes import numbers_of, reset_properties, set_numbers
+from .presets import Preset
+from .takes import numbers_of, reset_amounts, reset_take, set_numbers
 
 
 def rest_values(controller: bpy.types.Object) -> dict[str, float]:
@@ -46,6 +48,22 @@ def set_controls(
     return held
 
 
+def apply_preset(
+    controller: bpy.types.Object, preset: Preset, factor: float, key_frame: float | None = None
+) -> list[str]:
+    """Put a preset on a face; what a capture does beyond the sliders gives way to the preset's.
+
+    Returns the names of controls that a driver holds.
+    """
+    held = set_controls(controller, preset.values(rest_values(controller), factor), key_frame)
+    expression = preset.expression or (0.0,) * SIZES[EXPRESSION]
+    for name, numbers in ((EXPRESSION, expression), (TRANSLATION, preset.translation)):
+        scaled = {index: factor * number for index, number in enumerate(numbers)}
+        if scaled:
+            set_numbers(controller, name, scaled, key_frame)
+    return held
+
+
 def reset(
     controller: bpy.types.Object,
     groups: Collection[str],
@@ -60,8 +78,9 @@ def reset(
     rest = rest_values(controller)
     names = [control.name for control in CONTROLS if control.group in groups]
     held = set_controls(controller, {name: rest[name] for name in names}, key_frame)
+    reset_take(controller, groups, key_frame)
     if set(groups) >= set(GROUPS):
-        reset_properties(controller)
+        reset_amounts(controller, key_frame)
     if use_handle:
         reset_handle(controller)
         if key_frame is not None:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import bpy
 
 from .. import compat
 from ..engine.controls import CONTROLS
+from ..engine.take import AMOUNTS
 from . import portraits
-from .controllers import control_defaults, face_of, reset_handle
+from .controllers import SIZES, control_defaults, face_of, reset_handle
 
 # As Blender calls the group of an object's own curves.
+TAKE_GROUP = "Performance"
 TRANSFORM_GROUP = "Object Transforms"
 ROTATION_PATHS = {"QUATERNION": "rotation_quaternion", "AXIS_ANGLE": "rotation_axis_angle"}
 CONTROL_GROUPS = {f'["{control.name}"]': control.group for control in CONTROLS}
 # Values nearer than this are the same: curves are stored in single precision.
 SAME = 1e-5
+# Numbers of takes nearer to rest than this need no key.
+STILL = 1e-6
 
 
 def control_path(name: str) -> str:
     """Data path of a control on its controller."""
     return f'["{name}"]'
+
+
+# Properties of takes → their numbers at rest.
+TAKE_REST: dict[str, tuple[float, ...]] = {
+    **{name: (0.0,) * size for name, size in SIZES.items()},
+    **{amount.name: (1.0,) for amount in AMOUNTS},
+}
+TAKE_PATHS = {control_path(name): rest for name, rest in TAKE_REST.items()}
 
 
 def transform_paths(controller: bpy.types.Object) -> tuple[str, str, str]:
@@ -32,9 +44,22 @@ def transform_paths(controller: bpy.types.Object) -> tuple[str, str, str]:
 def all_paths(controller: bpy.types.Object) -> list[str]:
     """Data paths of everything that can be keyed: no driver holds it."""
     names = [control.name for control in CONTROLS if control.name in controller]
+    names += _take_names(controller)
     driven = driven_paths(controller)
     paths = (*(control_path(name) for name in names), *transform_paths(controller))
     return [path for path in paths if path not in driven]
+
+
+def _take_names(controller: bpy.types.Object) -> list[str]:
+    """Properties of takes that have curves or are not at rest: most faces have no captures."""
+    keyed = {curve.data_path for curve in compat.fcurves(controller)}
+    names = []
+    for name, rest in TAKE_REST.items():
+        path = control_path(name)
+        values = _values(controller, path) if name in controller else ()
+        if len(values) == len(rest) and (path in keyed or values != rest):
+            names.append(name)
+    return names
 
 
 def keyed_paths(controller: bpy.types.Object) -> list[str]:
@@ -69,9 +94,33 @@ def key(controller: bpy.types.Object, paths: Iterable[str], frame: float) -> int
     """Key channels at a frame, new curves in their groups. Returns how many paths were keyed."""
     count = 0
     for path in paths:
-        group = CONTROL_GROUPS.get(path, TRANSFORM_GROUP)
-        count += controller.keyframe_insert(path, frame=frame, group=group)
+        if path in TAKE_PATHS:
+            count += key_take(controller, path, frame)
+        else:
+            group = CONTROL_GROUPS.get(path, TRANSFORM_GROUP)
+            count += controller.keyframe_insert(path, frame=frame, group=group)
     return count
+
+
+def key_take(
+    controller: bpy.types.Object,
+    path: str,
+    frame: float,
+    indices: Collection[int] | None = None,
+) -> bool:
+    """Key those numbers of a property of takes that have keys or are not at rest; whether any.
+
+    indices  only these
+    """
+    keyed = {c.array_index for c in compat.fcurves(controller) if c.data_path == path}
+    values = _values(controller, path)
+    rest = TAKE_PATHS[path]
+    chosen = range(len(rest)) if indices is None else indices
+    wanted = [i for i in chosen if i in keyed or abs(values[i] - rest[i]) > STILL]
+    for index in wanted:
+        at = index if len(rest) > 1 else -1
+        controller.keyframe_insert(path, index=at, frame=frame, group=TAKE_GROUP)
+    return bool(wanted)
 
 
 def key_transform(controller: bpy.types.Object, frame: float) -> None:
@@ -111,7 +160,7 @@ def _values(controller: bpy.types.Object, path: str) -> tuple[float, ...]:
 
 
 def _rest_values(controller: bpy.types.Object) -> dict[str, tuple[float, ...]]:
-    rest: dict[str, tuple[float, ...]] = {}
+    rest = dict(TAKE_PATHS)
     for name, value in control_defaults(face_of(controller)).items():
         rest[control_path(name)] = (value,)
     now = {path: _values(controller, path) for path in transform_paths(controller)}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import bpy
@@ -64,9 +64,7 @@ def motion_and_values(
     _add_gaze(values, controller, depsgraph)
     motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
     if EXPRESSION in controller or TRANSLATION in controller:
-        expression, translation = (
-            numbers_of(state.holder(name), name) for name in (EXPRESSION, TRANSLATION)
-        )
+        expression, translation = state.take_numbers()
         if any(expression) or any(translation):
             motion = with_take(motion, expression, translation, amounts)
     return _with_handle(motion, added, values), values
@@ -77,6 +75,13 @@ def control_values(
 ) -> dict[str, float]:
     """Control name → value. Missing or damaged properties are left out, which means neutral."""
     return _State(controller, depsgraph).numbers(CONTROLS_BY_NAME)
+
+
+def take_numbers(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph | None = None
+) -> tuple[Sequence[float], Sequence[float]]:
+    """(63 offsets of exp, 3 of t): what the face does beyond the sliders, before its amounts."""
+    return _State(controller, depsgraph).take_numbers()
 
 
 class _State:
@@ -96,6 +101,13 @@ class _State:
     def holder(self, name: str) -> bpy.types.Object:
         """The object whose property of this name counts."""
         return self._evaluated if f'["{name}"]' in self._animated else self._original
+
+    def take_numbers(self) -> tuple[Sequence[float], Sequence[float]]:
+        """The numbers of expression and translation; zeros where they are missing or damaged."""
+        expression, translation = (
+            numbers_of(self.holder(name), name) for name in (EXPRESSION, TRANSLATION)
+        )
+        return expression, translation
 
     def numbers(self, names: Iterable[str]) -> dict[str, float]:
         """name → value of those that hold a finite number."""

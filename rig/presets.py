@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from ..engine.controls import CONTROLS, CONTROLS_BY_NAME
+from ..engine.motion import KEYPOINT_COUNT
 from ..engine.part_files import hint_of, write_whole
 
 FORMAT_VERSION = 1
@@ -23,6 +24,8 @@ SHIPPED_FILE = Path(__file__).with_name("presets.json")
 HEAD_GROUP = "Head"
 # Set once per picture so that its lids meet; part of the rig, not of an expression.
 CALIBRATION = frozenset({"lid_offset"})
+EXPRESSION_COUNT = 3 * KEYPOINT_COUNT
+LARGEST_OFFSET = 10.0
 MAX_FILE_BYTES = 64 * 1024
 
 
@@ -36,12 +39,16 @@ class Preset:
 
     Controls that are not named go to the picture's rest, but those of the head, which stay: a
     smile should not turn a turned head back.
-    path  the user's file; None for a preset that ships
+    path         the user's file; None for a preset that ships
+    expression   what a captured face does beyond the sliders, 63 offsets of exp; empty for nothing
+    translation  3 offsets of the head; empty where it stays
     """
 
     name: str
     controls: Mapping[str, float] = field(default_factory=dict)
     path: Path | None = None
+    expression: tuple[float, ...] = ()
+    translation: tuple[float, ...] = ()
 
     @property
     def is_shipped(self) -> bool:
@@ -68,9 +75,19 @@ class Preset:
 
 
 def from_values(
-    name: str, values: Mapping[str, float], rest: Mapping[str, float], *, use_head: bool
+    name: str,
+    values: Mapping[str, float],
+    rest: Mapping[str, float],
+    expression: Sequence[float] = (),
+    translation: Sequence[float] = (),
+    *,
+    use_head: bool,
 ) -> Preset:
-    """A preset of what differs from the rest. use_head: keep all six head controls as well."""
+    """A preset of what differs from the rest.
+
+    expression, translation  as in Preset
+    use_head  keep all six head controls and the translation as well
+    """
     kept: dict[str, float] = {}
     for control in CONTROLS:
         if control.name not in values or control.name in CALIBRATION:
@@ -80,7 +97,14 @@ def from_values(
         differs = abs(value - rest.get(control.name, control.default)) > 1e-4
         if (is_head and use_head) or (not is_head and differs):
             kept[control.name] = round(value, 5)
-    return Preset(checked_name(name), kept)
+    detail = tuple(round(float(number), 6) for number in expression)
+    moved = tuple(round(float(number), 6) for number in translation)
+    return Preset(
+        checked_name(name),
+        kept,
+        expression=detail if any(detail) else (),
+        translation=moved if use_head else (),
+    )
 
 
 def checked_name(name: str) -> str:
@@ -112,7 +136,24 @@ def preset_from_json(data: Any, path: Path | None = None) -> Preset:
             limits = f"{control.minimum:g} to {control.maximum:g}"
             raise PresetError(f"'{name}' is {value:g}, outside {limits}")
         values[name] = float(value)
-    return Preset(checked_name(data["name"]), values, path)
+    return Preset(
+        checked_name(data["name"]),
+        values,
+        path,
+        _numbers(data, "expression", EXPRESSION_COUNT),
+        _numbers(data, "translation", 3),
+    )
+
+
+def _numbers(data: dict[str, Any], key: str, count: int) -> tuple[float, ...]:
+    """`count` finite numbers of a preset; none where it has no such key."""
+    numbers = data.get(key, [])
+    is_list = isinstance(numbers, list) and len(numbers) in (0, count)
+    if not is_list or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
+        raise PresetError(f"'{key}' is not {count} numbers")
+    if not all(abs(n) <= LARGEST_OFFSET for n in numbers):
+        raise PresetError(f"'{key}' has a number beyond {LARGEST_OFFSET:g}")
+    return tuple(map(float, numbers))
 
 
 @cache
@@ -161,11 +202,14 @@ def save(preset: Preset, folder: Path) -> Preset:
     existing = find(name, users(folder)[0])
     path = existing.path if existing else None
     path = path or _free_path(name, folder)
-    data = {
+    data: dict[str, Any] = {
         "keyportrait_preset": FORMAT_VERSION,
         "name": name,
         "controls": dict(preset.controls),
     }
+    for key in ("expression", "translation"):
+        if numbers := getattr(preset, key):
+            data[key] = list(numbers)
     text = json.dumps(data, indent=2) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -173,7 +217,7 @@ def save(preset: Preset, folder: Path) -> Preset:
     except OSError as error:
         hint = hint_of(error).removesuffix(".")
         raise PresetError(f"'{path}' cannot be written: {error.strerror}. {hint}") from error
-    return Preset(name, dict(preset.controls), path)
+    return replace(preset, name=name, controls=dict(preset.controls), path=path)
 
 
 def delete(preset: Preset) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.take import EXPRESSION, REGION_GROUPS, REGION_KEYPOINTS, TRANSLATION
-from .takes import GROUP, FaceTake
+from .keying import TAKE_GROUP
+from .takes import FaceTake
 
 # A face lost for longer keeps its last expression meanwhile; in between the curves go on.
 LONG_LOSS_S = 1.0
@@ -197,6 +198,8 @@ def _array_channels(name: str, dense: Keys, samples: np.ndarray, indices) -> lis
         frames, column = dense.frames[chosen], values[chosen, index]
         holds = dense.holds[chosen]
         channels.append(
-            Channel(f'["{name}"]', index, GROUP, frames, column, holds, frames, column, is_still)
+            Channel(
+                f'["{name}"]', index, TAKE_GROUP, frames, column, holds, frames, column, is_still
+            )
         )
     return channels

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import bpy
 import numpy as np
 
-from .. import compat
 from ..engine.protocol import Message
-from ..engine.take import AMOUNTS
+from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, detail_rows
 from . import keying
 from .controllers import SIZES
-
-GROUP = "Performance"
-# Numbers nearer to rest than this need no key.
-STILL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -69,14 +64,24 @@ class FaceTake:
         ]
 
 
-def reset_properties(controller: bpy.types.Object) -> None:
-    """Put expression, translation and amounts back to rest; curves stay."""
-    for name, size in SIZES.items():
-        if name in controller:
-            controller[name] = [0.0] * size
+def reset_take(
+    controller: bpy.types.Object, groups: Collection[str], key_frame: float | None
+) -> None:
+    """Put what groups of a face do beyond the sliders back to rest."""
+    set_numbers(controller, EXPRESSION, dict.fromkeys(detail_rows(groups), 0.0), key_frame)
+    if "Head" in groups:
+        set_numbers(controller, TRANSLATION, dict.fromkeys(range(3), 0.0), key_frame)
+
+
+def reset_amounts(controller: bpy.types.Object, key_frame: float | None) -> None:
+    """Show all that the curves say again."""
+    driven = keying.driven_paths(controller)
     for amount in AMOUNTS:
-        if amount.name in controller:
+        path = keying.control_path(amount.name)
+        if amount.name in controller and path not in driven:
             controller[amount.name] = 1.0
+            if key_frame is not None:
+                keying.key_take(controller, path, key_frame)
 
 
 def set_numbers(
@@ -84,19 +89,14 @@ def set_numbers(
 ) -> None:
     """Set some of the numbers of a take property; key those that are not at rest, or have keys."""
     path = keying.control_path(name)
-    if path in keying.driven_paths(controller):
+    if name not in controller or path in keying.driven_paths(controller):
         return
-    now = list(controller[name])
+    now = list(numbers_of(controller, name))
     for index, number in numbers.items():
         now[index] = number
     controller[name] = now
-    if key_frame is None:
-        return
-    curves = compat.fcurves(controller)
-    keyed = {curve.array_index for curve in curves if curve.data_path == path}
-    for index, number in numbers.items():
-        if index in keyed or abs(number) > STILL:
-            controller.keyframe_insert(path, index=index, frame=key_frame, group=GROUP)
+    if key_frame is not None:
+        keying.key_take(controller, path, key_frame, numbers)
 
 
 def numbers_of(holder: bpy.types.Object, name: str) -> Sequence[float]:

@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 from mathutils import Euler
+from performing import activate, capture, write_template
 
 
 @pytest.fixture
@@ -124,6 +125,101 @@ def test_all_selected_faces_change(add_portrait: Any) -> None:
     bpy.context.view_layer.objects.active = faces[0]
     bpy.ops.keyportrait.apply_preset(preset="Aah")
     assert faces[0]["mouth_open"] == faces[1]["mouth_open"] > 0.5
+
+
+@pytest.fixture
+def captured(face: Any, tmp_path: Any) -> Any:
+    """A face with a capture, at a moment with open mouth and detail."""
+    capture(filepath=write_template(tmp_path / "nod.pkl"), start_frame=1)
+    bpy.context.scene.frame_set(40)
+    assert any(face["expression"]) and any(face["translation"])
+    return face
+
+
+def test_a_preset_takes_the_place_of_a_captured_expression(
+    captured: Any, add_portrait: Any, pixels: Any
+) -> None:
+    """The head goes on; the face is the preset, with nothing left of the capture."""
+    output = captured.keyportrait.face.portrait.keyportrait.portrait.output
+    head, moved = captured["head_yaw"], tuple(captured["translation"])
+    bpy.ops.keyportrait.apply_preset(preset="Smile", use_key=True)
+    bpy.context.scene.frame_set(41)
+    assert any(captured["expression"])
+    bpy.context.scene.frame_set(40)
+    assert not any(captured["expression"])
+    assert captured["smile"] == pytest.approx(0.7)
+    assert captured["head_yaw"] == pytest.approx(head)
+    assert tuple(captured["translation"]) == pytest.approx(moved)
+    plain = add_portrait()[1][0]
+    activate(plain)
+    bpy.ops.keyportrait.apply_preset(preset="Smile")
+    for name in ("head_pitch", "head_yaw", "head_roll", "head_scale", "translation"):
+        plain[name] = captured[name]
+    plain.update_tag()
+    bpy.context.view_layer.update()
+    other = plain.keyportrait.face.portrait.keyportrait.portrait.output
+    assert abs(pixels(output) - pixels(other)).max() < 2 / 255
+
+
+def test_a_captured_moment_as_a_preset_looks_the_same_on_another_face(
+    captured: Any, add_portrait: Any, pixels: Any
+) -> None:
+    output = captured.keyportrait.face.portrait.keyportrait.portrait.output
+    shown = pixels(output)
+    bpy.ops.keyportrait.save_preset(name="Test Moment", use_head=True)
+    try:
+        other = add_portrait()[1][0]
+        activate(other)
+        bpy.ops.keyportrait.apply_preset(preset="Test Moment")
+        assert tuple(other["expression"]) == pytest.approx(tuple(captured["expression"]), abs=1e-5)
+        result = pixels(other.keyportrait.face.portrait.keyportrait.portrait.output)
+        assert abs(result - shown).max() < 4 / 255
+        bpy.ops.keyportrait.apply_preset(preset="Test Moment", factor=0.5)
+        half = tuple(0.5 * number for number in captured["expression"])
+        assert tuple(other["expression"]) == pytest.approx(half, abs=1e-5)
+    finally:
+        bpy.ops.keyportrait.delete_preset(preset="Test Moment")
+
+
+def test_reset_of_a_captured_face_is_the_picture(captured: Any, pixels: Any) -> None:
+    output = captured.keyportrait.face.portrait.keyportrait.portrait.output
+    captured["detail"] = 0.5
+    bpy.ops.keyportrait.reset_face(use_key=True)
+    for frame in (30, 40):  # the keys hold what was reset
+        bpy.context.scene.frame_set(frame)
+        assert any(captured["expression"]) == (frame == 30)
+    assert not any(captured["translation"]) and captured["detail"] == 1.0
+    reset = pixels(output)
+    captured.animation_data.action = None
+    bpy.ops.keyportrait.reset_face()
+    assert abs(pixels(output) - reset).max() < 2 / 255
+
+
+def test_reset_of_a_group_resets_its_detail_alone(face: Any) -> None:
+    face["expression"], face["translation"] = [0.01] * 63, [0.1, 0.0, 0.0]
+    face["detail"] = 0.5
+    bpy.ops.keyportrait.reset_face(group="Eyes")
+    rows = [index for index, number in enumerate(face["expression"]) if number == 0.0]
+    assert sorted({index // 3 for index in rows}) == [11, 13, 15, 16, 18] and len(rows) == 15
+    bpy.ops.keyportrait.reset_face(group="Mouth")
+    assert any(face["expression"]) and face["translation"][0] == pytest.approx(0.1)
+    bpy.ops.keyportrait.reset_face(group="Head")
+    assert face["translation"][0] == 0.0 and face["detail"] == 0.5
+    bpy.ops.keyportrait.reset_face()
+    assert not any(face["expression"]) and face["detail"] == 1.0
+
+
+def test_key_all_keys_what_is_beyond_the_sliders(face: Any, module: Any) -> None:
+    bpy.context.scene.frame_set(7)
+    bpy.ops.keyportrait.key_all()
+    assert not {'["expression"]', '["translation"]', '["detail"]'} & set(curves(face, module))
+    numbers = [0.0] * 63
+    numbers[4] = 0.02
+    face["expression"] = numbers
+    assert bpy.ops.keyportrait.key_changed() == {"FINISHED"}
+    (curve,) = [c for c in module("compat").fcurves(face) if c.data_path == '["expression"]']
+    assert curve.array_index == 4 and curve.group.name == "Performance"
+    assert tuple(curve.keyframe_points[0].co) == (7.0, pytest.approx(0.02))
 
 
 def test_driven_controls_are_left_alone(face: Any) -> None:

@@ -76,6 +76,30 @@ def test_current_values_become_a_preset_of_what_differs() -> None:
     assert with_head.controls["head_yaw"] == 12.0 and with_head.controls["head_pitch"] == 0.0
 
 
+def test_what_a_capture_does_beyond_the_sliders_is_part_of_a_preset(tmp_path: Path) -> None:
+    detail = [0.0] * 62 + [0.0123456]
+    values = REST | {"smile": 0.4}
+    face = presets.from_values("A", values, REST, detail, [0.1, 0.0, 0.0], use_head=False)
+    assert face.expression == pytest.approx(detail, abs=1e-6) and face.translation == ()
+    head = presets.from_values("B", values, REST, [0.0] * 63, [0.1, 0.0, 0.0], use_head=True)
+    assert head.expression == () and head.translation == (0.1, 0.0, 0.0)
+    for preset in (face, head):
+        presets.save(preset, tmp_path)
+    read = presets.users(tmp_path)[0]
+    assert [(p.controls, p.expression, p.translation) for p in read] == [
+        (p.controls, p.expression, p.translation) for p in (face, head)
+    ]
+
+
+@pytest.mark.parametrize(
+    "numbers", ["x", [1], [float("nan")] * 63, [99.0] * 63, [True] * 63, ["1"] * 63, {}, None]
+)
+def test_damaged_numbers_of_a_preset_are_named(tmp_path: Path, numbers: object) -> None:
+    write(tmp_path, "bad", {"smile": 0.5}, expression=numbers)
+    found, problems = presets.users(tmp_path)
+    assert not found and "'expression'" in problems[0]
+
+
 def test_a_disk_that_fills_up_keeps_the_older_preset(tmp_path: Path) -> None:
     saved = presets.save(presets.Preset("Mine", {"smile": 0.25}), tmp_path)
     assert saved.path is not None
