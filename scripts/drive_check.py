@@ -5,16 +5,18 @@
 The largest face of each picture does what the largest face of each clip does, and each motion
 template says, on the embedded renderer; then the landmark model looks at the results. OUT_DIR gets
 
-    summary.json  {"pairs": how many were driven, "signals": {name: {"corr_median", "corr_min"}},
-                  "jitter_px", "scale_sigma", "read_fps", "background_mean_diff", "failed": [...]}
-    table.txt     every pair's correlations, what each driver was read with, and the floors that
-                  were missed
+    summary.json  {"pairs": how many were driven, "signals": {name: {"corr_median", "corr_min",
+                  "gain_median"}}, "jitter_px", "scale_sigma", "read_fps",
+                  "background_mean_diff", "failed": [...]}
+    table.txt     every pair's correlations and gains, what each driver was read with, and the
+                  floors that were missed
     pairs.csv     the same numbers
     sheets/       one contact sheet per pair: the driver's frames above the result's
 
 Correlations are of driver and result over the rendered frames, for the signals in which a driver
 does enough (drive_pairs.SIGNALS says how much, and what is measured); a template is compared in
-what it states itself, openings and the head. jitter_px: how far points of the result's face move,
+what it states itself, openings and the head. A gain is how much of it the result does: the slope of
+its reading over the driver's, 1 for as much. jitter_px: how far points of the result's face move,
 root mean square, where the driver is a still picture with a camera's noise; scale_sigma: how much
 the head's size then varies, in per cent. read_fps: frames read per second, decoding included.
 """
@@ -130,10 +132,12 @@ def summarise(
     signals = {}
     for name in SIGNALS:
         values = [pair.correlations[name] for pair in pairs if name in pair.correlations]
+        gains = [pair.gains[name] for pair in pairs if name in pair.gains]
         if values:
             signals[name] = {
                 "corr_median": round(float(np.median(values)), 4),
                 "corr_min": round(min(values), 4),
+                "gain_median": round(float(np.median(gains)), 4),
             }
     count, seconds = (sum(getattr(d, name) for d in drivers) for name in ("frame_count", "read_s"))
     return {
@@ -162,14 +166,16 @@ def missed_floors(summary: dict[str, Any]) -> list[str]:
 
 def table_of(summary: dict[str, Any], pairs: list[Pair], drivers: list[Driver]) -> str:
     """The results for reading."""
-    lines = [f"{'source':16} {'driver':18}" + "".join(f"{name:>12}" for name in SIGNALS)]
-    for pair in pairs:
-        cells = (
-            f"{pair.correlations[name]:12.3f}" if name in pair.correlations else f"{'-':>12}"
-            for name in SIGNALS
-        )
-        lines.append(f"{pair.source[:16]:16} {pair.driver[:18]:18}" + "".join(cells))
-    for label, key in (("median", "corr_median"), ("least", "corr_min")):
+    lines = []
+    for what in ("correlations", "gains"):
+        names = "".join(f"{name:>12}" for name in SIGNALS)
+        lines.append(f"{'source':16} {'driver':18}{names}  {what}")
+        for pair in pairs:
+            values = getattr(pair, what)
+            cells = (f"{values[n]:12.3f}" if n in values else f"{'-':>12}" for n in SIGNALS)
+            lines.append(f"{pair.source[:16]:16} {pair.driver[:18]:18}" + "".join(cells))
+    medians = (("median", "corr_median"), ("least", "corr_min"), ("gain, median", "gain_median"))
+    for label, key in medians:
         rows = (summary["signals"].get(name) for name in SIGNALS)
         cells = (f"{row[key]:12.3f}" if row else f"{'-':>12}" for row in rows)
         lines.append(f"{label:35}" + "".join(cells))
@@ -189,9 +195,11 @@ def write_pairs(path: Path, pairs: list[Pair]) -> None:
     """Every pair's numbers as a CSV file."""
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["source", "driver", *SIGNALS, "background"])
+        gains = [f"{name} gain" for name in SIGNALS]
+        writer.writerow(["source", "driver", *SIGNALS, *gains, "background"])
         for pair in pairs:
-            values = (pair.correlations.get(name) for name in SIGNALS)
+            measured = (pair.correlations, pair.gains)
+            values = (found.get(name) for found in measured for name in SIGNALS)
             cells = ["" if value is None else f"{value:.4f}" for value in values]
             writer.writerow([pair.source, pair.driver, *cells, f"{pair.background:.3f}"])
 

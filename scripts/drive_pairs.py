@@ -92,6 +92,8 @@ class Pair:
     """One picture driven by one performance.
 
     correlations  signal → Pearson's r of driver and result, where the driver does enough
+    gains         signal → how much of it the result does, in the same cases: the slope of the
+                  result's reading over the driver's, 1 for as much
     background    mean change of what is not the head in the worst frame, grey levels
     pictures      the rendered crops
     """
@@ -99,6 +101,7 @@ class Pair:
     source: str
     driver: str
     correlations: dict[str, float]
+    gains: dict[str, float]
     background: float
     pictures: list[np.ndarray]
 
@@ -150,12 +153,17 @@ def drive(subject: Subject, driver: Driver) -> Pair:
         [reading.measures for reading in readings],
         np.array([reading.pose.euler for reading in readings]).reshape(-1, 3),
     )
-    correlations = {
-        name: _correlation(values[seen], results[name], len(seen) / len(driver.rows))
+    done = {
+        name: values[seen]
         for name, values in driver.signals.items()
         if np.ptp(np.percentile(values, _SHARES)) > SIGNALS[name].reach
     }
-    return Pair(subject.name, driver.name, correlations, background, pictures)
+    seen_share = len(seen) / len(driver.rows)
+    correlations = {
+        name: _correlation(values, results[name], seen_share) for name, values in done.items()
+    }
+    gains = {name: _gain(values, results[name]) for name, values in done.items()}
+    return Pair(subject.name, driver.name, correlations, gains, background, pictures)
 
 
 def motion_at(takes: Taken, row: int) -> Motion:
@@ -208,6 +216,13 @@ def _correlation(driver: np.ndarray, result: np.ndarray, seen_share: float) -> f
     if len(driver) < 3 or np.ptp(result) < 1e-9:
         return 0.0
     return seen_share * float(np.corrcoef(driver, result)[0, 1])
+
+
+def _gain(driver: np.ndarray, result: np.ndarray) -> float:
+    """Slope of the result over the driver; 0 where the face is lost."""
+    if len(driver) < 3 or np.ptp(driver) < 1e-9:
+        return 0.0
+    return float(np.polyfit(driver, result, 1)[0])
 
 
 def _pictures(path: Path, rows: np.ndarray) -> Iterator[np.ndarray]:

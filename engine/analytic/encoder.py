@@ -1,8 +1,10 @@
 """From measures of a performer's face to LivePortrait's expression offsets: the decoder's reverse.
 
 Measures become amounts of the deformers, lids and gaze, and these the offsets that the decoder
-reads as the same amounts. Sliders come first: what they can say is said in their terms, so that
-the networks understand it and the sliders are fitted exactly; single keypoints say the rest.
+reads as the same amounts. The landmark model sees less in results than was moved: what it reads of
+a performer is taken for more, so that it reads the same of both. Sliders come first: what they can
+say is said in their terms, so that the networks understand it and the sliders are fitted exactly;
+single keypoints say the rest.
 Everything is linear, so that differences of expressions are those of measures.
 """
 
@@ -33,11 +35,21 @@ _MOUTH_MEASURES = (
 )  # fmt: skip
 _MOUTH_TRUST = np.array([2.0, 0.8, 1.0, 1.0, 0.8, 0.35, 0.2, 0.8])
 _MOUTH_RIDGE = 0.03
+_LEAST_ALONE = 0.8  # less than this of an amount is a guess, which is not to grow
 _AMOUNT_TRUST = 0.15  # of a deformer's amount, against 1 for what it does to the measures
 _BROW_MEASURES = (
     "brow_inner_left", "brow_inner_right", "brow_outer_left", "brow_outer_right", "brow_distance",
 )  # fmt: skip
-_BROW_RIDGE = 0.02
+_BROW_RIDGE = 0.003
+# What is taken for moved, for 1 that the landmark model reads; both sides alike, at most 1.8.
+# At most 1 over the median slope of the reading of rendered frames over what the deformers did, on
+# eleven photographs and paintings with keyed sliders (docs/reading_clips.md); less where driven
+# pictures showed that more does not help.
+_GAINS = {
+    "lid": 1.4, "gaze_x": 1.6, "gaze_y": 1.6,
+    "lip_gap": 1.25, "jaw_drop": 1.5, "mouth_width": 1.4, "lift": 1.6,
+    "mouth_x": 1.8, "chin_x": 1.8, "brow_inner": 1.2, "brow_outer": 1.2,
+}  # fmt: skip
 # Half eye widths that an iris moves from the middle to the end of the sliders.
 _GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25
 # Lids of the mesh meet at this share of the open eye's height.
@@ -65,10 +77,10 @@ def encode(measures: np.ndarray, lids_open: np.ndarray) -> np.ndarray:
 
 def amounts_of(measures: np.ndarray, lids_open: np.ndarray) -> np.ndarray:
     """(T, S) what the decoder should read of (T, M) measures: lids, gaze, deformers."""
-    changes = measures - measure(CANONICAL).as_array()
+    changes = (measures - measure(CANONICAL).as_array()) * _gains()
     column = MEASURE_NAMES.index
     lids = measures[:, [column("lid_left"), column("lid_right")]]
-    blinks = (1.0 - lids / lids_open) / (1.0 - _SHUT_SHARE)
+    blinks = _GAINS["lid"] * (1.0 - lids / lids_open) / (1.0 - _SHUT_SHARE)
     gaze_x = changes[:, column("gaze_x")] / _GAZE_X_REACH
     gaze_y = -changes[:, column("gaze_y")] / _GAZE_Y_REACH
     mouth = changes[:, [column(name) for name in _MOUTH_MEASURES]] @ _mouth_solver().T
@@ -76,6 +88,13 @@ def amounts_of(measures: np.ndarray, lids_open: np.ndarray) -> np.ndarray:
     mouth[:, _MOUTH.index("press")] = 0.0
     brows = changes[:, [column(name) for name in _BROW_MEASURES]] @ _brow_solver().T
     return np.column_stack([blinks, gaze_x, gaze_y, mouth, brows])
+
+
+@cache
+def _gains() -> np.ndarray:
+    """(M,) of every measure."""
+    sideless = [name.removesuffix("_left").removesuffix("_right") for name in MEASURE_NAMES]
+    return np.array([_GAINS.get(name, 1.0) for name in sideless])
 
 
 def _response(names: Sequence[str], measures: Sequence[str], step: float = 0.5) -> np.ndarray:
@@ -94,7 +113,10 @@ def _response(names: Sequence[str], measures: Sequence[str], step: float = 0.5) 
 def _mouth_solver() -> np.ndarray:
     weighted = _response(_MOUTH, _MOUTH_MEASURES) * _MOUTH_TRUST[:, None]
     normal = weighted.T @ weighted + _MOUTH_RIDGE * np.eye(weighted.shape[1])
-    return np.linalg.solve(normal, weighted.T * _MOUTH_TRUST)
+    solver = np.linalg.solve(normal, weighted.T * _MOUTH_TRUST)
+    # The ridge is to choose between mixtures, not to shrink what is alone.
+    alone = (solver @ _response(_MOUTH, _MOUTH_MEASURES)).diagonal()
+    return solver / np.where(alone > _LEAST_ALONE, alone, 1.0)[:, None]
 
 
 @cache

@@ -47,6 +47,7 @@ def test_a_tilt_is_carried_over_and_troubles_are_listed(folders, tmp_path) -> No
     assert json.loads((tmp_path / "summary.json").read_text()) == summary
     assert summary["pairs"] == 1
     assert summary["signals"]["roll"]["corr_min"] > 0.97
+    assert 0.8 < summary["signals"]["roll"]["gain_median"] < 1.2
     assert "yaw" not in summary["signals"]  # the driver does not turn
     assert summary["jitter_px"] < 0.4 and summary["scale_sigma"] < 0.2
     assert summary["read_fps"] > 0.0

@@ -120,7 +120,9 @@ def test_the_encoder_says_what_the_decoder_reads(tracks, moves) -> None:
     sliders = fit_sliders(expression - expression[:1])
     assert correlation(sliders[:, FITTED.index("mouth_open")], moves["mouth_open"]) > 0.9
     assert correlation(sliders[:, FITTED.index("blink")], moves["blink"]) > 0.8
-    assert sliders[15, FITTED.index("blink")] > 0.7
+    assert sliders[15, FITTED.index("blink")] > 0.9
+    opened = sliders[:, FITTED.index("mouth_open")]
+    assert 0.75 < np.polyfit(moves["mouth_open"], opened, 1)[0] < 1.25
 
 
 def test_no_neutral_first_frame_is_needed(moved, tracks) -> None:
