@@ -1,8 +1,8 @@
 """From measures of a performer's face to LivePortrait's expression offsets: the decoder's reverse.
 
 Measures become amounts of the deformers, lids and gaze, and these the offsets that the decoder
-reads as the same amounts. The landmark model sees less in results than was moved: what it reads of
-a performer is taken for more, so that it reads the same of both. Sliders come first: what they can
+reads as the same amounts. Less is read of results than was to move: what is read of a performer is
+taken for more, so that the two readings come closer. Sliders come first: what they can
 say is said in their terms, so that the networks understand it and the sliders are fitted exactly;
 single keypoints say the rest.
 Everything is linear, so that differences of expressions are those of measures.
@@ -35,20 +35,18 @@ _MOUTH_MEASURES = (
 )  # fmt: skip
 _MOUTH_TRUST = np.array([2.0, 0.8, 1.0, 1.0, 0.8, 0.35, 0.2, 0.8])
 _MOUTH_RIDGE = 0.03
-_LEAST_ALONE = 0.8  # less than this of an amount is a guess, which is not to grow
 _AMOUNT_TRUST = 0.15  # of a deformer's amount, against 1 for what it does to the measures
 _BROW_MEASURES = (
     "brow_inner_left", "brow_inner_right", "brow_outer_left", "brow_outer_right", "brow_distance",
 )  # fmt: skip
 _BROW_RIDGE = 0.003
-# What is taken for moved, for 1 that the landmark model reads; both sides alike, at most 1.8.
-# At most 1 over the median slope of the reading of rendered frames over what the deformers did, on
-# eleven photographs and paintings with keyed sliders (docs/reading_clips.md); less where driven
-# pictures showed that more does not help.
+# What is taken for moved, for 1 that is read; both sides alike. At most 1 over the median slope of
+# the reading of rendered frames over what the deformers say, on eleven photographs and paintings
+# with keyed sliders, and less where more cost driven pictures their likeness to the driver in time
+# (docs/reading_clips.md).
 _GAINS = {
-    "lid": 1.4, "gaze_x": 1.6, "gaze_y": 1.6,
-    "lip_gap": 1.25, "jaw_drop": 1.5, "mouth_width": 1.4, "lift": 1.6,
-    "mouth_x": 1.8, "chin_x": 1.8, "brow_inner": 1.2, "brow_outer": 1.2,
+    "lid": 1.25, "gaze_x": 1.6, "lip_gap": 1.25, "jaw_drop": 1.25, "mouth_width": 1.25,
+    "lift": 1.5, "brow_inner": 1.2, "brow_outer": 1.2,
 }  # fmt: skip
 # Half eye widths that an iris moves from the middle to the end of the sliders.
 _GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25
@@ -113,10 +111,7 @@ def _response(names: Sequence[str], measures: Sequence[str], step: float = 0.5) 
 def _mouth_solver() -> np.ndarray:
     weighted = _response(_MOUTH, _MOUTH_MEASURES) * _MOUTH_TRUST[:, None]
     normal = weighted.T @ weighted + _MOUTH_RIDGE * np.eye(weighted.shape[1])
-    solver = np.linalg.solve(normal, weighted.T * _MOUTH_TRUST)
-    # The ridge is to choose between mixtures, not to shrink what is alone.
-    alone = (solver @ _response(_MOUTH, _MOUTH_MEASURES)).diagonal()
-    return solver / np.where(alone > _LEAST_ALONE, alone, 1.0)[:, None]
+    return np.linalg.solve(normal, weighted.T * _MOUTH_TRUST)
 
 
 @cache
