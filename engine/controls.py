@@ -133,7 +133,7 @@ CONTROLS: tuple[Control, ...] = (
     Control(
         "lid_offset", "Lid Offset", "Eyes",
         "Move the line where closed lids meet; for stylised eyes that do not close cleanly",
-        "lid_offset",
+        "lid_offset", is_extra=True,
     ),
     Control("brows", "Brows", "Brows", "Raise (1) or lower (-1) both brows", "eyebrow", 30.0),
     Control(

@@ -159,8 +159,8 @@ def _extra_panel(groups: tuple[str, ...]) -> type[bpy.types.Panel]:
 
     parent = f"KEYPORTRAIT_PT_face_{groups[0].lower()}"
     members = {
-        "__doc__": f"What refines the {groups[-1].lower()} of the active face",
-        "bl_label": f"More {groups[-1]}",
+        "__doc__": f"What refines the {groups[0].lower()} controls of the active face",
+        "bl_label": f"More {' and '.join(groups)}",
         "bl_idname": f"{parent}_extra",
         "bl_parent_id": parent,
         "bl_options": {"DEFAULT_CLOSED"},

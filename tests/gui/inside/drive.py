@@ -311,7 +311,7 @@ def stop_and_finish_bake() -> Steps:
     scene = bpy.context.scene
     scene.frame_start, scene.frame_end = 1, 60
     bake_folder = FOLDER / "keyportrait"
-    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=1)
+    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=2)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     yield from wait_for(lambda: len(list(bake_folder.rglob("*.png"))) >= 3, "baked frames")
     shoot("8_baking")
@@ -319,7 +319,7 @@ def stop_and_finish_bake() -> Steps:
     yield 2.0
     stopped = len(list(bake_folder.rglob("*.png")))
     times = {path: path.stat().st_mtime_ns for path in bake_folder.rglob("*.png")}
-    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=1)
+    found = yield from open_panel('["pout"]', "keyportrait.bake(", skip=2)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake("))
     settings = things("PORTRAIT")[0].keyportrait.portrait
     yield from wait_for(lambda: settings.use_baked, "the finished bake")
