@@ -173,7 +173,10 @@ def the_file_keeps_its_modes() -> Steps:
     yield from shoot("5_packed")
     turned = output().alpha_mode
     shading().type = "SOLID"
-    yield 1.0
+    for _ in range(40):  # a timer puts it back, later on a loaded machine
+        yield 0.25
+        if output().alpha_mode == saved:
+            break
     modes = {"shown": mode, "saved": saved, "packed": turned, "left": output().alpha_mode}
     NOTES["the_file_keeps_its_modes"] = {"modes": modes, "source": output().source}
 
