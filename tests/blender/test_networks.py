@@ -88,7 +88,7 @@ def test_the_engine_tells_how_far_loading_is(folder: Path, add_portrait: Any, mo
     client = engine_process.restart("liveportrait")
     plane.keyportrait.portrait.renderer = "liveportrait"
     item = next(iter(module("rig.portraits").portraits_of(bpy.context.scene)))
-    fields, arrays = module("rig.session").open_request(item)
+    fields, arrays = module("rig.opening").open_request(item)
     ticket = client.submit("open", fields, arrays, use_drain=False)
     texts = set()
     while not ticket.wait(0.01):
