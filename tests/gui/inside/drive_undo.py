@@ -244,15 +244,26 @@ def go(states: list[dict], *, is_undo: bool) -> Steps:
         assert len(seen) < MOST_STEPS, f"no way back: {difference(seen[-1], goal)}"
         yield from press("Z", ctrl=True, shift=not is_undo)
         seen.append(wiring())
-    rest = iter(seen)
-    missed = [number for number, state in enumerate(expected) if not any(s == state for s in rest)]
-    assert not missed, f"states {missed} were not met on the way"
+    start = 0
+    for number, state in enumerate(expected):
+        met = next((at for at in range(start, len(seen)) if seen[at] == state), None)
+        if met is None:
+            nearest = min(seen[start:], key=lambda one: len(differing(one, state)))
+            raise AssertionError(
+                f"state {number} of {len(expected)} was not met in {len(seen)} ({is_undo=}): "
+                + difference(nearest, state)
+            )
+        start = met + 1
     return len(seen) - 1
 
 
+def differing(first: dict, second: dict) -> list[str]:
+    return sorted(key for key in {*first, *second} if first.get(key) != second.get(key))
+
+
 def difference(first: dict, second: dict) -> str:
-    keys = sorted(key for key in {*first, *second} if first.get(key) != second.get(key))
-    return "; ".join(f"{key}: {first.get(key)} != {second.get(key)}" for key in keys[:6])
+    keys = differing(first, second)[:6]
+    return "; ".join(f"{key}: {first.get(key)} != {second.get(key)}" for key in keys)
 
 
 def check_pictures() -> Steps:
@@ -290,6 +301,7 @@ def walk() -> Steps:
         yield from action()
         now = wiring()
         if now != states[-1]:  # saving is no step
+            print(f"drive: state {len(states)}", flush=True)
             states.append(now)
         yield from check_pictures()
     yield 1.0
