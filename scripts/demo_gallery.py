@@ -13,7 +13,7 @@ from mathutils import Vector
 
 FPS = 24
 RESOLUTION = (640, 360)
-SAMPLES = 10
+SAMPLES = 8
 
 # Cross-section of the frame: (outwards from the picture's edge, towards the viewer), metres.
 FRAME_PROFILE = (
