@@ -44,9 +44,9 @@ class Tone:
             return cls(is_linear=False)
         shown = float(linear_from_srgb(skin_display) @ _LUMINANCE)
         stored = float(skin_source @ _LUMINANCE)
-        exposure = stored / shown if shown > 1e-3 and stored > 0.0 else 1.0
-        # Only pictures brighter than the display can show need it.
-        return cls(is_linear=True, exposure=max(1.0, exposure))
+        return cls(
+            is_linear=True, exposure=stored / shown if shown > 1e-3 and stored > 0.0 else 1.0
+        )
 
     def from_display(self, display: np.ndarray) -> np.ndarray:
         """(…, 3) display values 0..1 → source values."""

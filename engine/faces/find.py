@@ -35,6 +35,8 @@ _QUARTERS = (0, 2, 1, 3)  # quarter turns in which a picture is searched
 _DETECT_SHARE = 0.7  # of the time; the rest goes into fitting
 Report = Callable[[float, str], None]
 
+_EXPOSURE_SAMPLES = 1 << 16  # pixels looked at
+_USUAL_BRIGHTNESS = 0.04  # that three quarters of the picture may lie below, linear
 _STRIP_PIXELS = 1 << 21  # float pictures are converted in strips, to bound memory
 
 
@@ -81,29 +83,47 @@ def check_image(image: SourceImage) -> None:
 def view_8bit(image: SourceImage, step: Step = no_step) -> np.ndarray:
     """(H, W, 3) uint8 sRGB view of an image, for the networks and for reading colours.
 
-    Values beyond 0..1 are clipped, NaN becomes black, transparent pixels fade to mid grey.
-    Raises ReportedError "bad_image".
+    Scene-linear pictures are exposed so that their brightest parts are white: a picture and the
+    same one a hundred times darker look alike. Values beyond 0..1 are clipped, NaN becomes black,
+    transparent pixels fade to mid grey. Raises ReportedError "bad_image".
     """
     check_image(image)
+    is_light = image.encoding == "linear" and image.pixels.dtype == np.float32
+    exposure = _exposure(image.pixels) if is_light else 1.0
     height, width = image.pixels.shape[:2]
     view = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         strip = image.pixels[top : top + rows]
-        view[top : top + rows] = _strip_8bit(strip, image.encoding)
+        view[top : top + rows] = _strip_8bit(strip, image.encoding, exposure)
         step()
     return view
 
 
-def _strip_8bit(strip: np.ndarray, encoding: str) -> np.ndarray:
+def _exposure(pixels: np.ndarray) -> float:
+    """The factor that makes white of the brightest parts of (H, W, 4) scene-linear pixels."""
+    step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _EXPOSURE_SAMPLES)))
+    seen = pixels[::step, ::step]
+    seen = seen[seen[..., 3] > 0.5, :3].max(axis=1)
+    seen = seen[np.isfinite(seen) & (seen > 0.0)]
+    if not len(seen):
+        return 1.0
+    white = float(np.percentile(seen, 99.8))
+    usual = float(np.percentile(seen[seen >= 1e-3 * white], 75))
+    # A lamp or the sun in the picture must not leave the face in the dark.
+    return max(1.0 / white, _USUAL_BRIGHTNESS / usual)
+
+
+def _strip_8bit(strip: np.ndarray, encoding: str, exposure: float) -> np.ndarray:
     if strip.dtype == np.uint8:
         if (strip[..., 3] == 255).all():
             return strip[..., :3]
         colour = strip[..., :3].astype(np.float32)
         alpha = strip[..., 3:].astype(np.float32) / 255.0
     else:
-        finite = np.clip(np.nan_to_num(strip, nan=0.0, posinf=1.0, neginf=0.0), 0.0, 1.0)
-        colour, alpha = finite[..., :3], finite[..., 3:]
+        finite = np.nan_to_num(strip, nan=0.0, posinf=1.0 / exposure, neginf=0.0)
+        colour = np.clip(finite[..., :3], 0.0, 1.0 / exposure) * np.float32(exposure)
+        alpha = np.clip(finite[..., 3:], 0.0, 1.0)
         if encoding == "linear":
             colour = srgb_from_linear(colour)
         colour = colour * 255.0

@@ -15,6 +15,7 @@ from engine.faces.measures import Measures, measure
 from engine.faces.mesh import fit_landmarks
 from engine.motion import Face, Motion
 from engine.renderer import NOTHING, Rectangle, ReportedError, SourceImage
+from engine.srgb import linear_from_srgb
 
 EVERYTHING = {
     "head_yaw": 8.0, "head_pitch": 4.0, "smile": 0.5, "mouth_open": 0.3, "blink": 0.4,
@@ -129,6 +130,23 @@ def test_values_beyond_the_display_survive(face, picture):
     assert part.min() >= 0.0
     assert part[..., :3].max() > 2.5
     assert part[..., :3].max() <= linear[..., :3].max() + 1e-3
+
+
+@pytest.mark.parametrize("exposure", [0.01, 0.2, 50.0])
+@pytest.mark.parametrize("values", [{"blink": 0.6, "gaze_x": 0.7}, {"mouth_open": 0.8}])
+def test_a_darker_picture_gives_a_darker_result(face, picture, exposure, values):
+    linear = as_float(picture)
+    linear[..., :3] = linear_from_srgb(linear[..., :3])
+    expected, rectangle = moved(
+        AnalyticRenderer().open(SourceImage(linear, "linear"), face), linear, **values
+    )
+    scaled = linear * np.float32([exposure, exposure, exposure, 1.0])
+    result, _ = moved(
+        AnalyticRenderer().open(SourceImage(scaled, "linear"), face), scaled, **values
+    )
+    part = rectangle.slices
+    error = np.abs(result[part][..., :3] / exposure - expected[part][..., :3])
+    assert error.max() < 0.02
 
 
 def test_transparency_moves_with_the_head(face, picture):
