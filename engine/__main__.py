@@ -45,8 +45,10 @@ def limit_threads(count: int) -> None:
 
     Blender needs the other cores, and more threads do not make 512 px crops faster.
     """
-    for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
+    for name in ("OMP_NUM_THREADS", "OPENCV_FOR_THREADS_NUM"):
         os.environ[name] = str(count)
+    # Systems of a few hundred unknowns take several times as long where two threads share them.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 
 if __name__ == "__main__":

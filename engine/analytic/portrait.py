@@ -15,10 +15,10 @@ from ..faces.canonical import (
 )
 from ..faces.checks import check_fit
 from ..faces.crop import face_crop
-from ..faces.find import describe, view_8bit
 from ..faces.lips import fit_lips
 from ..faces.measures import measure
-from ..faces.mesh import Mesh, fit_landmarks
+from ..faces.mesh import fit_landmarks
+from ..faces.near_view import NearView
 from ..faces.segmentation import person_mask
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
@@ -46,11 +46,12 @@ class AnalyticPortrait:
             )
         self.face = face
         self._has_emission = image.has_emission
-        view = view_8bit(image, step)
-        landmarks = fit_landmarks(view, face)
+        view = NearView.of_face(image, face, step)
+        landmarks = view.to_picture(fit_landmarks(view.rgb, view.place(face)))
         step()
         self._crop = face_crop(landmarks)
-        crop_view = self._crop.extract(view)
+        view = NearView.of_crop(image, self._crop, step)
+        crop_view = view.crop(self._crop).extract(view.rgb)
         self.landmarks = fit_lips(crop_view, self._crop.landmarks_to_crop(landmarks))
         step()
         self._pose = fit_pose(self.landmarks)
@@ -156,9 +157,3 @@ def _spare_far_side(amounts: Amounts, yaw: float) -> Amounts:
     name = "smile_left" if yaw > 0.0 else "smile_right"
     deformers = {**amounts.deformers, name: amounts.deformers[name] * spared}
     return replace(amounts, deformers=deformers)
-
-
-def _measured(face: Face, landmarks: np.ndarray, view: np.ndarray) -> Face:
-    """A face that is only a box, with its pose and ratios as read here."""
-    fitted = describe(Mesh(landmarks, 1.0), (view.shape[1], view.shape[0]), face.score)
-    return replace(fitted, box=face.box, problem={})

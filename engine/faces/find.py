@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, replace
 from functools import partial
 
+import cv2
 import numpy as np
 
 from ..motion import Face
@@ -88,20 +89,22 @@ def view_8bit(image: SourceImage, step: Step = no_step) -> np.ndarray:
     transparent pixels fade to mid grey. Raises ReportedError "bad_image".
     """
     check_image(image)
-    is_light = image.encoding == "linear" and image.pixels.dtype == np.float32
-    exposure = _exposure(image.pixels) if is_light else 1.0
+    exposure = exposure_of(image)
     height, width = image.pixels.shape[:2]
     view = np.empty((height, width, 3), np.uint8)
     rows = max(1, _STRIP_PIXELS // width)
     for top in range(0, height, rows):
         strip = image.pixels[top : top + rows]
-        view[top : top + rows] = _strip_8bit(strip, image.encoding, exposure)
+        view[top : top + rows] = strip_8bit(strip, image.encoding, exposure)
         step()
     return view
 
 
-def _exposure(pixels: np.ndarray) -> float:
-    """The factor that makes white of the brightest parts of (H, W, 4) scene-linear pixels."""
+def exposure_of(image: SourceImage) -> float:
+    """The factor that makes white of the brightest parts of scene-linear float pixels, else 1."""
+    pixels = image.pixels
+    if image.encoding != "linear" or pixels.dtype != np.float32:
+        return 1.0
     step = max(1, int(np.sqrt(pixels.shape[0] * pixels.shape[1] / _EXPOSURE_SAMPLES)))
     seen = pixels[::step, ::step]
     seen = seen[seen[..., 3] > 0.5, :3].max(axis=1)
@@ -114,10 +117,11 @@ def _exposure(pixels: np.ndarray) -> float:
     return max(1.0 / white, _USUAL_BRIGHTNESS / usual)
 
 
-def _strip_8bit(strip: np.ndarray, encoding: str, exposure: float) -> np.ndarray:
+def strip_8bit(strip: np.ndarray, encoding: str, exposure: float) -> np.ndarray:
+    """(h, w, 3) uint8 sRGB of some (h, w, 4) pixels of an image, see view_8bit."""
     if strip.dtype == np.uint8:
-        if (strip[..., 3] == 255).all():
-            return strip[..., :3]
+        if cv2.extractChannel(strip, 3).min() == 255:
+            return cv2.cvtColor(strip, cv2.COLOR_RGBA2RGB)
         colour = strip[..., :3].astype(np.float32)
         alpha = strip[..., 3:].astype(np.float32) / 255.0
     else:
