@@ -115,7 +115,7 @@ class Backlog:
             if found is None:
                 break
             yield found
-        if rank is Rank.BACKGROUND:
+        if rank is Rank.BACKGROUND and not is_saving(running):
             with self._changed:
                 found = self._next(rank, is_saving_only=True)
             if found is not None:

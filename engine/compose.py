@@ -32,12 +32,13 @@ class RestingFace:
 class Composition:
     """An opened picture: moves all its faces and knows what differs from the source.
 
+    image      the source
     canvas     (H, W, 4), the source's dtype: the picture after the last render
     rectangle  everything on the canvas that may differ from the source
     """
 
     def __init__(self, image: SourceImage, portraits: Sequence[FacePortrait]) -> None:
-        self._image = image
+        self.image = image
         self._portraits = tuple(portraits)
         self.canvas = image.pixels.copy()
         self.rectangle = NOTHING
@@ -63,7 +64,7 @@ class Composition:
         motions  one per face, in the order of opening; later faces are drawn over earlier ones
         """
         rows, columns = self.rectangle.slices
-        self.canvas[rows, columns] = self._image.pixels[rows, columns]
+        self.canvas[rows, columns] = self.image.pixels[rows, columns]
         # Until every face is drawn, a failure may leave paint anywhere.
         self.rectangle = Rectangle(0, 0, self.canvas.shape[1], self.canvas.shape[0])
         changed = NOTHING
@@ -76,10 +77,17 @@ class Composition:
         """(height, width, 4) view of the canvas inside `rectangle`; good until the next render."""
         return self.canvas[self.rectangle.slices]
 
-    def writer(self, options: dict[str, Any]) -> Callable[[], None]:
+    def writer(
+        self,
+        options: dict[str, Any],
+        area: Rectangle | None = None,
+        pixels: np.ndarray | None = None,
+    ) -> Callable[[], None]:
         """A function that writes the whole picture, as it is now, to a file.
 
-        options  {"path"} and the options of picture_file.FileFormat
+        options       {"path"} and the options of picture_file.FileFormat
+        area, pixels  what is put into the source instead of what is on the canvas, see
+                      picture_file.PictureFile.convert
         Raises ReportedError "bad_request"; the function raises ReportedError "write_failed". It may
         run in another thread while the next picture is rendered.
         """
@@ -88,6 +96,8 @@ class Composition:
             raise ReportedError("bad_request", "The option 'save' has no path.")
         form = FileFormat.read(options)
         if form not in self._files:
-            self._files[form] = PictureFile(self._image, form)
+            self._files[form] = PictureFile(self.image, form)
         file = self._files[form]
-        return partial(file.write, path, file.convert(self.canvas, self.rectangle))
+        if area is None or pixels is None:
+            area, pixels = self.rectangle, self.changed_pixels()
+        return partial(file.write, path, file.convert(pixels, area))

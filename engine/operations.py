@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .liveportrait.model_set import ModelSet
     from .liveportrait.renderer import LivePortraitRenderer
     from .network_reading import FindReader, MotionReader
+    from .shutter import Shutter
 
 # report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
 Report = Callable[[float, str], None]
@@ -84,7 +85,7 @@ class Operations:
         if message.type == "open":
             return self._open(message, report)
         if message.type == "render":
-            return self._render(message)
+            return self._render(message, report)
         if message.type == "capture":
             return _capture(message, report, self._motion_reader)
         if message.type == "store":
@@ -141,23 +142,28 @@ class Operations:
         fields = {"handle": handle, "faces": fitted, "renderer": at_work}
         return Message("opened", message.id, fields)
 
-    def _render(self, message: Message) -> Message | Later:
-        composition = self._composition(message.fields["handle"])
+    def _render(self, message: Message, report: Report) -> Message | Later:
+        handle, options = message.fields["handle"], message.fields["options"]
+        composition = self._composition(handle)
         motions = read_motions(message.fields["motions"], composition.face_count)
-        options = message.fields["options"]
+        upcoming = read_upcoming(options, composition.face_count)
         save = options.get("save") if isinstance(options, dict) else None
-        composition.prepare([motions, *read_upcoming(options, composition.face_count)])
-        composition.render(motions)
-        notices = self._opened_by[message.fields["handle"]].notices
-        if save is None:
-            pixels = composition.changed_pixels()
-            return frame(message, composition.rectangle, pixels, notices)
-        write = composition.writer(save)
+        renderer = self._opened_by[handle]
+        shutter = None if save is None else read_shutter(options, composition.face_count)
+        if save is not None and shutter is not None:
+            write = _expose(composition, shutter, upcoming, renderer, report, save)
+        else:
+            composition.prepare([motions, *upcoming])
+            composition.render(motions)
+            if save is None:
+                pixels = composition.changed_pixels()
+                return frame(message, composition.rectangle, pixels, renderer.notices)
+            write = composition.writer(save)
         nothing = composition.canvas[:0, :0]
 
         def finish() -> Message:
             write()
-            return frame(message, NOTHING, nothing, notices)
+            return frame(message, NOTHING, nothing, renderer.notices)
 
         return finish
 
@@ -215,6 +221,21 @@ def _store(message: Message, report: Report) -> Message:
     performance = store_message(message, face, report)
     fields = {"path": message.fields["path"], "frame_count": len(performance)}
     return Message("stored", message.id, fields)
+
+
+def _expose(
+    composition: Composition,
+    shutter: Shutter,
+    upcoming: Sequence[Sequence[Motion]],
+    renderer: Renderer,
+    report: Report,
+    save: dict[str, Any],
+) -> Callable[[], None]:
+    """A function that writes the picture of an open shutter."""
+    from .shutter import expose
+
+    exposure = expose(composition, shutter, upcoming, renderer.batch_size, report)
+    return composition.writer(save, exposure.rectangle, exposure.developed())
 
 
 def check_renderer(name: object) -> str:
@@ -297,6 +318,13 @@ def read_faces(message: Message) -> list[Face]:
             text = face.problem.get("message", "This face cannot be moved.")
             raise ReportedError("bad_face", text, face.problem.get("hint", ""))
     return faces
+
+
+def read_shutter(options: object, count: int) -> Shutter | None:
+    """The option `shutter`, None where there is none. Raises ReportedError "bad_request"."""
+    from .shutter import Shutter
+
+    return Shutter.read(options, count, read_motions)
 
 
 def read_upcoming(options: object, count: int) -> list[list[Motion]]:

@@ -59,13 +59,14 @@ class PictureFile:
         self._form = form
         self._source = self._convert(image.pixels)
 
-    def convert(self, canvas: np.ndarray, changed: Rectangle) -> np.ndarray:
-        """A copy of `canvas` as the file will hold it.
+    def convert(self, pixels: np.ndarray, area: Rectangle) -> np.ndarray:
+        """The image, with other pixels in an area of it, as the file will hold it.
 
-        canvas   (H, W, 4) like the image, differs from it inside `changed` only
+        pixels   (height, width, 4) of the image's dtype, or float32 in its encoding, 0..1 for
+                 display values
         """
         picture = self._source.copy()
-        picture[changed.slices] = self._convert(canvas[changed.slices])
+        picture[area.slices] = self._convert(pixels)
         return picture
 
     def write(self, path: str, picture: np.ndarray) -> None:

@@ -96,7 +96,8 @@ _ROWS = (
         ("handle", "motions", "options"),
         (),
         "One Motion.to_json() per face. options: {save: {path, format, color_depth, "
-        "color, alpha}} writes the picture to a file instead of sending pixels; {upcoming: "
+        "color, alpha}} writes the picture to a file instead of sending pixels; with it, {shutter: "
+        "{samples: [motions, …], color, alpha}} writes the mean of these; {upcoming: "
         "[motions, …]} names the frames asked for next, for renderers that make several at once "
         "(`opened`: renderer.batch_size).",
     ),

@@ -119,8 +119,12 @@ class SequenceBake:
 
     @property
     def fraction(self) -> float:
-        """Finished part, 0..1."""
-        return self.counts.total / self.frame_count if self.frame_count else 1.0
+        """Finished part, 0..1; of frames at work, what the engine tells of them."""
+        at_work = sum(
+            flight.ticket.progress.fraction * len(flight.tasks)
+            for flight in list(self._flights.values())
+        )
+        return (self.counts.total + at_work) / self.frame_count if self.frame_count else 1.0
 
     def step(self, budget_s: float = 0.03) -> None:
         """Go on without waiting for the engine, for about this long. Raises BakeError."""
@@ -247,18 +251,19 @@ class SequenceBake:
     def _submit(self, task: FrameTask) -> None:
         path, is_in_cache = self._target(task)
         save = {"path": str(path), **self.output.settings()}
-        fields = {
-            "handle": self._handle,
-            "motions": list(task.motions),
-            "options": {"save": save, "upcoming": self._upcoming()},
-        }
+        options: dict[str, Any] = {"save": save, "upcoming": self._upcoming()}
+        if task.shutter is not None:
+            options["shutter"] = task.shutter
+        fields = {"handle": self._handle, "motions": list(task.motions), "options": options}
         ticket = self._engine.submit("render", fields, use_drain=False)
         self._flights[task.key] = _Flight(ticket, path, is_in_cache, [task])
 
     def _upcoming(self) -> list[list[Any]]:
         """Motions of the next frames, where the renderer makes several at once."""
         ahead = islice(self._todo, self._batch_size - 1)
-        return [list(task.motions) for task in ahead if task.key not in self._flights]
+        tasks = (task for task in ahead if task.key not in self._flights)
+        moments = (moment for task in tasks for moment in task.moments)
+        return list(islice(moments, self._batch_size - 1))
 
     def _target(self, task: FrameTask) -> tuple[Path, bool]:
         if self._use_cache and task.frame not in self._retried:

@@ -26,11 +26,21 @@ class BakeError(EngineError):
 
 @dataclass(frozen=True)
 class FrameTask:
-    """One picture: its number in the file name, its cache key, Motion.to_json() of each face."""
+    """One picture: its number in the file name, its cache key, Motion.to_json() of each face.
+
+    shutter  the option of `render`; None for a picture of one moment
+    """
 
     frame: int
     key: str
     motions: Sequence[Mapping[str, Any]]
+    shutter: Mapping[str, Any] | None = None
+
+    @property
+    def moments(self) -> list[list[Mapping[str, Any]]]:
+        """Motions of every picture that has to be made for it."""
+        samples = [self.motions] if self.shutter is None else self.shutter["samples"]
+        return [list(motions) for motions in samples]
 
 
 @dataclass(frozen=True)

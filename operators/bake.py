@@ -8,7 +8,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import bake, bake_state, baked, frame_cache, portraits
+from ..rig import bake, bake_settings, bake_state, baked, frame_cache, portraits
 from ..rig.bake_settings import absolute_folder, settings_of
 from ._base import ReportsErrors, poll_portrait
 from ._long_run import RunsLong
@@ -164,6 +164,20 @@ class KEYPORTRAIT_OT_choose_bake_folder(ReportsErrors, bpy.types.Operator):
         return {"FINISHED"}
 
 
+class KEYPORTRAIT_OT_copy_motion_blur(ReportsErrors, bpy.types.Operator):
+    """Bake with the shutter of the scene's own Motion Blur, in the Render properties"""
+
+    bl_idname = "keyportrait.copy_motion_blur"
+    bl_label = "Motion Blur as in Scene"
+    bl_options = {"REGISTER", "UNDO"}
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        length_frames = bake_settings.copy_motion_blur(context.scene)
+        where = context.scene.keyportrait_bake.motion_blur_position.title()
+        self.report({"INFO"}, f"Shutter {length_frames:.3g} frames, {where} on Frame")
+        return {"FINISHED"}
+
+
 class KEYPORTRAIT_OT_clear_cache(ReportsErrors, bpy.types.Operator):
     """Delete all cached frames of all files; baked files stay"""
 
@@ -200,6 +214,7 @@ CLASSES = (
     KEYPORTRAIT_OT_show_live,
     KEYPORTRAIT_OT_show_baked,
     KEYPORTRAIT_OT_choose_bake_folder,
+    KEYPORTRAIT_OT_copy_motion_blur,
     KEYPORTRAIT_OT_clear_cache,
     KEYPORTRAIT_OT_open_bake_folder,
 )

@@ -24,6 +24,7 @@ class KEYPORTRAIT_PT_bake(KeyPortraitPanel, bpy.types.Panel):
         settings = context.scene.keyportrait_bake
         layout.row().prop(settings, "scope", expand=True)
         draw_range(layout, context.scene, settings)
+        draw_motion_blur(layout, settings)
         draw_output(layout, settings)
         draw_run(layout, bool(bake.chosen(context, settings.scope)))
         draw_shown(layout, context)
@@ -39,6 +40,19 @@ def draw_range(
         column.prop(settings, "frame_start", text="Start")
         column.prop(settings, "frame_end", text="End")
     column.prop(settings, "frame_step", text="Step")
+
+
+def draw_motion_blur(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
+    column = layout.column(heading="Motion Blur", align=True)
+    row = column.row(align=True)
+    row.prop(settings, "use_motion_blur", text="")
+    sub = row.row(align=True)
+    sub.active = settings.use_motion_blur
+    sub.prop(settings, "motion_blur_shutter", text="Shutter")
+    row.operator("keyportrait.copy_motion_blur", text="", icon="SCENE")
+    if settings.use_motion_blur:
+        column.prop(settings, "motion_blur_position", text="Position")
+        column.prop(settings, "motion_blur_samples", text="Samples")
 
 
 def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -9,6 +9,7 @@ working, undo or even delete the portrait. The same run serves the modal operato
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -22,7 +23,7 @@ from ..host.client import Engine, EngineError, State
 from ..host.sequence import BakeError
 from . import baked, live, movie, portraits
 from . import engine as engine_process
-from .bake_job import BakeJob, check_folders, job_of
+from .bake_job import BakeJob, Motions, check_folders, job_of
 from .bake_settings import BakeSettings
 from .errors import AddonError
 from .frame_cache import frame_cache
@@ -195,24 +196,32 @@ class BakeRun:
     def _collect(self) -> Iterator[bool]:
         """Note the motions of all portraits at every evaluated frame."""
         frames = self.settings.evaluated_frames
+        shutter = self.settings.shutter
         for number, frame in enumerate(frames):
-            scene = bpy.data.scenes.get(self._scene_name)
-            if scene is None:
-                raise BakeError(f"The scene '{self._scene_name}' was deleted during the bake.")
-            with live.paused():
-                self._note(scene, frame)
-            self.text = f"Reading frame {frame}"
-            self.fraction = COLLECT_PART * (number + 1) / len(frames)
-            yield False
+            moments = [] if shutter is None else shutter.moments(frame)
+            read: list[list[Motions]] = []
+            for time_frames in (*moments, float(frame)):
+                read.append(self._read(time_frames))
+                self.text = f"Reading frame {frame}"
+                done = number + len(read) / (len(moments) + 1)
+                self.fraction = COLLECT_PART * done / len(frames)
+                yield False
+            for job, *samples, motions in zip(self._jobs, *read, strict=True):
+                job.note(frame, motions, samples)
         for job in self._jobs:
             job.make_tasks()
 
-    def _note(self, scene: bpy.types.Scene, frame: int) -> None:
-        scene.frame_set(frame)
-        depsgraph = evaluated_depsgraph(scene)
-        for job in self._jobs:
-            item = _find(job)
-            job.note(frame, [m.to_json() for m in motions_of(item, depsgraph)])
+    def _read(self, time_frames: float) -> list[Motions]:
+        """The motions of every job at a moment of the scene."""
+        scene = bpy.data.scenes.get(self._scene_name)
+        if scene is None:
+            raise BakeError(f"The scene '{self._scene_name}' was deleted during the bake.")
+        frame = math.floor(time_frames)
+        with live.paused():
+            scene.frame_set(frame, subframe=time_frames - frame)
+            depsgraph = evaluated_depsgraph(scene)
+            items = [_find(job) for job in self._jobs]
+            return [[m.to_json() for m in motions_of(item, depsgraph)] for item in items]
 
     def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
         if job.is_movie and job.is_movie_current:

@@ -17,6 +17,8 @@ from ..host.sequence import BakeError
 
 LINEAR = "Linear Rec.709"
 SRGB = "sRGB"
+# Spaces of Blender's and of ACES' configurations whose values are light.
+LINEAR_NAMES = ("Linear", "ACEScg", "ACES2065-1", "scene_linear")
 # In these modes Blender shows colours as they are, also where the picture is transparent.
 UNASSOCIATED = frozenset({"CHANNEL_PACKED", "NONE"})
 
@@ -58,6 +60,22 @@ def colour_of(live: bpy.types.Image | None, encoding: str, file_format: str) -> 
     if space == SRGB and LINEAR in compat.colour_spaces():
         return FileColour(LINEAR, mode, "linear", alpha)
     return FileColour(space, mode, "source", alpha)
+
+
+def light_of(live: bpy.types.Image | None) -> dict[str, str]:
+    """How the values of a live image add up as light: color and alpha of the option `shutter`.
+
+    The curves of display spaces that are not sRGB are near enough to its curve.
+    """
+    if live is None:
+        return {"color": "srgb", "alpha": "coverage"}
+    settings = live.colorspace_settings
+    is_linear = settings.is_data or settings.name.startswith(LINEAR_NAMES)
+    is_channel = settings.is_data or live.alpha_mode in UNASSOCIATED
+    return {
+        "color": "linear" if is_linear else "srgb",
+        "alpha": "channel" if is_channel else "coverage",
+    }
 
 
 def _check_working_space(live: bpy.types.Image | None, file_format: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ..host.sequence import (
     append_log,
     read_log,
 )
-from .bake_colour import FileColour, colour_of
+from .bake_colour import FileColour, colour_of, light_of
 from .bake_settings import BakeSettings, safe_name
 from .bake_state import digest_of, joined
 from .baked import BakedFiles
@@ -27,6 +27,8 @@ from .opening import open_request
 from .portraits import Portrait
 
 MOVIE_FOLDER = ".keyportrait_frames"
+# Motion.to_json() of each face.
+Motions = list[dict[str, Any]]
 
 
 @dataclass
@@ -40,6 +42,7 @@ class BakeJob:
     face_count    how many faces move
     tasks         one per frame, once the motions are known
     facts         the renderer's, of `probed`
+    light         how the picture's values add up, see bake_colour.light_of
     """
 
     uid: str
@@ -53,10 +56,11 @@ class BakeJob:
     source: str
     faces: str
     face_count: int
+    light: dict[str, str]
     tasks: list[FrameTask] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     _identity: dict[str, Any] = field(default_factory=dict)
-    _motions: dict[int, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    _tasks: dict[int, FrameTask] = field(default_factory=dict)
     _digests: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -76,24 +80,34 @@ class BakeJob:
         options = self.open_request.fields["options"]
         self._identity = {"name": self.renderer, "version": version, "options": options, **info}
 
-    def note(self, frame: int, motions: list[dict[str, Any]]) -> None:
-        """Take in the faces' motions (Motion.to_json()) at an evaluated frame."""
+    def note(self, frame: int, motions: Motions, samples: Sequence[Motions] = ()) -> None:
+        """Take in the faces' motions (Motion.to_json()) at an evaluated frame.
+
+        samples  the motions at each moment of the frame's exposure; none without motion blur
+        """
+        self._digests[frame] = digest_of(motions, self.open_request.fields["faces"])
+        samples = _equal_as_one(samples)
+        shutter = None
+        # Where nothing moves, the picture is that of one moment, with its key.
+        if samples and all(sample is samples[0] for sample in samples):
+            motions = samples[0]
+        elif samples:
+            shutter = {"samples": samples, **self.light}
         key = frame_key(
             source=self.source,
             faces=[self.faces],
-            motions=motions,
+            motions=motions if shutter is None else [shutter],
             renderer=self._identity,
             output=self.output.settings(),
         )
-        self._motions[frame] = (key, motions)
-        self._digests[frame] = digest_of(motions, self.open_request.fields["faces"])
+        self._tasks[frame] = FrameTask(frame, key, motions, shutter)
 
     def make_tasks(self) -> None:
         """Turn the motions into tasks, one for each frame."""
         self.tasks.clear()
         for frame in self.settings.frames:
-            key, motions = self._motions[self.settings.evaluated_frame(frame)]
-            self.tasks.append(FrameTask(frame, key, motions))
+            evaluated = self._tasks[self.settings.evaluated_frame(frame)]
+            self.tasks.append(replace(evaluated, frame=frame))
 
     @property
     def files(self) -> BakedFiles:
@@ -168,7 +182,14 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         source=digest.hexdigest(),
         faces=hashlib.sha256(json.dumps(canonical(fields["faces"])).encode()).hexdigest(),
         face_count=len(fields["faces"]),
+        light=light_of(item.settings.output),
     )
+
+
+def _equal_as_one(samples: Sequence[Motions]) -> list[Motions]:
+    """Samples that differ by no more than noise become the same: the engine renders them once."""
+    known: dict[str, Motions] = {}
+    return [known.setdefault(json.dumps(canonical(sample)), sample) for sample in samples]
 
 
 def _sequence_output(name: str, settings: BakeSettings, colour: FileColour) -> SequenceOutput:

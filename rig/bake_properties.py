@@ -8,6 +8,7 @@ from ..engine.renderer_table import RENDERER_ITEMS
 from .kept_properties import (
     BoolProperty,
     EnumProperty,
+    FloatProperty,
     IntProperty,
     PointerProperty,
     StringProperty,
@@ -30,6 +31,15 @@ BAKE_RENDERER_ITEMS = (
     ("SAME", "Portrait's Own", "The renderer that each portrait is set to"),
     *RENDERER_ITEMS,
 )
+# Names and identifiers are those of Scene.render.motion_blur_position.
+POSITION_ITEMS = (
+    ("START", "Start on Frame", "The shutter opens at the frame"),
+    ("CENTER", "Center on Frame", "The shutter is open around the frame"),
+    ("END", "End on Frame", "The shutter closes at the frame"),
+)
+# Frames that a shutter may be open, and pictures that may be averaged.
+SHUTTER_LIMITS = (0.01, 16.0)
+SAMPLES_LIMITS = (2, 64)
 DEFAULT_FOLDER = "//keyportrait/"
 
 
@@ -77,6 +87,36 @@ class KEYPORTRAIT_PG_bake(bpy.types.PropertyGroup):
         items=BAKE_RENDERER_ITEMS,
         default="SAME",
         description="What moves the faces in the bake; animate fast, bake well",
+    )
+    use_motion_blur: BoolProperty(
+        name="Motion Blur",
+        default=False,
+        description="Let what moves fast blur, as a camera does; costs a picture for each sample "
+        "in which something moves",
+    )
+    motion_blur_shutter: FloatProperty(
+        name="Shutter",
+        default=0.5,
+        min=SHUTTER_LIMITS[0],
+        soft_max=1.0,
+        max=SHUTTER_LIMITS[1],
+        step=1,
+        precision=2,
+        description="Time between opening and closing of the shutter, in frames",
+    )
+    motion_blur_position: EnumProperty(
+        name="Position",
+        items=POSITION_ITEMS,
+        default="CENTER",
+        description="Where the frame lies in the time that the shutter is open",
+    )
+    motion_blur_samples: IntProperty(
+        name="Samples",
+        default=8,
+        min=SAMPLES_LIMITS[0],
+        max=SAMPLES_LIMITS[1],
+        soft_max=32,
+        description="Moments whose pictures are averaged; more where fast motions show steps",
     )
     use_existing: BoolProperty(
         name="Keep Finished Frames",

@@ -15,6 +15,27 @@ RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{d}{n}" for d in ("COM", "LPT") for 
 
 
 @dataclass(frozen=True)
+class Shutter:
+    """How long each picture of a bake is exposed.
+
+    length_frames  time from opening to closing
+    position       where the frame lies in it: "START", "CENTER" or "END", as in Blender's render
+                   settings
+    samples        moments whose pictures are averaged
+    """
+
+    length_frames: float = 0.5
+    position: str = "CENTER"
+    samples: int = 8
+
+    def moments(self, frame: int) -> list[float]:
+        """The times to look at, in frames, ascending: middles of equal parts of the exposure."""
+        before = {"START": 0.0, "CENTER": 0.5, "END": 1.0}[self.position]
+        parts = ((number + 0.5) / self.samples for number in range(self.samples))
+        return [frame + (part - before) * self.length_frames for part in parts]
+
+
+@dataclass(frozen=True)
 class BakeSettings:
     """A bake's settings, checked.
 
@@ -27,6 +48,7 @@ class BakeSettings:
     is_relative  whether the folder was given beside the .blend file, by //
     renderer     "" for each portrait's own
     fps          (fps, fps_base) for movies
+    shutter      None for pictures of one moment, without motion blur
     """
 
     frames: tuple[int, ...]
@@ -40,6 +62,7 @@ class BakeSettings:
     use_existing: bool = True
     use_assign: bool = True
     is_relative: bool = False
+    shutter: Shutter | None = None
 
     def evaluated_frame(self, frame: int) -> int:
         """The frame whose motion is shown at `frame`."""
@@ -77,7 +100,25 @@ def settings_of(scene: bpy.types.Scene) -> BakeSettings:
         use_existing=bake.use_existing,
         use_assign=bake.use_assign,
         is_relative=is_relative(bake.folder),
+        shutter=shutter_of(scene),
     )
+
+
+def shutter_of(scene: bpy.types.Scene) -> Shutter | None:
+    """The exposure that is set in the Bake panel; None where motion blur is off."""
+    bake = scene.keyportrait_bake
+    if not bake.use_motion_blur:
+        return None
+    return Shutter(bake.motion_blur_shutter, bake.motion_blur_position, bake.motion_blur_samples)
+
+
+def copy_motion_blur(scene: bpy.types.Scene) -> float:
+    """Turn motion blur on, with the exposure of the scene's renders. Returns it in frames."""
+    bake, render = scene.keyportrait_bake, scene.render
+    bake.use_motion_blur = True
+    bake.motion_blur_shutter = render.motion_blur_shutter
+    bake.motion_blur_position = render.motion_blur_position
+    return bake.motion_blur_shutter
 
 
 def frames_of(scene: bpy.types.Scene) -> tuple[int, ...]:

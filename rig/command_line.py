@@ -6,6 +6,7 @@ Exit status: 0 done, 1 it failed, 2 wrong arguments, 130 interrupted.
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from pathlib import Path
 
@@ -15,8 +16,22 @@ from ..engine.renderer_table import RENDERERS
 from ..host.client import EngineError
 from ..host.sequence import EXTENSIONS, BakeError
 from . import bake, capture_command, portraits
-from .bake_properties import EXR_DEPTH_ITEMS, FORMAT_ITEMS, PNG_DEPTH_ITEMS
-from .bake_settings import BakeSettings, absolute_folder, frame_range, frames_of, is_relative
+from .bake_properties import (
+    EXR_DEPTH_ITEMS,
+    FORMAT_ITEMS,
+    PNG_DEPTH_ITEMS,
+    POSITION_ITEMS,
+    SAMPLES_LIMITS,
+    SHUTTER_LIMITS,
+)
+from .bake_settings import (
+    BakeSettings,
+    Shutter,
+    absolute_folder,
+    frame_range,
+    frames_of,
+    is_relative,
+)
 from .errors import AddonError
 from .terminal import (
     FAILED,
@@ -72,6 +87,12 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--output", metavar="DIR", help="folder; // is beside the .blend file")
     command.add_argument("--renderer", choices=list(RENDERERS))
     command.add_argument(
+        "--shutter", type=shutter_argument, metavar="FRAMES", help="motion blur; 0 is none"
+    )
+    positions = [item[0] for item in POSITION_ITEMS]
+    command.add_argument("--shutter-position", choices=positions, help="of the frame in it")
+    command.add_argument("--samples", type=samples_argument, metavar="N", help="of motion blur")
+    command.add_argument(
         "--again", action="store_true", help="also make frames that are finished already"
     )
     command.add_argument(
@@ -99,6 +120,26 @@ def frames_argument(text: str) -> tuple[int, int, int]:
     if end < start or step < 1:
         raise argparse.ArgumentTypeError(f"'{text}' is an empty range")
     return start, end, step
+
+
+def shutter_argument(text: str) -> float:
+    """Frames that the shutter is open, 0 to SHUTTER_LIMITS[1]."""
+    try:
+        length_frames = float(text)
+    except ValueError:
+        length_frames = math.nan
+    if not (length_frames == 0.0 or SHUTTER_LIMITS[0] <= length_frames <= SHUTTER_LIMITS[1]):
+        low, high = SHUTTER_LIMITS
+        raise argparse.ArgumentTypeError(f"'{text}' is not 0, or {low:g} to {high:g} frames")
+    return length_frames
+
+
+def samples_argument(text: str) -> int:
+    """How many moments are averaged, in SAMPLES_LIMITS."""
+    low, high = SAMPLES_LIMITS
+    if not text.isdecimal() or not low <= int(text) <= high:
+        raise argparse.ArgumentTypeError(f"'{text}' is not {low} to {high}")
+    return int(text)
 
 
 def chunk_argument(text: str) -> tuple[int, int]:
@@ -209,6 +250,22 @@ def _settings(scene: bpy.types.Scene, options: argparse.Namespace) -> BakeSettin
         use_existing=not options.again,
         use_assign=options.save is not None,
         is_relative=is_relative(options.output or panel.folder),
+        shutter=_shutter(scene, options),
+    )
+
+
+def _shutter(scene: bpy.types.Scene, options: argparse.Namespace) -> Shutter | None:
+    """The panel's exposure with what was said; --shutter turns it on, 0 off."""
+    panel = scene.keyportrait_bake
+    is_on = panel.use_motion_blur if options.shutter is None else options.shutter > 0.0
+    if not is_on:
+        if options.samples or options.shutter_position:
+            raise UsageError("Without motion blur there are no samples: add --shutter FRAMES.")
+        return None
+    return Shutter(
+        options.shutter or panel.motion_blur_shutter,
+        options.shutter_position or panel.motion_blur_position,
+        options.samples or panel.motion_blur_samples,
     )
 
 

@@ -32,7 +32,7 @@ def read(path: Path) -> np.ndarray:
 def write(path: Path, pixels: np.ndarray, encoding: str, kind: str, depth: str) -> np.ndarray:
     image = SourceImage(pixels, encoding)
     file = PictureFile(image, FileFormat(kind, depth))
-    file.write(str(path), file.convert(pixels, NOTHING))
+    file.write(str(path), file.convert(pixels[:0, :0], NOTHING))
     assert path.exists()
     return read(path)
 
@@ -149,7 +149,7 @@ def test_a_changed_rectangle_equals_a_whole_conversion(
     for area in (Rectangle(3, 2, 10, 9), Rectangle(12, 0, 12, 16), NOTHING):
         canvas = pixels.copy()
         canvas[area.slices] *= 0.5
-        file.write(str(path), file.convert(canvas, area))
+        file.write(str(path), file.convert(canvas[area.slices], area))
         whole = write(path.with_stem("b"), canvas, encoding, kind, depth)
         assert (read(path) == whole).all()
 
@@ -215,7 +215,7 @@ def test_an_exr_can_keep_the_values_of_the_picture(tmp_path: Path, alpha: str) -
     pixels = byte_picture()
     form = FileFormat("OPEN_EXR", "32", "source", alpha)
     file = PictureFile(SourceImage(pixels, "srgb"), form)
-    file.write(str(tmp_path / "a.exr"), file.convert(pixels, NOTHING))
+    file.write(str(tmp_path / "a.exr"), file.convert(pixels[:0, :0], NOTHING))
     wanted = pixels / np.float32(255)
     if alpha == "associated":
         wanted[..., :3] *= wanted[..., 3:]
