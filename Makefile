@@ -131,7 +131,7 @@ read-clip: $(ENVS)/unit/.ready models  ## Print what the engine sees in a clip: 
 	@test -n "$(CLIP)" || { echo "usage: make read-clip CLIP=FILE [OUT=JSON]"; exit 2; }
 	@$(UNIT) scripts/read_clip.py "$(CLIP)" $(if $(OUT),--json "$(OUT)")
 
-closed-loop: $(ENVS)/unit/.ready models  ## Measure every control on a folder of pictures: IMAGES=DIR OUT=DIR
+closed-loop: $(ENVS)/unit/.ready models  ## Measure every control, and how results look: IMAGES=DIR OUT=DIR
 	@test -n "$(IMAGES)" -a -n "$(OUT)" || { echo "usage: make closed-loop IMAGES=DIR OUT=DIR"; exit 2; }
 	$(UNIT) scripts/closed_loop.py "$(IMAGES)" "$(OUT)"
 

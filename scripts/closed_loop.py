@@ -8,15 +8,19 @@ landmark model measures the rendered picture. OUT_DIR gets
     summary.json  {"images": number of pictures, "refused": [file names], "controls": {name:
                   {"corr_median", "corr_min", "slope_median", "other_side_median"}},
                   "background_mean_diff": {name: grey levels, the worst picture's},
-                  "ms_per_frame": {"expression", "pose", "all"}}
+                  "ms_per_frame": {"expression", "pose", "all"},
+                  "looks": {name: {"median", "worst", "worst_picture", "pictures": how many it
+                  applies to, "floor", "is_met", "missed": [file names]}}}
     table.txt     the same and the median measured values, to read; why pictures were refused
     measured.csv  every requested and measured value of every picture
+    looks.csv     every look of every picture, empty where it does not apply
     sheets/       one contact sheet per picture: a row per control, a column per value
 
 Correlation and slope are of the measured over the requested values; control_sweep.READERS says
 what is measured, in which unit. The other side is how much the other half of the face changes
 under a one-sided control, as a share of its own half. A face that the landmark model loses counts
-as correlation 0.
+as correlation 0. Looks are what people see; looks.FLOORS tells what each one measures, and what it
+must keep.
 """
 
 from __future__ import annotations
@@ -31,6 +35,7 @@ from typing import Any
 import cv2
 import numpy as np
 from control_sweep import READERS, Subject, Sweep, open_subject, render, sweep_control
+from looks import KINDS, Values, look_at, summarise_looks, table_of_looks
 
 from engine.controls import CONTROLS_BY_NAME
 from engine.renderer import Renderer, ReportedError
@@ -50,14 +55,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Measure every control on a folder of pictures.")
     parser.add_argument("images", type=Path, help="folder of pictures")
     parser.add_argument("out", type=Path, help="folder for the results; made when missing")
-    parser.add_argument("--controls", nargs="+", choices=list(READERS), default=list(READERS))
+    parser.add_argument("--controls", nargs="*", default=list(READERS), help="none: looks only")
+    parser.add_argument("--looks", nargs="*", choices=KINDS, default=KINDS, help="which kinds")
     parser.add_argument("--no-sheets", action="store_true", help="leave out the contact sheets")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.controls if name not in READERS]
+    if unknown:
+        parser.error(f"no control {', '.join(unknown)}; there are {', '.join(READERS)}")
     cv2.setNumThreads(OPENCV_THREADS)
     try:
         renderer = analytic_renderer()
         paths = pictures_of(arguments.images)
-        run(paths, arguments.out, renderer, arguments.controls, not arguments.no_sheets)
+        use_sheets = not arguments.no_sheets
+        kinds = tuple(arguments.looks)
+        run(paths, arguments.out, renderer, arguments.controls, use_sheets, kinds)
     except (ReportedError, OSError) as error:
         print(f"closed loop: {error}", file=sys.stderr)
         return 1
@@ -87,11 +98,16 @@ def run(
     renderer: Renderer,
     controls: list[str],
     use_sheets: bool = True,
+    kinds: tuple[str, ...] = (),
 ) -> dict[str, Any]:
-    """Measure the pictures, write the results, and return summary.json's value."""
+    """Measure the pictures, write the results, and return summary.json's value.
+
+    kinds  of looks.KINDS that are looked at, too
+    """
     out.mkdir(parents=True, exist_ok=True)
     results: dict[str, list[Sweep]] = {}
     everything: list[float] = []
+    looks: dict[str, Values] = {}
     refused: dict[str, str] = {}
     for index, path in enumerate(paths, 1):
         print(f"[{index}/{len(paths)}] {path.name}", end=" ", flush=True)
@@ -102,19 +118,24 @@ def run(
             print(f"refused: {error.message}")
             continue
         sweeps = [sweep_control(subject, name) for name in controls]
-        everything += [render(subject, EVERYTHING)[1] for _ in range(EVERYTHING_FRAMES)]
-        if use_sheets:
+        if controls:
+            everything += [render(subject, EVERYTHING)[1] for _ in range(EVERYTHING_FRAMES)]
+        if kinds:
+            looks[path.name] = look_at(subject, renderer, kinds)
+        if use_sheets and controls:
             write_sheet(out / "sheets" / f"{path.name}.png", subject, sweeps)
         for sweep in sweeps:
             sweep.crops.clear()
         results[path.name] = sweeps
-        worst = min(sweeps, key=lambda s: s.correlation)
-        print(f"lowest correlation {worst.correlation:.3f} ({worst.control})")
+        worst = min(sweeps, key=lambda s: s.correlation, default=None)
+        print(f"lowest correlation {worst.correlation:.3f} ({worst.control})" if worst else "")
     summary = summarise(len(paths), list(refused), results, everything)
+    summary["looks"] = summarise_looks(looks)
     (out / "summary.json").write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     table = table_of(summary, results, refused)
     (out / "table.txt").write_text(table, encoding="utf-8")
     write_measured(out / "measured.csv", results)
+    write_looks(out / "looks.csv", looks)
     print(f"\n{table}\nResults are in {out}")
     return summary
 
@@ -157,11 +178,12 @@ def table_of(
     summary: dict[str, Any], results: dict[str, list[Sweep]], refused: dict[str, str]
 ) -> str:
     """The summary for reading, with the median measured value for each requested one."""
-    lines = [
-        f"{summary['images']} pictures, {len(refused)} refused",
-        f"{'control':16} {'r median':>8} {'r min':>7} {'(picture)':18} {'slope':>7} {'other':>6} "
-        f"{'backgr.':>7}  requested → median measured",
-    ]
+    lines = [f"{summary['images']} pictures, {len(refused)} refused"]
+    if summary["controls"]:
+        lines.append(
+            f"{'control':16} {'r median':>8} {'r min':>7} {'(picture)':18} {'slope':>7} "
+            f"{'other':>6} {'backgr.':>7}  requested → median measured"
+        )
     for name, row in summary["controls"].items():
         of_control = {
             picture: sweep for picture, s in results.items() for sweep in s if sweep.control == name
@@ -177,8 +199,10 @@ def table_of(
             + "  ".join(f"{value:g} → {median:.3f}" for value, median in pairs)
         )
     times = ", ".join(f"{kind} {ms:.1f}" for kind, ms in summary["ms_per_frame"].items())
-    lines.append(f"ms per frame: {times}")
+    lines += [f"ms per frame: {times}"] if times else []
     lines += [f"refused {name}: {reason}" for name, reason in refused.items()]
+    if summary["looks"]:
+        lines += ["", table_of_looks(summary["looks"]).rstrip()]
     return "\n".join(lines) + "\n"
 
 
@@ -196,6 +220,17 @@ def write_measured(path: Path, results: dict[str, list[Sweep]]) -> None:
                     [picture, s.control, f"{a:g}", f"{b:.5f}", f"{c:.3f}", f"{ms:.2f}"]
                     for a, b, c, ms in rows
                 )
+
+
+def write_looks(path: Path, looks: dict[str, Values]) -> None:
+    """Every look of every picture as a CSV file."""
+    names = list(dict.fromkeys(name for values in looks.values() for name in values))
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["picture", *names])
+        for picture, values in looks.items():
+            row = [values.get(name, float("nan")) for name in names]
+            writer.writerow([picture, *("" if np.isnan(v) else f"{v:.4f}" for v in row)])
 
 
 def write_sheet(path: Path, subject: Subject, sweeps: list[Sweep]) -> None:

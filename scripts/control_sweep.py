@@ -171,6 +171,7 @@ class Subject:
     background: np.ndarray  # (size, size) bool in the crop
     halves: tuple[np.ndarray, np.ndarray]  # (size, size) bool, the face's left and its right
     before: np.ndarray  # the crop of the source, (size, size, 3) uint8
+    others: list[Face]  # the picture's other faces
 
     def read(self, rgb: np.ndarray) -> Reading | None:
         """Measure a rendered picture; None when the landmark model sees no face any more."""
@@ -229,6 +230,7 @@ def open_subject(path: Path, renderer: Renderer) -> Subject:
         background_of(crop, landmarks),
         halves_of(crop, landmarks),
         crop.extract(view, cv2.BORDER_CONSTANT),
+        [other for other in faces if other is not face and other.outline],
     )
 
 

@@ -107,6 +107,7 @@ def analytic(folder, tmp_path_factory):
         closed_loop.analytic_renderer(),
         [*controls, "mouth_open", "lips_open"],
         use_sheets=False,
+        kinds=("head", "lids"),
     )
 
 
@@ -122,6 +123,15 @@ def test_analytic_renderer_follows_every_control(analytic):
 def test_analytic_expressions_leave_the_background_alone(analytic):
     for name, change in analytic["background_mean_diff"].items():
         assert name.startswith("head_") or change <= 1.5, name
+
+
+def test_looks_stand_beside_the_controls(analytic, summary):
+    assert summary["looks"] == {}
+    looks = analytic["looks"]
+    assert looks["extra_faces"]["worst"] == 0.0
+    assert looks["lid_opening"]["worst"] < 0.15
+    assert looks["lid_tone"]["worst_picture"] == "astronaut.png"
+    assert "teeth_height" not in looks
 
 
 def test_empty_folder_says_so(tmp_path):
