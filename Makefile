@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
-	repository demo read-clip closed-loop round-trip drive-check bench bench-neural parity clean system
+	repository demo gallery read-clip closed-loop round-trip drive-check bench bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -126,6 +126,14 @@ repository: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Zips with a static index
 
 demo: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## A photograph comes alive: film, contact sheet, .blend
 	@$(ENVS)/demo/bin/python scripts/demo.py
+
+gallery: $(ENVS)/unit/.ready models  ## The pictures of docs/gallery.md, from art that packages ship (Debian)
+	@mkdir -p build/gallery
+	@ls build/gallery/matplotlib-*.whl >/dev/null 2>&1 \
+		|| $(RUN) -m pip download -q --no-deps --dest build/gallery matplotlib==3.10.8
+	@ls build/gallery/gcompris-qt-data_*.deb >/dev/null 2>&1 \
+		|| (cd build/gallery && apt-get download -q gcompris-qt-data)
+	@$(UNIT) scripts/gallery.py build/gallery docs/images
 
 read-clip: $(ENVS)/unit/.ready models  ## Print what the engine sees in a clip: CLIP=FILE [OUT=JSON]
 	@test -n "$(CLIP)" || { echo "usage: make read-clip CLIP=FILE [OUT=JSON]"; exit 2; }

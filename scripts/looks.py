@@ -80,7 +80,7 @@ HEAD_MOVES: tuple[Values, ...] = (
 )
 LINE_MOVES: tuple[Values, ...] = ({"head_yaw": 20.0}, {"head_yaw": -20.0})
 OPENINGS: tuple[Values, ...] = ({"mouth_open": 0.5}, {"mouth_open": 1.0})
-EXPOSURES = (0.01, 0.1, 10.0, 50.0)
+EXPOSURES = (0.01, 0.1, 50.0)
 EXPOSED: tuple[Values, ...] = ({"mouth_open": 1.0}, {"blink": 1.0, "gaze_x": 0.5})
 _OPEN_LIPS = 0.06  # lip ratio from which a source is worth closing
 _EXPOSURE_SIDE = 640  # pixels of the picture in which exposures are compared
