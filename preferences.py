@@ -46,6 +46,16 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
     default_material: EnumProperty(
         name="Material", items=MATERIAL_ITEMS, description="Material of new portraits"
     )
+    live_megapixels: FloatProperty(
+        name="Moving Size (MP)",
+        description="Size of a live picture while it moves, megapixels; larger pictures are shown "
+        "this small until they rest for a moment, and always whole in renders, bakes and files. "
+        "0 moves them at their own size",
+        default=1.0,
+        min=0.0,
+        soft_max=8.0,
+        max=100.0,
+    )
     frame_timeout_s: FloatProperty(
         name="Frame Time-out (s)",
         description="Longest wait for one frame while rendering, seconds. Counted from the "
@@ -121,6 +131,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         layout.use_property_split = True
         layout.prop(self, "default_material")
         layout.prop(self, "cache_limit_mb")
+        layout.prop(self, "live_megapixels")
         layout.prop(self, "frame_timeout_s")
         layout.prop(self, "open_timeout_s")
         layout.prop(self, "python_path")

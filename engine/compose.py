@@ -11,6 +11,7 @@ import numpy as np
 
 from .motion import Face, Motion
 from .picture_file import FileFormat, PictureFile
+from .preview import shrunk
 from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceImage
 
 
@@ -28,6 +29,10 @@ class RestingFace:
         """Change nothing."""
         return NOTHING
 
+    def resized(self, image: SourceImage) -> RestingFace:
+        """It rests at any size."""
+        return self
+
 
 class Composition:
     """An opened picture: moves all its faces and knows what differs from the source.
@@ -43,6 +48,24 @@ class Composition:
         self.canvas = image.pixels.copy()
         self.rectangle = NOTHING
         self._files: dict[FileFormat, PictureFile] = {}
+        self._small: Composition | None = None
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        return self.image.pixels.shape[1], self.image.pixels.shape[0]
+
+    def at_size(self, size: tuple[int, int]) -> Composition:
+        """The same picture with the same faces, smaller; the last one is kept.
+
+        size  (width, height) in pixels, no more than the picture's own
+        """
+        if size == self.size:
+            return self
+        if self._small is None or self._small.size != size:
+            image = shrunk(self.image, size)
+            self._small = Composition(image, [item.resized(image) for item in self._portraits])
+        return self._small
 
     @property
     def face_count(self) -> int:

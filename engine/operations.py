@@ -153,8 +153,14 @@ class Operations:
         if save is not None and shutter is not None:
             write = _expose(composition, shutter, upcoming, renderer, report, save)
         else:
+            if save is None and "size" in message.fields:
+                size = read_size(message.fields["size"], composition.size)
+                composition = composition.at_size(size)
             composition.prepare([motions, *upcoming])
             composition.render(motions)
+            if save is None and message.fields.get("is_whole") is True:
+                whole = Rectangle(0, 0, *composition.size)
+                return frame(message, whole, composition.canvas, renderer.notices)
             if save is None:
                 pixels = composition.changed_pixels()
                 return frame(message, composition.rectangle, pixels, renderer.notices)
@@ -277,6 +283,16 @@ def read_box(values: object) -> tuple[float, float, float, float]:
         if x0 < x1 and y0 < y1:
             return x0, y0, x1, y1
     raise ReportedError("bad_request", "The box is not left, top, right, bottom in pixels.")
+
+
+def read_size(values: object, most: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) of 1 to `most` pixels. Raises ReportedError "bad_request"."""
+    numbers = list(values) if isinstance(values, list | tuple) else []
+    if len(numbers) == 2 and all(type(number) is int for number in numbers):
+        width, height = numbers
+        if 1 <= width <= most[0] and 1 <= height <= most[1]:
+            return width, height
+    raise ReportedError("bad_request", f"The size is not a width and a height up to {most}.")
 
 
 def read_image(message: Message) -> SourceImage:

@@ -99,7 +99,8 @@ _ROWS = (
         "color, alpha}} writes the picture to a file instead of sending pixels; with it, {shutter: "
         "{samples: [motions, …], color, alpha}} writes the mean of these; {upcoming: "
         "[motions, …]} names the frames asked for next, for renderers that make several at once "
-        "(`opened`: renderer.batch_size).",
+        "(`opened`: renderer.batch_size). Optional fields size: [width, height], the picture is "
+        "made that small, for quick looks; is_whole: all of it is sent.",
     ),
     MessageType(
         "frame",

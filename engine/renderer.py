@@ -93,6 +93,13 @@ class FacePortrait(Protocol):
         """
         ...
 
+    def resized(self, image: SourceImage) -> FacePortrait:
+        """The same face in the same picture at another size, see engine.preview.shrunk.
+
+        It shares what does not depend on the size and moves alike, for quick looks.
+        """
+        ...
+
 
 class Renderer(Protocol):
     """Fits faces of pictures."""

@@ -7,6 +7,7 @@ import numpy as np
 
 from .controllers import face_of
 from .images import read_picture
+from .portraits import picture_size
 
 SAMPLES = 3  # per pixel and direction, so that large faces do not alias
 MARGIN = 0.35  # around the face, as a part of its longer side
@@ -23,7 +24,9 @@ def face_picture(controller: bpy.types.Object, size_px: int) -> np.ndarray:
         return np.full((size_px, size_px, 4), 0.5, np.float32)
     picture = read_picture(image)
     pixels = picture.pixels
-    x0, y0, x1, y1 = face_of(controller).box
+    # While something moves the image is smaller than the picture.
+    share = pixels.shape[1] / picture_size(plane)[0]
+    x0, y0, x1, y1 = (share * value for value in face_of(controller).box)
     half = max(0.5 * max(x1 - x0, y1 - y0) * (1.0 + 2.0 * MARGIN), 1.0)
     height, width = pixels.shape[:2]
     count = size_px * SAMPLES

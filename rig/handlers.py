@@ -130,6 +130,7 @@ def _on_undo(*_args: object) -> None:
 def _on_save(*_args: object) -> None:
     copies.mark_instances()
     live.restore_modes()
+    live.complete_all()
     structure.pack_outputs()
 
 

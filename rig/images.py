@@ -7,7 +7,9 @@ premultiplied alpha. The engine wants rows top first, uint8 or float32, straight
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -32,6 +34,8 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 # Pixels are turned to bytes in parts that fit a processor's cache.
 _PART = 1 << 18
+# More memory than this is given back after each use.
+_KEPT_FLOATS = 4 * 16_000_000
 _BYTE_TO_UNIT = np.float32(1.0 / 255.0)
 
 
@@ -127,27 +131,32 @@ def read_picture(image: bpy.types.Image) -> Picture:
     check_readable(image)
     width, height = image.size
     channels = image.channels
-    flat = _scratch(width * height * channels)
-    try:
-        image.pixels.foreach_get(flat)
-    except (TypeError, RuntimeError) as error:
-        raise no_pixels(image) from error
-    pixels = _to_rgba(flat.reshape(height, width, channels)[::-1])
-    if image.is_float:
-        is_premultiplied = image.alpha_mode not in {"CHANNEL_PACKED", "NONE"}
-        return Picture(pixels.copy(), "linear", is_premultiplied)
-    return Picture(_to_bytes(pixels), "srgb")
+    with _scratch(width * height * channels) as flat:
+        try:
+            image.pixels.foreach_get(flat)
+        except (TypeError, RuntimeError) as error:
+            raise no_pixels(image) from error
+        pixels = _to_rgba(flat.reshape(height, width, channels)[::-1])
+        if image.is_float:
+            is_premultiplied = image.alpha_mode not in {"CHANNEL_PACKED", "NONE"}
+            return Picture(pixels.copy(), "linear", is_premultiplied)
+        return Picture(_to_bytes(pixels), "srgb")
 
 
 _buffer = np.empty(0, np.float32)
+_buffer_lock = threading.RLock()
 
 
-def _scratch(count: int) -> np.ndarray:
+@contextmanager
+def _scratch(count: int) -> Iterator[np.ndarray]:
     """Room for the pixels of one image; new memory costs more than reading them."""
     global _buffer
-    if _buffer.size < count:
-        _buffer = np.empty(count, np.float32)
-    return _buffer[:count]
+    with _buffer_lock:
+        if _buffer.size < count:
+            _buffer = np.empty(count, np.float32)
+        yield _buffer[:count]
+        if _buffer.size > _KEPT_FLOATS:
+            _buffer = np.empty(0, np.float32)
 
 
 def _to_bytes(pixels: np.ndarray) -> np.ndarray:
@@ -198,17 +207,12 @@ class Canvas:
 
     def __init__(self, picture: Picture) -> None:
         self.picture = picture
-        width, height = picture.size
-        self._buffer = np.empty((height, width, 4), np.float32)
-        self._top_first = self._buffer[::-1]
-        self._rectangle = (0, 0, width, height)
-        self.restore()
+        self._rectangle = (0, 0, 0, 0)
+        self._changed: np.ndarray | None = None
 
     def restore(self) -> None:
         """Go back to the still picture."""
-        rows, columns = _slices(self._rectangle)
-        self._write(rows, columns, self.picture.pixels[rows, columns])
-        self._rectangle = (0, 0, 0, 0)
+        self._rectangle, self._changed = (0, 0, 0, 0), None
 
     def show(self, rectangle: tuple[int, int, int, int], pixels: np.ndarray) -> None:
         """Show `pixels` at `rectangle` (x, y, width, height from the top left), else the still."""
@@ -217,26 +221,35 @@ class Canvas:
         is_inside = x >= 0 and y >= 0 and x + width <= limit_x and y + height <= limit_y
         if not is_inside or pixels.shape != (height, width, 4):
             raise ImageError(f"The engine's rectangle {rectangle} does not fit the picture.")
-        self.restore()
-        rows, columns = _slices(rectangle)
-        self._write(rows, columns, pixels)
-        self._rectangle = rectangle
+        self._rectangle, self._changed = rectangle, pixels
 
     def push(self, image: bpy.types.Image) -> None:
-        """Write everything into an image data-block, which is scaled when its size differs."""
-        if tuple(image.size) != self.picture.size:
-            image.scale(*self.picture.size)
-        image.pixels.foreach_set(self._buffer.reshape(-1))
+        """Write everything into an image data-block, which takes this picture's size."""
+        width, height = self.picture.size
+        _fit(image, (width, height))
+        with _scratch(width * height * 4) as flat:
+            top_first = flat.reshape(height, width, 4)[::-1]
+            _write(top_first, self.picture.pixels)
+            if self._changed is not None:
+                x, y, columns, rows = self._rectangle
+                _write(top_first[y : y + rows, x : x + columns], self._changed)
+            image.pixels.foreach_set(flat)
         compat.refresh_image(image)
 
-    def _write(self, rows: slice, columns: slice, pixels: np.ndarray) -> None:
-        target = self._top_first[rows, columns]
-        if pixels.dtype == np.uint8:
-            np.multiply(pixels, _BYTE_TO_UNIT, out=target)
-        else:
-            target[...] = pixels
+
+def _write(target: np.ndarray, pixels: np.ndarray) -> None:
+    if pixels.dtype == np.uint8:
+        np.multiply(pixels, _BYTE_TO_UNIT, out=target)
+    else:
+        target[...] = pixels
 
 
-def _slices(rectangle: tuple[int, int, int, int]) -> tuple[slice, slice]:
-    x, y, width, height = rectangle
-    return slice(y, y + height), slice(x, x + width)
+def _fit(image: bpy.types.Image, size: tuple[int, int]) -> None:
+    """Give an image another size; its pixels are written next."""
+    if tuple(image.size) == size:
+        return
+    if image.source == "GENERATED":
+        # Scaling would resample pixels that nobody needs.
+        image.generated_width, image.generated_height = size
+    if tuple(image.size) != size:
+        image.scale(*size)

@@ -231,6 +231,28 @@ def refresh_later() -> None:
     pump.start()
 
 
+def rest_all() -> None:
+    """Bring the whole pictures of portraits that rest again."""
+    with _traffic_if_free() as is_free:
+        for found in list(_sessions.values()) if is_free else ():
+            item = portraits.find(found.uid) if found.look.is_due else None
+            if item is not None:
+                found.rest(item)
+            elif found.look.is_due:
+                found.look.give_up()
+
+
+def complete_all() -> None:
+    """Show whole pictures, not the small ones of a move, before the file is saved."""
+    if not any(item.look.is_shown for item in _sessions.values()):
+        return
+    with traffic:
+        for item in portraits.all_portraits():
+            found = _sessions.get(item.identity)
+            if found is not None:
+                found.complete(item)
+
+
 def take_due_refresh() -> bool:
     """Whether a refresh was asked for since the last call."""
     global _is_refresh_due

@@ -48,6 +48,7 @@ def _tick() -> float | None:
     if main_thread.is_render_running():
         return RENDERING_S
     count = drain()
+    live.rest_all()
     if live.take_due_refresh():
         live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
     if count or time.monotonic() > _next_redraw:

@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import bpy
 
 from ..engine.controls import Face
-from ..host.client import Engine, EngineError, Policy, Reply, Ticket
+from ..host.client import Engine, EngineError, Reply, Ticket
 from ..preferences import preferences
 from . import content, main_thread, refit
 from . import engine as engine_process
 from .controllers import face_of
-from .cycles_view import Turns
 from .drawn_faces import FittedFaces
 from .errors import AddonError, OtherPictureError, PortraitError
 from .images import Canvas, Picture
+from .live_image import LiveImage
 from .motions import NEUTRAL, is_neutral
-from .opening import faces_key, open_fields
+from .opening import faces_key
 from .portraits import Portrait, check_whole, find
 from .problem import LOST_CODES, QUIET_CODES, Problem
+from .requests import Answer, answer_of, submit_open, submit_render, submit_still
 
 if TYPE_CHECKING:
     from ..engine.controls import Motion
     from ..engine.protocol import Message
 
+SAVING_S = 10.0  # that a file waits for the whole picture
+
 log = logging.getLogger(__name__)
 
 
-class Session:
+class Session(LiveImage):
     """One portrait's traffic with the engine. Call it with the traffic lock held (see live.py).
 
     renderer  name, device, precision and model_set at work, as the engine said
@@ -38,16 +41,15 @@ class Session:
     """
 
     def __init__(self, uid: str) -> None:
+        super().__init__()
         self.uid = uid
         self.problem: Problem | None = None
         self.wanted: tuple[Motion, ...] = ()
         self.shown: tuple[Motion, ...] | None = None
-        self.canvas: Canvas | None = None
         self.renderer: dict[str, str] = {}
         self.notices: list[str] = []
         self.face_problems: list[str] = []  # why each face rests
         self.readings: list[tuple[float, ...]] = []  # of each face, see Face.reading
-        self.turns = Turns()
         self.fitted = FittedFaces()
         self._key: tuple[Any, ...] | None = None
         self._newest = content.Newest()
@@ -61,7 +63,11 @@ class Session:
 
     @property
     def is_pending(self) -> bool:
-        """True while an answer of the engine is awaited."""
+        """True while an answer of the engine is awaited, or will be asked for at rest."""
+        return self._is_asked or self.look.is_awaited
+
+    @property
+    def _is_asked(self) -> bool:
         return self._opening is not None or self._rendering is not None
 
     @property
@@ -82,12 +88,41 @@ class Session:
             self.problem = Problem.of(error)
             return
         is_unread = self.fitted.is_waited_for(item.controllers)
-        if motions == self.shown and self._rendering is None and not is_unread:
+        asked = self._rendering and answer_of(self._rendering).motions
+        if motions == (asked or self.shown) and not is_unread:
             return
+        self.look.begin(item.settings.output, self.picture.size)
         if is_neutral(motions):
-            self._show_still(item)
+            self._show_still(item, is_small=self.look.size is not None)
         if is_unread or not is_neutral(motions):
-            self._ask_if_useful(item)
+            self._ask_if_useful(item, self.look.size)
+
+    def rest(self, item: Portrait) -> None:
+        """Ask for the whole picture where a small one is shown and nothing moves any more."""
+        if not self.look.is_due or self._is_asked:
+            return
+        if is_neutral(self.wanted):
+            self._show_still(item)
+            return
+        self._ask_if_useful(item, None)
+        if not self._is_asked:
+            self.look.give_up()
+
+    def complete(self, item: Portrait) -> None:
+        """Show the whole picture before returning, where a small one is shown: a file is saved.
+
+        Where the engine cannot give it soon, the small one is enlarged.
+        """
+        if not self.look.is_shown:
+            return
+        try:
+            if is_neutral(self.wanted):
+                self._show_still(item)
+            else:
+                self._render_now(item, self.wanted, SAVING_S, SAVING_S)
+        except (AddonError, EngineError) as error:
+            log.warning("Portrait %s is saved as it was while it moved: %s", self.uid, error)
+            self.enlarge(item.plane)
 
     def retry(self) -> None:
         """Forget what failed, so that the next wish asks the engine again."""
@@ -95,7 +130,7 @@ class Session:
         self.shown = None
         self._drop_handle()
 
-    def _ask_if_useful(self, item: Portrait) -> None:
+    def _ask_if_useful(self, item: Portrait, size: tuple[int, int] | None) -> None:
         if self.problem is not None and self.problem.is_final:
             return
         client = engine_process.start(item.settings.renderer)
@@ -105,7 +140,11 @@ class Session:
             return
         self._use(client)
         if self._handle is not None:
-            self._rendering = self._submit_render(client, self.wanted, Policy.NEWEST, True)
+            if size is not None and self.look.take_still_request():
+                neutral = tuple(NEUTRAL for _ in self.wanted)
+                submit_still(client, Answer(self._on_still, neutral, self._handle, size))
+            key = ("live", self.uid)
+            self._rendering = self._submit_render(client, self.wanted, key, size)
         elif self._opening is None:
             self._opening = self._submit_open(client, item, True)
 
@@ -129,10 +168,16 @@ class Session:
             else:
                 self.want(item, self.wanted)
 
+    def _on_still(self, reply: Reply) -> None:
+        answer = answer_of(reply.ticket)
+        if reply.message is not None and answer.handle == self._handle and self.canvas is not None:
+            pixels = self.picture.from_wire(reply.message.arrays["pixels"])
+            self.look.take_still(replace(self.picture, pixels=pixels))
+
     def _on_frame(self, reply: Reply) -> None:
         if reply.ticket is self._rendering:
             self._rendering = None
-        answer = cast("Answer", reply.ticket.tag)
+        answer = answer_of(reply.ticket)
         if answer.handle != self._handle or is_neutral(self.wanted):
             return
         item = find(self.uid)
@@ -140,7 +185,7 @@ class Session:
             self._fail(reply.error)
         elif reply.message is not None and item is not None:
             try:
-                self._show(item, reply.message, answer.motions)
+                self._show(item, reply.message, answer)
             except AddonError as error:
                 self.problem = Problem.of(error)
 
@@ -150,6 +195,7 @@ class Session:
         if error.code in LOST_CODES:
             self._drop_handle()
         self.shown = None
+        self.look.give_up()
         self.problem = Problem.of(error, is_opening=is_opening)
         log.warning("Portrait %s: %s", self.uid, error)
 
@@ -168,7 +214,7 @@ class Session:
             )
         self._check_picture(item, is_certain=True)
         self.restore_mode(item)
-        if motions == self.shown:
+        if motions == self.shown and not self.look.is_shown:
             return
         if is_neutral(motions):
             self._show_still(item)
@@ -190,17 +236,24 @@ class Session:
             self.problem = Problem.of(error)
             raise
 
-    def _render_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
-        timeouts = preferences()
-        client = engine_process.start_ready(timeouts.open_timeout_s, item.settings.renderer)
-        self._open_now(item, client)
-        ticket = self._submit_render(client, motions, Policy.ALL, False)
-        self._show(item, client.wait(ticket, timeouts.frame_timeout_s), motions)
+    def _render_now(
+        self,
+        item: Portrait,
+        motions: tuple[Motion, ...],
+        open_s: float | None = None,
+        frame_s: float | None = None,
+    ) -> None:
+        """The time-outs are those of the preferences unless others are given."""
+        open_s = open_s or preferences().open_timeout_s
+        client = engine_process.start_ready(open_s, item.settings.renderer)
+        self._open_now(item, client, open_s)
+        ticket = self._submit_render(client, motions)
+        message = client.wait(ticket, frame_s or preferences().frame_timeout_s)
+        self._show(item, message, answer_of(ticket))
 
-    def _open_now(self, item: Portrait, client: Engine) -> None:
+    def _open_now(self, item: Portrait, client: Engine, timeout_s: float) -> None:
         self._use(client)
         if self._handle is None:
-            timeout_s = preferences().open_timeout_s
             ticket = self._opening or self._submit_open(client, item, False)
             self._opening = None
             self._take_handle(client.wait(ticket, timeout_s))
@@ -215,10 +268,9 @@ class Session:
             faces = [face_of(controller) for controller in item.controllers]
             try:
                 self._check_picture(item)
-                client = engine_process.start_ready(
-                    preferences().open_timeout_s, item.settings.renderer
-                )
-                self._open_now(item, client)
+                timeout_s = preferences().open_timeout_s
+                client = engine_process.start_ready(timeout_s, item.settings.renderer)
+                self._open_now(item, client, timeout_s)
             except (AddonError, EngineError) as error:
                 log.warning("Drawn faces of '%s' were not read: %s", item.plane.name, error)
                 self.fitted.note(faces, faces)
@@ -233,29 +285,6 @@ class Session:
         # The engine knows them already as they are now.
         self._key = None if self._handle is None else faces_key(item)
         return True
-
-    def push(self, item: Portrait) -> None:
-        """Write what should be visible into the image again, after an undo or a load."""
-        use_turns = main_thread.is_here()
-        main_thread.do(lambda: self._write(item.plane, use_turns=use_turns))
-
-    def _write(self, plane: bpy.types.Object, *, use_turns: bool) -> None:
-        output = plane.keyportrait.portrait.output
-        if self.canvas is None or output is None:
-            return
-        is_turned = use_turns and self.turns.begin(output, self.canvas.picture)
-        self.canvas.push(output)
-        if is_turned:
-            self.turns.finish(output)
-
-    def restore_mode(self, item: Portrait) -> None:
-        """Give the live image its own alpha mode back, where Cycles' viewport has changed it."""
-        main_thread.do(lambda: self._restore_mode(item.plane))
-
-    def _restore_mode(self, plane: bpy.types.Object) -> None:
-        output = plane.keyportrait.portrait.output
-        if self.canvas is not None and output is not None and self.turns.restore(output):
-            self.canvas.push(output)
 
     def forget_picture(self) -> None:
         """Read the picture at the next wish, whatever Blender tells of it."""
@@ -300,58 +329,42 @@ class Session:
         return picture
 
     def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
-        picture = self._picture()
+        picture = self.picture
         self._use(client)
         self._asked = [face_of(controller) for controller in item.controllers]
-        return client.submit(
-            "open",
-            {**open_fields(item), **picture.wire_fields},
-            {"image": picture.to_wire()},
-            tag=Answer(self._on_opened),
-            use_drain=use_drain,
-        )
+        return submit_open(client, item, picture, Answer(self._on_opened), use_drain=use_drain)
 
     def _submit_render(
-        self, client: Engine, motions: tuple[Motion, ...], policy: Policy, use_drain: bool
+        self,
+        client: Engine,
+        motions: tuple[Motion, ...],
+        key: Any = None,
+        size: tuple[int, int] | None = None,
     ) -> Ticket:
-        fields = {
-            "handle": self._handle,
-            "motions": [motion.to_json() for motion in motions],
-            "options": {},
-        }
-        return client.submit(
-            "render",
-            fields,
-            policy=policy,
-            key=("live", self.uid) if policy is Policy.NEWEST else None,
-            tag=Answer(self._on_frame, motions, self._handle),
-            use_drain=use_drain,
-        )
+        return submit_render(client, Answer(self._on_frame, motions, self._handle, size), key)
 
-    def _show(self, item: Portrait, message: Message, motions: tuple[Motion, ...]) -> None:
-        pixels = self._picture().from_wire(message.arrays["pixels"])
-        canvas = self.canvas
-        if canvas is None:
+    def _show(self, item: Portrait, message: Message, answer: Answer) -> None:
+        canvas = self.canvas if answer.size is None else self.look.canvas
+        is_newer_wanted = answer.size is None and answer.motions != self.wanted
+        if canvas is None or answer.size not in {None, canvas.picture.size} or is_newer_wanted:
             return
-        canvas.show(tuple(message.fields["rectangle"]), pixels)
+        canvas.show(
+            tuple(message.fields["rectangle"]),
+            self.picture.from_wire(message.arrays["pixels"]),
+        )
         self.notices = list(message.fields.get("notices", ()))
+        self.look.is_shown = answer.size is not None
         self.push(item)
-        self.shown = motions
+        self.shown = answer.motions
         self.problem = None
 
-    def _show_still(self, item: Portrait) -> None:
+    def _show_still(self, item: Portrait, *, is_small: bool = False) -> None:
         if self.canvas is None:
             return
-        self.canvas.restore()
-        self.push(item)
+        self.push_still(item, is_small=is_small)
         self.shown = self.wanted
         if self._handle is not None or self._client is None:
             self.problem = None
-
-    def _picture(self) -> Picture:
-        if self.canvas is None:
-            raise AddonError("The portrait's picture is not loaded.")
-        return self.canvas.picture
 
     def _take_handle(self, opened: Message) -> None:
         self._handle = int(opened.fields["handle"])
@@ -383,13 +396,5 @@ class Session:
         self._handle = None
         self._opening = None
         self._rendering = None
+        self.look.forget()
         self.renderer, self.face_problems, self.readings = {}, [], []
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Tag of a live request: whom the pump calls with the reply."""
-
-    receive: Any
-    motions: tuple[Motion, ...] = ()
-    handle: int | None = None

@@ -64,14 +64,19 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = F
     has_emission  the picture has glows, see SourceImage
     """
     height, width = canvas.shape[:2]
+    scene = scene._replace(openings=[tight for layer in scene.openings if (tight := layer.seen())])
     reach = _reach(scene, crop, (width, height))
     if not reach.width or not reach.height:
         return NOTHING
     maps = _build_maps(reach, crop, scene)
     changed = maps.is_moved
     moved = _resample(canvas, reach, maps, has_emission)
+    coarse = _Coarse(maps.expressed_x, maps.expressed_y)
     for layer in scene.openings:
-        _lay(moved, changed, layer, maps.expressed_x, maps.expressed_y)
+        part = coarse.region(layer.patch.box)
+        if part is not None:
+            x, y = maps.expressed_x[part], maps.expressed_y[part]
+            _lay(moved[part], changed[part], layer, x, y)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return NOTHING
@@ -95,9 +100,7 @@ def _reach(scene: Scene, crop: Crop, picture_size: tuple[int, int]) -> Rectangle
         boxes = _turned_boxes(boxes, scene.head, scene.head_window)
     if not boxes:
         return NOTHING
-    edges = np.array(boxes)
-    x0, y0 = edges[:, :2].min(axis=0)
-    x1, y1 = edges[:, 2:].max(axis=0)
+    x0, y0, x1, y1 = _around(boxes)
     corners = np.array([[x0, y0], [x1, y0], [x0, y1], [x1, y1]])
     matrix = crop.crop_to_picture
     corners = corners @ matrix[:, :2].T + matrix[:, 2]
@@ -109,17 +112,29 @@ def _reach(scene: Scene, crop: Crop, picture_size: tuple[int, int]) -> Rectangle
 
 def _turned_boxes(boxes: list[Box], head: np.ndarray, window: Window) -> list[Box]:
     """Where boxes of the expressed face end up under a head motion, and what the head moves."""
-    nodes = window.nodes().reshape(window.rows, window.columns, 2)
-    origin = nodes + head
-    reached = [np.abs(head).max(axis=2) > MOVED]
-    reached += [_inside(origin[..., 0], origin[..., 1], box, 2.0 * window.cell) for box in boxes]
+    x = window.x + window.cell * np.arange(window.columns)
+    y = window.y + window.cell * np.arange(window.rows)
+    offset_x, offset_y = cv2.split(head)
+    reached = [np.maximum(np.abs(offset_x), np.abs(offset_y)) > MOVED]
+    if boxes:
+        margin = 2.0 * window.cell
+        reached.append(_inside(x + offset_x, y[:, None] + offset_y, _around(boxes), margin))
     turned: list[Box] = []
     for where in reached:
-        if where.any():
-            points = nodes[where]
-            low, high = points.min(axis=0) - window.cell, points.max(axis=0) + window.cell
-            turned.append((float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+        rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+        if len(rows):
+            low_x, high_x = x[columns[0]] - window.cell, x[columns[-1]] + window.cell
+            low_y, high_y = y[rows[0]] - window.cell, y[rows[-1]] + window.cell
+            turned.append((float(low_x), float(low_y), float(high_x), float(high_y)))
     return turned
+
+
+def _around(boxes: list[Box]) -> Box:
+    """The smallest box around all of them."""
+    edges = np.array(boxes)
+    x0, y0 = edges[:, :2].min(axis=0)
+    x1, y1 = edges[:, 2:].max(axis=0)
+    return float(x0), float(y0), float(x1), float(y1)
 
 
 def _inside(x: np.ndarray, y: np.ndarray, box: Box, margin: float) -> np.ndarray:
@@ -127,24 +142,29 @@ def _inside(x: np.ndarray, y: np.ndarray, box: Box, margin: float) -> np.ndarray
     return across & (y > box[1] - margin) & (y < box[3] + margin)
 
 
-def _region(x: np.ndarray, y: np.ndarray, box: Box) -> tuple[slice, slice] | None:
-    """Rows and columns in which positions lie inside a box, found on every eighth pixel."""
-    coarse_x, coarse_y = x[::_COARSE, ::_COARSE], y[::_COARSE, ::_COARSE]
-    steps = [
-        np.abs(np.diff(c, axis=a)).max()
-        for c in (coarse_x, coarse_y)
-        for a in (0, 1)
-        if c.shape[a] > 1
-    ]
-    margin = float(max(steps, default=0.0)) + 1.0
-    where = _inside(coarse_x, coarse_y, box, margin)
-    if not where.any():
-        return None
-    rows, columns = (np.flatnonzero(where.any(axis=axis)) * _COARSE for axis in (1, 0))
-    return (
-        slice(max(rows[0] - _COARSE, 0), rows[-1] + 2 * _COARSE),
-        slice(max(columns[0] - _COARSE, 0), columns[-1] + 2 * _COARSE),
-    )
+class _Coarse:
+    """Positions in the crop at every eighth pixel, to find where a layer is."""
+
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self._x, self._y = x[::_COARSE, ::_COARSE], y[::_COARSE, ::_COARSE]
+        steps = [
+            np.abs(np.diff(values, axis=axis)).max()
+            for values in (self._x, self._y)
+            for axis in (0, 1)
+            if values.shape[axis] > 1
+        ]
+        self._margin = float(max(steps, default=0.0)) + 1.0
+
+    def region(self, box: Box) -> tuple[slice, slice] | None:
+        """Rows and columns in which positions lie inside a box."""
+        where = _inside(self._x, self._y, box, self._margin)
+        if not where.any():
+            return None
+        rows, columns = (np.flatnonzero(where.any(axis=axis)) * _COARSE for axis in (1, 0))
+        return (
+            slice(max(rows[0] - _COARSE, 0), rows[-1] + 2 * _COARSE),
+            slice(max(columns[0] - _COARSE, 0), columns[-1] + 2 * _COARSE),
+        )
 
 
 def _sample(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -152,27 +172,52 @@ def _sample(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _build_maps(area: Rectangle, crop: Crop, scene: Scene) -> _Maps:
-    """Compose head and expression, on a coarser grid where the picture is much finer."""
+    """Compose head and expression, on a coarser grid where the picture is much finer.
+
+    The fields are smooth but for the lines where openings part them, so these alone need the finer
+    of two grids.
+    """
     step = max(1, int(1.0 / (crop.scale * _FINEST)))
     columns, rows = -(-area.width // step), -(-area.height // step)
-    x, y = _crop_positions(area, crop, step, rows, columns)
-    expressed_x, expressed_y = x, y
+    x, y, shift = _smooth_shifts(area, crop, scene, 2 * step)
+    size = (2 * x.shape[1], 2 * x.shape[0])
+    x, y, shift = (cv2.resize(values, size)[:rows, :columns] for values in (x, y, shift))
+    if scene.expression is not None:
+        _part_openings(shift, scene.expression, scene.below, x, y)
+    matrix = crop.crop_to_picture[:, :2].astype(np.float32)
+    shift = cv2.transform(shift, matrix)
+    if step > 1:
+        size = (columns * step, rows * step)
+        cut = slice(area.height), slice(area.width)
+        x, y, shift = (cv2.resize(values, size)[cut] for values in (x, y, shift))
+    shift_x, shift_y = cv2.split(shift)
+    is_moved = np.maximum(np.abs(shift_x), np.abs(shift_y)) > _STILL
+    return _Maps(x, y, shift_x, shift_y, is_moved.view(np.uint8))
+
+
+def _smooth_shifts(
+    area: Rectangle, crop: Crop, scene: Scene, step: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Crop x and y in the expressed face, and (…, 2) crop pixels from there to the source.
+
+    For blocks of step x step picture pixels, everywhere as the skin above openings moves.
+    """
+    x, y = _crop_positions(area, crop, step, -(-area.height // step), -(-area.width // step))
+    expressed = cv2.merge([x, y])
+    shift = np.zeros_like(expressed)
     if scene.head is not None:
         cell = scene.head_window.cell
-        turned = _sample(scene.head, x / cell, y / cell)
-        expressed_x, expressed_y = x + turned[..., 0], y + turned[..., 1]
-    shift_x, shift_y = expressed_x - x, expressed_y - y
+        shift = _sample(scene.head, x / cell, y / cell)
+        expressed += shift
+    expressed_x, expressed_y = cv2.split(expressed)
     if scene.expression is not None:
-        moved = _expression_shift(scene.expression, scene.below, expressed_x, expressed_y)
-        shift_x, shift_y = shift_x + moved[..., 0], shift_y + moved[..., 1]
-    matrix = crop.crop_to_picture[:, :2].astype(np.float32)
-    shift_x, shift_y = (row[0] * shift_x + row[1] * shift_y for row in matrix)
-    is_moved = (np.maximum(np.abs(shift_x), np.abs(shift_y)) > _STILL).astype(np.uint8)
-    maps = _Maps(expressed_x, expressed_y, shift_x, shift_y, is_moved)
-    if step == 1:
-        return maps
-    size = (columns * step, rows * step)
-    return _Maps(*(cv2.resize(values, size)[: area.height, : area.width] for values in maps))
+        window = scene.expression.window
+        node_x, node_y = (
+            (expressed_x - window.x) / window.cell,
+            (expressed_y - window.y) / window.cell,
+        )
+        shift += _sample(scene.expression.upper, node_x, node_y)
+    return expressed_x, expressed_y, shift
 
 
 def _crop_positions(
@@ -186,24 +231,25 @@ def _crop_positions(
     return x.astype(np.float32), y.astype(np.float32)
 
 
-def _expression_shift(
-    field: BackwardField, below: list[Mask], x: np.ndarray, y: np.ndarray
-) -> np.ndarray:
-    """(…, 2) backward displacement of the expression at crop positions."""
-    window = field.window
-    node_x, node_y = (x - window.x) / window.cell, (y - window.y) / window.cell
-    moved = _sample(field.upper, node_x, node_y)
+def _part_openings(
+    shift: np.ndarray, field: BackwardField, below: list[Mask], x: np.ndarray, y: np.ndarray
+) -> None:
+    """Let the skin below openings move by the lower field; x and y are crop positions."""
+    window, difference = field.window, field.lower - field.upper
+    taken = np.zeros(x.shape, np.float32)
+    coarse = _Coarse(x, y)
     for mask in below:
-        part = _region(x, y, mask.patch.box)
+        part = coarse.region(mask.patch.box)
         if part is None:
             continue
-        patch = mask.patch
+        patch, part_x, part_y = mask.patch, x[part], y[part]
         share = _sample(
-            mask.coverage, (x[part] - patch.x) * patch.scale, (y[part] - patch.y) * patch.scale
+            mask.coverage, (part_x - patch.x) * patch.scale, (part_y - patch.y) * patch.scale
         )
-        lower = _sample(field.lower, node_x[part], node_y[part])
-        moved[part] += (lower - moved[part]) * share[..., None]
-    return moved
+        share *= 1.0 - taken[part]
+        taken[part] += share
+        node_x, node_y = (part_x - window.x) / window.cell, (part_y - window.y) / window.cell
+        shift[part] += _sample(difference, node_x, node_y) * share[..., None]
 
 
 def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps, has_emission: bool) -> np.ndarray:
@@ -249,21 +295,20 @@ def _is_opaque(pixels: np.ndarray) -> bool:
 
 
 def _lay(
-    moved: np.ndarray, changed: np.ndarray, layer: Layer, x: np.ndarray, y: np.ndarray
+    under: np.ndarray, changed: np.ndarray, layer: Layer, x: np.ndarray, y: np.ndarray
 ) -> None:
-    """Put a layer over `moved`, alpha untouched; x and y are its positions in the crop."""
-    part = _region(x, y, layer.patch.box)
-    if part is None:
-        return
+    """Put a layer over `under`, alpha untouched; x and y are its positions in the crop."""
     patch = layer.patch
-    colours = _sample(
-        layer.colours, (x[part] - patch.x) * patch.scale, (y[part] - patch.y) * patch.scale
-    )
-    coverage = colours[..., 3:]
-    under = moved[part][..., :3]
-    mixed = to_unit(under) * (1.0 - coverage) + colours[..., :3]
-    if moved.dtype == np.uint8:
-        mixed = np.rint(np.clip(mixed, 0.0, 1.0) * 255.0).astype(np.uint8)
-    seen = coverage[..., 0] > _UNSEEN
-    np.copyto(under, mixed, where=seen[..., None])
-    changed[part] |= seen.astype(np.uint8)
+    colours = _sample(layer.colours, (x - patch.x) * patch.scale, (y - patch.y) * patch.scale)
+    coverage = cv2.extractChannel(colours, 3)
+    seen = (coverage > _UNSEEN).view(np.uint8)
+    free = cv2.merge([1.0 - coverage] * 4)
+    colours[..., 3] = 0.0
+    alpha = cv2.extractChannel(under, 3)
+    if under.dtype == np.uint8:
+        mixed = cv2.convertScaleAbs(cv2.multiply(under, free, dtype=cv2.CV_32F) + colours * 255.0)
+    else:
+        mixed = under * free + colours
+    cv2.insertChannel(alpha, mixed, 3)
+    cv2.copyTo(mixed, seen, under)
+    changed |= seen

@@ -10,6 +10,8 @@ import numpy as np
 from ..faces.crop import Crop, sample
 from .tone import to_unit
 
+_UNSEEN = 1e-4  # coverage
+
 
 @dataclass(frozen=True)
 class Patch:
@@ -96,6 +98,19 @@ class Layer:
         coverage = coverage.astype(np.float32, copy=False)
         channels = [channel * coverage for channel in cv2.split(rgb.astype(np.float32, copy=False))]
         return cls(patch, cv2.merge([*channels, coverage]))
+
+    def seen(self) -> Layer | None:
+        """The part that covers anything; None where nothing does."""
+        is_seen = (cv2.extractChannel(self.colours, 3) > _UNSEEN).view(np.uint8)
+        x, y, width, height = cv2.boundingRect(is_seen)
+        if not width or not height:
+            return None
+        # Sampling reads a pixel further.
+        x0, y0 = max(x - 1, 0), max(y - 1, 0)
+        colours = self.colours[y0 : y + height + 1, x0 : x + width + 1]
+        scale, size = self.patch.scale, colours.shape[1::-1]
+        patch = Patch(self.patch.x + x0 / scale, self.patch.y + y0 / scale, scale, *size)
+        return Layer(patch, colours)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..faces.canonical import (
     fit_pose,
 )
 from ..faces.checks import check_fit
-from ..faces.crop import face_crop
+from ..faces.crop import Crop, face_crop, resized_matrix
 from ..faces.lips import fit_lips
 from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
@@ -62,19 +63,34 @@ class AnalyticPortrait:
             self.face = replace(face, eyes_open=ratios[0], lips_open=ratios[1])
         self.landmarks = fit_lids(crop_view, self.landmarks)
         step()
+        self._size = image.pixels.shape[1], image.pixels.shape[0]
         self._field = ExpressionField(self.landmarks, self._pose, step)
         step()
         self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)
         step()
         gap = max(self._measures.lip_gap, 0.0)
-        colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
-        tone = Tone.measured(image, self._skin_colour(image), colours.skin)
+        self._colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
+        self._tone = Tone.measured(image, self._skin_colour(image), self._colours.skin)
         step()
-        self._eyes = [Eye(image.pixels, self._crop, self.landmarks, eye, tone) for eye in EYES]
+        self._paint_layers(image, step)
+
+    def _paint_layers(self, image: SourceImage, step: Step = no_step) -> None:
+        """Prepare eyes and mouth, as fine as the picture is."""
+        pixels, gap = image.pixels, max(self._measures.lip_gap, 0.0)
+        self._eyes = [Eye(pixels, self._crop, self.landmarks, eye, self._tone) for eye in EYES]
         step()
         self._mouth = Mouth(
-            image.pixels, self._crop, self.landmarks, self._pose, gap, colours, tone
+            pixels, self._crop, self.landmarks, self._pose, gap, self._colours, self._tone
         )
+
+    def resized(self, image: SourceImage) -> AnalyticPortrait:
+        """See FacePortrait.resized: fields and landmarks lie in the crop and stay."""
+        other = copy(self)
+        other._size = image.pixels.shape[1], image.pixels.shape[0]
+        matrix = resized_matrix(self._crop.picture_to_crop, other._size, self._size)
+        other._crop = Crop(matrix, self._crop.size)
+        other._paint_layers(image)
+        return other
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Nothing: frames do not get faster by being made together."""

@@ -49,6 +49,20 @@ class Crop(NamedTuple):
         return sample(picture, self.picture_to_crop, (self.size, self.size), border)
 
 
+def resized_matrix(
+    picture_to_view: np.ndarray, size: tuple[int, int], old: tuple[int, int]
+) -> np.ndarray:
+    """(2, 3) that maps a resized picture's pixels to where those of the old size go.
+
+    size, old  (width, height) of the picture; pixels have their centres at whole numbers
+    """
+    factors = np.array([old[0] / size[0], old[1] / size[1]])
+    matrix = np.array(picture_to_view, np.float64)
+    matrix[:, 2] += matrix[:, :2] @ (0.5 * factors - 0.5)
+    matrix[:, :2] *= factors
+    return matrix
+
+
 def sample(
     picture: np.ndarray,
     picture_to_view: np.ndarray,

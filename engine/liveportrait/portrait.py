@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,6 +92,17 @@ class Portrait:
             moved.glow,
         )  # fmt: skip
         return self._area.rectangle
+
+    def resized(self, image: SourceImage) -> Portrait:
+        """See FacePortrait.resized: the networks' frames are the same, only pasted smaller."""
+        other = copy(self)
+        height, width = image.pixels.shape[:2]
+        old_height, old_width = self._image.pixels.shape[:2]
+        to_small = np.diag([width / old_width, height / old_height, 1.0])
+        to_small[:2, 2] = 0.5 * to_small.diagonal()[:2] - 0.5
+        other._image = image
+        other._area = PasteArea(to_small @ self._area.crop_to_image, (height, width))
+        return other
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Compute frames in one batch, for `render` calls that follow (bakes).

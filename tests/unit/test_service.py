@@ -111,6 +111,27 @@ def test_a_smile_changes_the_face_alone(session: Session, astronaut: int) -> Non
     assert y < box[3]
 
 
+def test_a_small_frame_is_the_large_one_made_smaller(session: Session) -> None:
+    large = cv2.resize(ASTRONAUT, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
+    handle = session.open(large)
+    size = [ASTRONAUT.shape[1], ASTRONAUT.shape[0]]
+    fields = {"handle": handle, "motions": [SMILE], "options": {}, "size": size}
+    whole = session.ask("render", {**fields, "is_whole": True})
+    assert whole.fields["rectangle"] == [0, 0, *size]
+    small = numpy_of(whole.arrays["pixels"])
+    expected = session.picture(large, handle, SMILE)
+    expected = cv2.resize(expected, tuple(size), interpolation=cv2.INTER_AREA)
+    still = cv2.resize(large, tuple(size), interpolation=cv2.INTER_AREA)
+    difference = np.abs(small.astype(int) - expected).mean()
+    assert difference < 0.1 * np.abs(still.astype(int) - expected).mean()
+    frame = session.ask("render", fields)
+    x, y, width, height = frame.fields["rectangle"]
+    part = small[y : y + height, x : x + width]
+    assert (numpy_of(frame.arrays["pixels"]) == part).all()
+    for wrong in ([0, 5], [size[0] * 9, 5], [5], "5", [5.0, 5]):
+        assert session.refusal("render", {**fields, "size": wrong}).code == "bad_request"
+
+
 def test_the_neutral_motion_gives_the_source_back(session: Session, astronaut: int) -> None:
     assert (session.picture(ASTRONAUT, astronaut, NEUTRAL) == ASTRONAUT).all()
 
