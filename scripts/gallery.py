@@ -3,7 +3,9 @@
     python scripts/gallery.py PACKAGES OUT
 
 PACKAGES is the folder of gallery_pictures.py. OUT gets gallery_NAME.jpg, one strip per picture:
-the source first, then the poses of POSES. The largest face moves.
+the source first, then the poses of POSES. The largest face moves. With --hard they are
+looks_NAME.jpg with the poses of HARD, and with --above DIR what an older version made of them (a
+checkout of it, with these scripts) stands above what this one makes.
 """
 
 from __future__ import annotations
@@ -84,6 +86,7 @@ def main() -> int:
     parser.add_argument("packages", type=Path, help="folder of the packages with the pictures")
     parser.add_argument("out", type=Path, help="folder for the strips; made when missing")
     parser.add_argument("--hard", action="store_true", help="the poses of docs/looks.md instead")
+    parser.add_argument("--above", type=Path, help="an older run's folder, shown above this one")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
     try:
@@ -92,6 +95,8 @@ def main() -> int:
             poses = HARD if arguments.hard else POSES[name]
             strip = strip_of(open_in_memory(picture), poses)
             path = arguments.out / f"{'looks' if arguments.hard else 'gallery'}_{name}.jpg"
+            if arguments.above:
+                strip = stacked(Image.open(arguments.above / path.name), strip)
             strip.save(path, quality=QUALITY, optimize=True)
             print(f"{path}  {path.stat().st_size // 1000} kB")
     except (OSError, ReportedError, ValueError) as error:
@@ -119,6 +124,14 @@ def strip_of(subject: Subject, poses: dict[str, Values]) -> Image.Image:
         middle = (column * CELL + CELL // 2, CELL + LABEL // 2)
         draw.text(middle, label, INK, font, anchor="mm")
     return strip
+
+
+def stacked(above: Image.Image, below: Image.Image) -> Image.Image:
+    """Two strips of the same poses, the labels of the upper one left out."""
+    sheet = Image.new("RGB", (below.width, CELL + below.height), PAPER)
+    sheet.paste(above, (0, 0))
+    sheet.paste(below, (0, CELL))
+    return sheet
 
 
 def view_of(subject: Subject, rgb: np.ndarray) -> np.ndarray:

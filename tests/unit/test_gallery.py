@@ -90,6 +90,11 @@ def test_a_strip_shows_the_source_and_each_pose(tmp_path):
     change = [np.abs(cells[0].astype(int) - cell).mean() for cell in cells[1:]]
     assert change[0] == 0
     assert change[1] > 0.5
+    sheet = np.asarray(
+        gallery.stacked(Image.new("RGB", strip.shape[1::-1]), Image.fromarray(strip))
+    )
+    assert (sheet[: gallery.CELL] == 0).all()
+    assert np.array_equal(sheet[gallery.CELL :], strip)
 
 
 def test_poses_are_of_controls():

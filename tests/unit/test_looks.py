@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -345,3 +346,29 @@ def test_floors_are_judged_by_their_own_statistic():
     assert summary["lid_tone"]["missed"] == ["c.jpg"]
     assert not summary["teeth_height"]["is_met"]
     assert summary["teeth_height"]["worst_picture"] == "a.jpg"
+
+
+def test_two_runs_are_compared_picture_by_picture(tmp_path, capsys, monkeypatch):
+    compare = pytest.importorskip("looks_compare")
+    rows = {
+        "before": "a.jpg,2.5,20.0\nb.jpg,,3.0\nonly_before.jpg,9,9\n",
+        "after": "a.jpg,1.0,2.0\nb.jpg,,8.0\n",
+    }
+    for name, row in rows.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "looks.csv").write_text("picture,teeth_height,lid_tone\n" + row)
+        controls = {
+            "gaze_x": {"corr_min": 0.5 if name == "before" else 0.9, "corr_median": 0.99},
+            "smile": {"corr_min": 0.95, "corr_median": 0.99},
+        }
+        (tmp_path / name / "summary.json").write_text(json.dumps({"controls": controls}))
+    monkeypatch.setattr(sys, "argv", ["x", str(tmp_path / "before"), str(tmp_path / "after")])
+    assert compare.main() == 0
+    text = capsys.readouterr().out
+    assert "| 0.9 … 1.15 | 1 | 2.5 → 1 | 2.5 → 1 | 1 → 0 |" in text
+    assert "| median ≤ 6 | 2 | 11.5 → 5 | 20 → 8 | 1 → 1 |" in text
+    assert "| a.jpg | lid_tone 20 → 2, teeth_height 2.5 → 1 |  |  |" in text
+    assert "| b.jpg |  |  | lid_tone 3 → 8 |" in text
+    assert "only_before" not in text
+    assert "| `gaze_x` | 0.50 → 0.90 | 0.99 → 0.99 |" in text
+    assert "`smile`" not in text
