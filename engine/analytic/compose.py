@@ -246,6 +246,8 @@ def _part_openings(
         share = _sample(
             mask.coverage, (part_x - patch.x) * patch.scale, (part_y - patch.y) * patch.scale
         )
+        if share.ndim == 3:
+            share = share[..., 0] * (share[..., 1] > 0.5)
         share *= 1.0 - taken[part]
         taken[part] += share
         node_x, node_y = (part_x - window.x) / window.cell, (part_y - window.y) / window.cell

@@ -90,6 +90,7 @@ _REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
 # draws the mouth along, but the lips stay shut.
 _ONE_SIDED: Mapping[str, float] = {"lift_left": 0.53, "lift_right": -0.53, "mouth_x": -0.09}
 _SMIRK_GAP, _SMIRK_PART = 0.28, 0.2
+_FULL_CLOSING = 2.6  # cm of closing that shut the widest mouth
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
@@ -179,6 +180,10 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     """
     expression = np.asarray(motion.expression, np.float64)[None]
     wider = None if motion.lips_open is None else motion.lips_open - lips_open
+    if wider is not None and wider < 0.0:
+        # Lips asked to be shut meet, whatever ratio the picture was read to have.
+        own = max(source.lip_gap, 0.0) / max(source.mouth_width, 1e-6)
+        wider *= own / lips_open if lips_open > 0.02 else 1.0
     rows = decode_rows(expression, source, wider)
     amounts = {name: float(values[0]) for name, values in rows.items() if name != "closing"}
     blinks = []
@@ -249,7 +254,8 @@ def _mouth(
         target[:, 6] += 0.75 * lips_wider * source.mouth_width
     gap = max(source.lip_gap, 0.0)
     opening, closing = np.maximum(target[:, 0], 0.0), np.maximum(-target[:, 0], 0.0)
-    close = np.minimum(1.0, closing / gap) if gap > 0.05 else np.zeros(len(target))
+    full = min(gap, _FULL_CLOSING)
+    close = np.minimum(1.0, closing / full) if gap > 0.05 else np.zeros(len(target))
     pressing = np.where(closing > 0.0, np.clip((closing - gap) / _FULL_PRESS, 0.0, 1.0), 0.0)
     room = max(_WIDEST_GAP - gap, 0.3)
     widened = room * np.tanh(opening / room)

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..faces.canonical import (
     CANONICAL,
+    CHIN,
     EYES,
     LIP_LOWER_INNER,
     LIP_LOWER_INNER2,
@@ -20,6 +21,7 @@ from ..faces.canonical import (
     LIP_UPPER_OUTER,
     LOWER_LIP,
     MESH_COUNT,
+    SUBNASALE,
     UPPER_LIP,
     EyeIndices,
     Pose,
@@ -39,6 +41,7 @@ _SOFTNESS, _SMOOTHING = 2.0, 1.0
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
 _CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
+_LIPS_PAST = 0.12  # cm by which shut lips go past each other
 _STEEPEST = -0.62  # compression, pixels per pixel, beyond which a field is smoothed
 MOVED = 0.02  # crop pixels: less is not a move
 
@@ -103,10 +106,11 @@ class ExpressionField:
             moves[f"blink_{side}"] = self._blink(eye)
             moves[f"lid_offset_{side}"] = self._lid_offset(eye)
         moves["lips_close"] = self._lips_close()
+        moves["lips_past"] = self._lips_past(pose)
         self._index = {name: i for i, name in enumerate(moves)}
         self._moves = np.stack(list(moves.values()))
         self.window = self._place_window()
-        self._guarded = self._place_guard()
+        self._guarded = self._place_guards()
         self._upper = self._dense(_excluded(EYES, below=True))
         step()
         self._lower = self._dense(_excluded(EYES, below=False))
@@ -123,6 +127,7 @@ class ExpressionField:
             for end in ("inner", "outer"):
                 values[self._index[f"brow_{end}_{side}"]] -= 0.06 * max(blink, 0.0)
         values[self._index["lips_close"]] = amounts.lips_close
+        values[self._index["lips_past"]] = smoothstep((amounts.lips_close - 0.85) / 0.15)
         return values
 
     def move_vertices(self, weights: np.ndarray) -> np.ndarray:
@@ -140,7 +145,10 @@ class ExpressionField:
         moving = np.maximum(*(np.abs(field).max(axis=2) for field in forward)) > MOVED
         if not moving.any():
             return None
-        forward = [without_folds(field, CELL, self._guarded) for field in forward]
+        forward = [
+            without_folds(field, CELL, guarded)
+            for field, guarded in zip(forward, self._guarded, strict=True)
+        ]
         rows, columns = (np.flatnonzero(moving.any(axis=axis)) for axis in (1, 0))
         # Pixels beyond the moving nodes may be their targets.
         reach = 2 + int(max(np.abs(field).max() for field in forward) / CELL)
@@ -202,6 +210,20 @@ class ExpressionField:
         chin[list(LOWER_LIP)] = 0.0
         return move + 0.75 * chin[:, None] * gap[len(gap) // 2]
 
+    def _lips_past(self, pose: Pose) -> np.ndarray:
+        """Lips that have met go a little past each other: edges alone would leave a line of teeth."""
+        gap = self.points[list(LIP_UPPER_INNER)] - self.points[list(LIP_LOWER_INNER)]
+        height = np.hypot(*gap.T)[:, None]
+        past = gap / np.maximum(height, 1e-6) * np.minimum(_LIPS_PAST * pose.scale, 0.25 * height)
+        move = np.zeros((MESH_COUNT, 2))
+        for upper, lower, share in (
+            (LIP_UPPER_INNER, LIP_LOWER_INNER, 1.0),
+            (LIP_UPPER_INNER2, LIP_LOWER_INNER2, 0.8),
+            (LIP_UPPER_MIDDLE, LIP_LOWER_MIDDLE, 0.4),
+        ):
+            move[list(upper)], move[list(lower)] = -share * past, share * past
+        return move
+
     def _place_window(self) -> Window:
         low, high = self.points.min(axis=0), self.points.max(axis=0)
         size = high - low
@@ -210,17 +232,28 @@ class ExpressionField:
         columns, rows = int(np.ceil((x1 - x0) / CELL)) + 1, int(np.ceil((y1 - y0) / CELL)) + 1
         return Window(float(x0), float(y0), CELL, rows, columns)
 
-    def _place_guard(self) -> np.ndarray:
-        """(rows, columns) bool: everywhere but at lids and lips, which do cover each other."""
+    def _place_guards(self) -> tuple[np.ndarray, np.ndarray]:
+        """(rows, columns) bool of the upper and of the lower field: where folds count.
+
+        That is everywhere but at lids and lips, which do cover each other, and where the field of
+        the one lip runs on under the other and is never seen.
+        """
         window = self.window
-        openings = np.zeros((window.rows, window.columns), np.uint8)
-        for ring in (
-            *((eye.upper2 + eye.lower2[::-1]) for eye in EYES),
-            LIP_UPPER_INNER2 + LIP_LOWER_INNER2[::-1],
+        openings = [(eye.upper2 + eye.lower2[::-1]) for eye in EYES]
+        guards = []
+        for covered in (
+            (*LIP_UPPER_INNER2, *LIP_LOWER_OUTER, CHIN),
+            (*LIP_LOWER_INNER2, *LIP_UPPER_OUTER, SUBNASALE),
         ):
-            outline = (self.points[list(ring)] - [window.x, window.y]) / window.cell
-            cv2.fillPoly(openings, [np.rint(outline).astype(np.int32)], 1)
-        return cv2.dilate(openings, np.ones((3, 3), np.uint8)) == 0
+            free = np.zeros((window.rows, window.columns), np.uint8)
+            for ring in openings:
+                outline = (self.points[list(ring)] - [window.x, window.y]) / window.cell
+                cv2.fillPoly(free, [np.rint(outline).astype(np.int32)], 1)
+            reach = (self.points[list(covered)] - [window.x, window.y]) / window.cell
+            hull = cv2.convexHull(np.rint(reach).astype(np.int32))
+            cv2.fillConvexPoly(free, hull, 1)
+            guards.append(cv2.dilate(free, np.ones((3, 3), np.uint8)) == 0)
+        return guards[0], guards[1]
 
     def _dense(self, excluded: set[int]) -> np.ndarray:
         """(deformers, rows, columns, 2) float32: every move, spread over the window."""

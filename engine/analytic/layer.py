@@ -115,7 +115,12 @@ class Layer:
 
 @dataclass(frozen=True)
 class Mask:
-    """Where the skin below an opening is: coverage (height, width) float32 0..1."""
+    """Where the skin below an opening is.
+
+    coverage  (height, width) float32 0..1; or (height, width, 2): the same, and a second mask
+              that is cut off sharply at a half. Displacements halfway between two lips that come
+              together from afar would show what lies between them.
+    """
 
     patch: Patch
     coverage: np.ndarray

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..faces.canonical import LIP_LOWER_INNER, LIP_UPPER_INNER, Pose
+from ..faces.canonical import LIP_LOWER_INNER, LIP_LOWER_OUTER, LIP_UPPER_INNER, Pose
 from ..faces.crop import Crop
 from .layer import Layer, Mask, Patch
 from .mouth_colours import MouthColours
+from .own_mouth import OwnMouth
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
 from .teeth import SPRITE_ORIGIN, SPRITE_SCALE, Sprites, paint_sprites
 from .tone import Tone
@@ -19,11 +20,11 @@ _PIXELS_PER_PICTURE_PIXEL = 1.25
 _COARSEST, _FINEST = 1.0, 2.5  # patch pixels per crop pixel
 _MARGIN, _MARGIN_BELOW = 0.35, 1.2  # of the mouth's width
 _BELOW_DEPTH = 0.95  # reach of the lower lip's skin, mouth widths
-_MASK_BLUR, _COVERAGE_BLUR = 0.9, 0.7  # crop pixels
-# Gaps between the lips, cm: nothing to paint; the source shows something; it may show teeth.
-_LEAST_GAP, _PARTED_GAP, _OPEN_GAP = 0.03, 0.06, 0.38
-_SLIT_GAP, _WIDE_GAP = 0.4, 0.5  # cm: where a source's open mouth begins to be of use, and room
-_CAVITY, _TEETH = 0.55, 0.80  # brightness relative to what is brightest there, to skin
+_BEYOND = 0.1  # of the mouth's width, to which it reaches beyond each corner
+_AROUND_BLUR = 0.22  # cm
+_CREASE, _CREASE_STRENGTH = 0.035, 0.45  # cm, coverage
+_COVERAGE_BLUR = 0.7  # crop pixels
+_LEAST_GAP, _PARTED_GAP = 0.03, 0.06  # cm between the lips: nothing to paint; something is seen
 _TAPER = 0.10  # share of the mouth's width over which its opening ends
 _TONGUE_DEPTH, _LOWER_DEPTH, _UPPER_DEPTH = 2.0, 1.0, 0.9  # cm behind the lips
 
@@ -67,15 +68,28 @@ class Mouth:
         self._softness = max(0.7, 0.55 * crop.scale) * scale
         self._middle = (self._upper[5] + self._lower[5]) / 2
         self._gap = gap
-        self._source = self.patch.read(picture, crop) if gap > _PARTED_GAP else None
-        self._is_all_teeth = gap > _OPEN_GAP and self._shows_only_teeth()
+        self._own = self._read_own(picture, crop, landmarks) if gap > _PARTED_GAP else None
+        if self._own is not None and self._own.teeth_colour is not None:
+            colours = colours._replace(teeth=tone.to_display(self._own.teeth_colour))
         self._sprites: Sprites = paint_sprites(colours)
 
     def below(self, state: MouthState) -> Mask:
         """Where the lower lip's skin is."""
         middle = (curve(state.upper) + curve(state.lower)) / 2
-        area = filled(self.patch.place(half_ellipse_below(middle, _BELOW_DEPTH)), self.patch.size)
-        return Mask(self.patch, blurred(area, _MASK_BLUR * self.patch.scale))
+        patch = self.patch
+        width = float(np.hypot(*(middle[-1] - middle[0])))
+        across = (middle[-1] - middle[0]) / max(width, 1e-6)
+        ends = [middle[0] - _BEYOND * width * across, middle[-1] + _BEYOND * width * across]
+        line = np.concatenate([ends[:1], middle, ends[1:]])
+        under = filled(patch.place(half_ellipse_below(line, 2.0 * _BELOW_DEPTH)), patch.size)
+        # Beyond the corners and towards the chin both lips move alike: no edge there.
+        up = np.array([across[1], -across[0]]) * (1.0 if across[0] > 0 else -1.0)
+        raised = np.concatenate([line[:1] + width * up, line[-1:] + width * up])
+        around = half_ellipse_below(line, _BELOW_DEPTH)
+        around = np.concatenate([raised, around[len(line) :]])
+        soft = _AROUND_BLUR * self._pose.scale * patch.scale
+        area = blurred(filled(patch.place(around), patch.size), soft)
+        return Mask(patch, cv2.merge([area, under]))
 
     def opening(self, state: MouthState) -> Layer | None:
         """The inside of the mouth between the moved lips; None where they are shut."""
@@ -84,18 +98,58 @@ class Mouth:
         apart = (lower - upper) @ (down / np.hypot(*down))
         gap = float(max(apart.max(), 0.0)) / self._pose.scale
         if gap < _LEAST_GAP:
-            return None
+            return self._crease((upper + lower) / 2) if self._own is not None else None
         outline = self.patch.place(_tapered(upper, lower, apart))
         coverage = filled(outline, self.patch.size)
         inside = self._inside(state, coverage, gap)
         inside = blurred(inside, self._softness)
         edge = blurred(coverage, _COVERAGE_BLUR * self.patch.scale)
-        if self._source is not None:
-            inside = self._own_inside(inside, upper, lower)
+        if self._own is not None:
+            inside = self._own.over(inside, upper, lower)
         else:
             # Lips that only begin to part must not show teeth at once.
             edge = edge * float(np.clip((gap - self._gap) / 0.1, 0.0, 1.0))
         return Layer.covering(self.patch, inside, edge)
+
+    def _crease(self, line: np.ndarray) -> Layer:
+        """The shadow between lips that were apart and have met."""
+        scale = self._pose.scale * self.patch.scale
+        drawn = np.zeros((self.patch.height, self.patch.width), np.uint8)
+        points = np.round(self.patch.place(line) * 256).astype(np.int32)
+        cv2.polylines(drawn, [points], False, 255, 1, cv2.LINE_AA, 8)
+        sigma = max(0.8, _CREASE * scale)
+        # A line one pixel wide, spread so that its middle keeps the strength.
+        shade = blurred(drawn.astype(np.float32) / 255.0, sigma) * (2.5 * sigma)
+        along = np.interp(
+            np.arange(self.patch.width), np.sort(self.patch.place(line)[:, 0]), _ends(len(line))
+        )
+        coverage = _CREASE_STRENGTH * np.clip(shade, 0.0, 1.0) * along
+        colour = self._tone.from_display(self._colours.edge)
+        return Layer.covering(self.patch, np.broadcast_to(colour, (*drawn.shape, 3)), coverage)
+
+    def _read_own(self, picture: np.ndarray, crop: Crop, landmarks: np.ndarray) -> OwnMouth:
+        """What the source shows between its lips."""
+        source = self.patch.read(picture, crop)
+        shown = np.clip(self._tone.to_display(source), 0.0, 1.0)
+        view = cv2.cvtColor(np.rint(shown * 255.0).astype(np.uint8), cv2.COLOR_RGB2LAB)
+        view = view.astype(np.float32)
+        lip = np.concatenate(
+            [landmarks[list(LIP_LOWER_OUTER), :2], landmarks[list(LIP_LOWER_INNER), :2][::-1]]
+        )
+        is_lip = filled(self.patch.place(lip), self.patch.size) > 0.9
+        rgb = np.rint(self._colours.skin * 255.0).astype(np.uint8)[None, None]
+        skin = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB)[0, 0].astype(np.float32)
+        lips = np.median(view[is_lip], axis=0) if is_lip.sum() > 12 else skin
+        return OwnMouth(
+            source,
+            view,
+            self.patch,
+            self._upper,
+            self._lower,
+            self._pose.scale,
+            skin,
+            lips,
+        )
 
     def _inside(self, state: MouthState, coverage: np.ndarray, gap: float) -> np.ndarray:
         """(height, width, 3) source values: cavity, tongue and teeth, shaded."""
@@ -106,7 +160,8 @@ class Mouth:
         tongue_y = drop - 1.75 + 0.35 * min(1.0, gap / 2.0)
         image = self._put(image, self._sprites.tongue, tongue_y, _TONGUE_DEPTH)
         image = self._put(image, self._sprites.lower, drop + 0.06, _LOWER_DEPTH)
-        image = self._put(image, self._sprites.upper, 0.0, _UPPER_DEPTH)
+        if self._own is None or not self._own.has_teeth:
+            image = self._put(image, self._sprites.upper, 0.0, _UPPER_DEPTH)
 
         pixels = gap * self._pose.scale * self.patch.scale
         cm = self._pose.scale * self.patch.scale
@@ -133,65 +188,11 @@ class Mouth:
         )
         return image * (1.0 - seen[..., 3:]) + seen[..., :3]
 
-    def _own_inside(
-        self,
-        inside: np.ndarray,
-        upper: np.ndarray,
-        lower: np.ndarray,
-    ) -> np.ndarray:
-        """The source's own open mouth over the painted one, which stays where it never showed."""
-        assert self._source is not None
-        patch = self.patch
-        x, y = patch.positions()
-        new_upper, new_lower = patch.place(upper), patch.place(lower)
-        old_upper, old_lower = patch.place(curve(self._upper)), patch.place(curve(self._lower))
-        columns = np.arange(patch.width)
-        stretch = (old_upper[-1, 0] - old_upper[0, 0]) / max(
-            new_upper[-1, 0] - new_upper[0, 0], 1e-3
-        )
-        source_columns = old_upper[0, 0] + (columns - new_upper[0, 0]) * stretch
-        top = np.interp(source_columns, old_upper[:, 0], old_upper[:, 1])
-        bottom = np.interp(source_columns, old_lower[:, 0], old_lower[:, 1])
-        new_bottom = np.interp(columns, new_lower[:, 0], new_lower[:, 1])
-        source_x = np.broadcast_to(source_columns.astype(np.float32), x.shape)
 
-        new_top = np.interp(columns, new_upper[:, 0], new_upper[:, 1])
-        height, new_height = np.maximum(bottom - top, 1.0), np.maximum(new_bottom - new_top, 1.0)
-        # A lip that rises bares more teeth than were seen: stretch the seen ones up to it.
-        rise = np.maximum(top - new_top, 0.0)
-        along = (y - new_top) / np.maximum(0.6 * height, 2.0 * rise + 1.0)
-        source_y = y + rise * (1.0 - smoothstep(along))
-        soft = 0.10 * self._pose.scale * patch.scale
-        if self._is_all_teeth:
-            growth = (new_height.max() - height.max()) / soft
-            share = smoothstep((bottom - source_y) / soft + 2.0 - 1.7 * smoothstep(growth))
-        else:
-            # Teeth hang from the skull, the tongue goes with the jaw, what lies between stretches.
-            depth = (y - new_top) / new_height
-            source_y = source_y - (new_bottom - bottom) * smoothstep((depth - 0.25) / 0.65)
-            stretch = new_height.max() / height.max()
-            between = smoothstep((depth - 0.2) / 0.2) * smoothstep((0.98 - depth) / 0.1)
-            share = 1.0 - smoothstep((stretch - 1.6) / 1.4) * between
-            # A mouth that was a mere slit has nothing to show in a wide one.
-            slit = 1.0 - smoothstep((self._gap - _SLIT_GAP) / _WIDE_GAP)
-            share = share * (1.0 - slit * smoothstep((stretch - 1.3) / 0.7))
-        own = cv2.remap(self._source, source_x, source_y.astype(np.float32), cv2.INTER_LINEAR)
-        share = share[..., None].astype(np.float32)
-        return inside * (1.0 - share) + own * share
-
-    def _shows_only_teeth(self) -> bool:
-        """Whether an open mouth is a closed bite: no cavity or tongue between its lips."""
-        assert self._source is not None
-        upper, lower = (self.patch.place(curve(line)) for line in (self._upper, self._lower))
-        middle = slice(len(upper) // 3, len(upper) - len(upper) // 3)
-        heights = np.linspace(0.1, 0.85, 16)
-        points = upper[middle] + heights[:, None, None] * (lower - upper)[middle]
-        x, y = (np.ascontiguousarray(points[..., i], np.float32) for i in (0, 1))
-        seen = cv2.remap(self._source, x, y, cv2.INTER_LINEAR).mean(axis=1)
-        brightness = seen.mean(axis=1)
-        skin = float(self._tone.from_display(self._colours.skin).mean())
-        has_cavity = brightness.min() < self._tone.shade(_CAVITY) * brightness.max()
-        return bool(not has_cavity and brightness.max() > self._tone.shade(_TEETH) * skin)
+def _ends(count: int) -> np.ndarray:
+    """(count,) from 0.3 at the corners of the mouth to 1 between them."""
+    along = np.linspace(0.0, 1.0, count)
+    return 0.3 + 0.7 * smoothstep(np.minimum(along, 1.0 - along) / 0.2)
 
 
 def _tapered(upper: np.ndarray, lower: np.ndarray, apart: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..renderer import SourceImage
-from ..srgb import linear_from_srgb
+from ..srgb import linear_from_srgb, srgb_from_linear
 
 _SHADE_POWER_LINEAR = 2.2
 _LUMINANCE = np.array([0.2126, 0.7152, 0.0722])
@@ -53,6 +53,12 @@ class Tone:
         if not self.is_linear:
             return display.astype(np.float32, copy=False)
         return linear_from_srgb(display) * np.float32(self.exposure)
+
+    def to_display(self, source: np.ndarray) -> np.ndarray:
+        """(…, 3) source values → display values, 0..1 for what a display can show."""
+        if not self.is_linear:
+            return source.astype(np.float32, copy=False)
+        return srgb_from_linear(source / np.float32(self.exposure))
 
     def shade(self, factor):
         """A darkening designed for display values, as a factor on source values."""
