@@ -182,14 +182,18 @@ def _build_maps(area: Rectangle, crop: Crop, scene: Scene) -> _Maps:
     x, y, shift = _smooth_shifts(area, crop, scene, 2 * step)
     size = (2 * x.shape[1], 2 * x.shape[0])
     x, y, shift = (cv2.resize(values, size)[:rows, :columns] for values in (x, y, shift))
+    soft, sharp = ([m for m in scene.below if m.is_sharp == wanted] for wanted in (False, True))
     if scene.expression is not None:
-        _part_openings(shift, scene.expression, scene.below, x, y)
-    matrix = crop.crop_to_picture[:, :2].astype(np.float32)
-    shift = cv2.transform(shift, matrix)
+        _part_openings(shift, scene.expression, soft, x, y)
     if step > 1:
         size = (columns * step, rows * step)
         cut = slice(area.height), slice(area.width)
         x, y, shift = (cv2.resize(values, size)[cut] for values in (x, y, shift))
+    if scene.expression is not None:
+        # Enlarging would make a sharp edge soft again.
+        _part_openings(shift, scene.expression, sharp, x, y)
+    matrix = crop.crop_to_picture[:, :2].astype(np.float32)
+    shift = cv2.transform(shift, matrix)
     shift_x, shift_y = cv2.split(shift)
     is_moved = np.maximum(np.abs(shift_x), np.abs(shift_y)) > _STILL
     return _Maps(x, y, shift_x, shift_y, is_moved.view(np.uint8))

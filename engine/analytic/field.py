@@ -211,7 +211,7 @@ class ExpressionField:
         return move + 0.75 * chin[:, None] * gap[len(gap) // 2]
 
     def _lips_past(self, pose: Pose) -> np.ndarray:
-        """Lips that have met go a little past each other: edges alone would leave a line of teeth."""
+        """Lips that have met go a little past each other, lest a line of teeth stays."""
         gap = self.points[list(LIP_UPPER_INNER)] - self.points[list(LIP_LOWER_INNER)]
         height = np.hypot(*gap.T)[:, None]
         past = gap / np.maximum(height, 1e-6) * np.minimum(_LIPS_PAST * pose.scale, 0.25 * height)

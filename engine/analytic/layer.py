@@ -124,3 +124,8 @@ class Mask:
 
     patch: Patch
     coverage: np.ndarray
+
+    @property
+    def is_sharp(self) -> bool:
+        """Whether the mask has a sharp edge."""
+        return self.coverage.ndim == 3

@@ -121,7 +121,10 @@ class OwnMouth:
         """Where each column comes from: the same place, but a mouth grown wider stretches."""
         x = columns.copy()
         middle = float(self._upper[:, 0].mean())
-        for old, new in ((self._upper[0, 0], new_upper[0, 0]), (self._upper[-1, 0], new_upper[-1, 0])):
+        for old, new in (
+            (self._upper[0, 0], new_upper[0, 0]),
+            (self._upper[-1, 0], new_upper[-1, 0]),
+        ):
             begin = middle + _WIDE * (old - middle)
             if abs(new - middle) > abs(old - middle):
                 beyond = (columns - begin) * np.sign(old - middle) > 0.0
@@ -132,7 +135,7 @@ class OwnMouth:
         self, view: np.ndarray, skin: np.ndarray, lips: np.ndarray
     ) -> tuple[np.ndarray | None, np.ndarray, bool]:
         """The upper teeth, (height, width, 4) premultiplied, the seam, and if it parts two rows."""
-        patch, per_cm = self._patch, self._per_cm
+        per_cm = self._per_cm
         left, right = sorted((self._upper[0, 0], self._upper[-1, 0]))
         inner = np.arange(int(np.ceil(left)) + 1, int(right))
         if len(inner) < 8:
@@ -146,7 +149,8 @@ class OwnMouth:
         is_teeth = (
             tooth[0] > _BRIGHT * skin[0]
             and tooth[0] > cavity[0] + _CLEAR_OF_CAVITY
-            and _redness(tooth) < _redness(skin) + _PALE * max(_redness(lips) - _redness(skin), 0.0) + 3.0
+            and _redness(tooth)
+            < _redness(skin) + _PALE * max(_redness(lips) - _redness(skin), 0.0) + 3.0
         )
         if not is_teeth:
             return None, self._top.copy(), False
@@ -207,7 +211,10 @@ class OwnMouth:
         *,
         is_bounded: bool,
     ) -> np.ndarray:
-        """The upper teeth with soft edges; is_bounded: what looks like teeth below is not theirs."""
+        """The upper teeth with soft edges.
+
+        is_bounded  what looks like teeth below the seam is not theirs
+        """
         patch, per_cm = self._patch, self._per_cm
         rows = np.arange(patch.height, dtype=np.float64)[:, None]
         coverage = np.clip(seam - rows + 0.5, 0.0, 1.0)
@@ -275,7 +282,9 @@ def _likeness(
     to_tooth = np.linalg.norm((colours - tooth) * weight, axis=-1)
     # Teeth may be brighter than the typical one.
     to_tooth = np.where(colours[..., 0] > tooth[0], 0.5 * to_tooth, to_tooth)
-    others = [np.linalg.norm((colours - other) * weight, axis=-1) for other in (cavity, lips, flesh)]
+    others = [
+        np.linalg.norm((colours - other) * weight, axis=-1) for other in (cavity, lips, flesh)
+    ]
     return np.clip((np.minimum.reduce(others) - to_tooth) / _SIGMA, -1.0, 1.0)
 
 

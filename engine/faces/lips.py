@@ -172,7 +172,9 @@ def _open_edges(
 
 def _outwards(edge: np.ndarray, towards: np.ndarray) -> np.ndarray:
     """(41, 2) directions across an edge, as long as `towards`, which they lean to."""
-    along = cv2.GaussianBlur(np.gradient(edge, axis=0).astype(np.float32), (0, 0), sigmaX=0.1, sigmaY=2.0)
+    along = cv2.GaussianBlur(
+        np.gradient(edge, axis=0).astype(np.float32), (0, 0), sigmaX=0.1, sigmaY=2.0
+    )
     across = np.stack([-along[:, 1], along[:, 0]], axis=1)
     across *= np.sign(across @ towards + 1e-9)[:, None]
     across /= np.maximum(np.hypot(*across.T), 1e-6)[:, None]
