@@ -27,7 +27,8 @@ _AROUND = 25  # pixels across, by which drawn eyes may be larger than their land
 _LEAST_SKIN = 60  # pixels of skin between lid and brow from which its colour counts
 _EDGE = 3  # pixels left out along the lids, where landmarks may be off
 _IRIS_MARGIN = 1.12  # of the iris's radius; beyond it an eyeball is white
-_CONTRAST = 9.0  # ΔE between sclera and skin below which nothing is said about it
+_CONTRAST = 14.0  # ΔE between sclera and skin below which nothing is said about it
+_BROW_APART = 9.0  # the same for brow and skin
 _EYEBALL = 10.0  # ΔE from the skin at which a pixel of the source is eyeball
 _SAME = 6.0  # ΔE up to which a pixel of the result is the source's
 _WHITER = 0.7  # sclera-coloured: this much nearer to the sclera than to the skin
@@ -169,7 +170,7 @@ def _brow_of(
     """(H, W) bool, the hair of the brow; empty where it is not told from skin."""
     drawn = view.polygon(landmarks[[*eye.brow[:5], *eye.brow[:4:-1]]])
     colour = colour_in(lab, drawn)
-    if not difference(colour, skin) > _CONTRAST:
+    if not difference(colour, skin) > _BROW_APART:
         return np.zeros(drawn.shape, bool)
     around = cv2.dilate(drawn.astype(np.uint8), np.ones((_BROW_MARGIN, _BROW_MARGIN))) > 0
     is_hair = difference(lab, colour) < _WHITER * difference(lab, skin)

@@ -17,16 +17,18 @@ from engine.faces.canonical import (
 )
 
 _OPEN = 0.15  # cm between the lips from which there is something to see
-_LIGHTEST = 70.0  # percentile of the opening above which teeth are looked for
+_LIGHTEST = 85.0  # percentile of the opening above which teeth are looked for
 _CONTRAST = 12.0  # ΔE between teeth and lips below which nothing is said about teeth
 _LIGHTER = 4.0  # L of teeth over lips
+_PALER = 3.0  # a* of teeth under the skin's: tongues are lighter than lips, too
+_GREY = 4.0  # a* of the skin under which a picture is taken for grey, and lightness decides
 _DARK = 0.62  # of the teeth's L; darker is the cavity
 _SPREAD = 24.0  # ΔE from the teeth's colour within which a pixel is tooth
 _TINT = 16.0  # the same for a* and b* alone: grey teeth are teeth
 _HALF_WIDTH = 1.1  # cm to each side of the middle in which heights of teeth are measured
 _COLUMNS = 9
 _LEAST_HEIGHT = 0.22  # cm of upper teeth that a source must show
-_ABOVE, _BELOW = 0.5, 1.2  # cm around the upper lip's edge in which the teeth must begin
+_ABOVE, _BELOW = 0.25, 1.2  # cm around the upper lip's edge in which the teeth must begin
 _GAP = 0.07  # cm; smaller gaps do not end a tooth
 _DIP = 5.0  # L; a darker line this deep parts the upper from the lower teeth
 
@@ -56,7 +58,7 @@ class MouthLook:
         gap = view.place(landmarks[[LIP_UPPER_INNER[5], LIP_LOWER_INNER[5]]])
         teeth = np.full(3, np.nan)
         if gap[1, 1] - gap[0, 1] > _OPEN * MOUTH_CM:
-            teeth = _colour_of_teeth(lab, inner, lips)
+            teeth = _colour_of_teeth(lab, inner, lips, skin)
         return MouthLook(view, seen, outer, edge, teeth, (lips, skin))
 
     @property
@@ -112,13 +114,19 @@ class MouthLook:
         return float(np.median(heights))
 
 
-def _colour_of_teeth(lab: np.ndarray, inner: np.ndarray, lips: np.ndarray) -> np.ndarray:
+def _colour_of_teeth(
+    lab: np.ndarray, inner: np.ndarray, lips: np.ndarray, skin: np.ndarray
+) -> np.ndarray:
     """(3,) of the lightest and least red of an opening; NaN when it is no tooth."""
     score = lab[..., 0] - 0.7 * lab[..., 1]
     if inner.sum() < 50:
         return np.full(3, np.nan)
     teeth = colour_in(lab, inner & (score >= np.percentile(score[inner], _LIGHTEST)))
     is_seen = difference(teeth, lips) > _CONTRAST and teeth[0] > lips[0] + _LIGHTER
+    if skin[1] < _GREY:
+        is_seen = is_seen and teeth[0] > skin[0] + _LIGHTER
+    else:
+        is_seen = is_seen and teeth[1] < skin[1] - _PALER
     return teeth if is_seen else np.full(3, np.nan)
 
 

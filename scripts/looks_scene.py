@@ -121,6 +121,7 @@ LINE_STEP = 32  # pixels of the crop between lines
 _LINE_WIDTH = 3
 _BACKGROUND = 0.02  # of the person mask; the lines run up to the head without it
 _SEARCH = 14  # pixels to each side of a line in which its bent part is looked for
+_TRUSTED = 2.0  # pixels by which a line that was drawn may be found beside its place
 _CLEAR = 6  # pixels from a line at which there must be paper
 _LINE_CONTRAST = 0.3  # of the drawn contrast that must be left for a line to be seen
 PAPER, INK = 200.0, 40.0
@@ -170,7 +171,11 @@ def line_bend(
         reach = slice(line - _SEARCH - _CLEAR, line + _SEARCH + _CLEAR + 1)
         drawn, _ = _follow(grey[0][:, reach])
         moved, is_seen = _follow(grey[1][:, reach])
-        usable = is_seen & free[:, line - 3 : line + 4].all(axis=1)
+        usable = (
+            is_seen
+            & (np.abs(drawn - _SEARCH - _CLEAR) < _TRUSTED)
+            & free[:, line - 3 : line + 4].all(axis=1)
+        )
         if usable.sum() >= 12:
             bends.append(float(np.percentile(np.abs(moved - drawn)[usable], 98)))
     return max(bends, default=float("nan"))

@@ -116,6 +116,19 @@ def test_teeth_of_a_shut_mouth_are_counted(smile):
     assert 0.05 < look.tooth_share(line) < 0.5
 
 
+def test_a_tongue_is_no_row_of_teeth():
+    landmarks = landmarks_of(gap_cm=0.9)
+    tongue = mouth(landmarks, UPPER_CM, colour=(200, 140, 130))
+    assert not looks_mouth.MouthLook.of(tongue, landmarks, PER_CM).has_teeth
+
+
+def test_grey_pictures_have_teeth_where_they_are_lighter_than_skin():
+    landmarks = landmarks_of(gap_cm=0.9)
+    grey = cv2.cvtColor(mouth(landmarks, UPPER_CM), cv2.COLOR_RGB2GRAY)
+    look = looks_mouth.MouthLook.of(np.dstack([grey] * 3), landmarks, PER_CM)
+    assert look.teeth_height() == pytest.approx(UPPER_CM, abs=0.06)
+
+
 def test_a_mouth_without_teeth_says_nothing_about_teeth():
     landmarks = landmarks_of(gap_cm=0.9)
     look = looks_mouth.MouthLook.of(mouth(landmarks, 0.0), landmarks, PER_CM)
