@@ -28,7 +28,7 @@ _TINT = 16.0  # the same for a* and b* alone: grey teeth are teeth
 _HALF_WIDTH = 1.1  # cm to each side of the middle in which heights of teeth are measured
 _COLUMNS = 9
 _LEAST_HEIGHT = 0.22  # cm of upper teeth that a source must show
-_ABOVE, _BELOW = 0.25, 1.2  # cm around the upper lip's edge in which the teeth must begin
+_ABOVE, _BELOW = 0.5, 1.2  # cm around the upper lip's edge in which the teeth must begin
 _GAP = 0.07  # cm; smaller gaps do not end a tooth
 _DIP = 5.0  # L; a darker line this deep parts the upper from the lower teeth
 
@@ -99,7 +99,10 @@ class MouthLook:
         lab = lab_of(seen)
         tint = np.linalg.norm(lab[..., 1:] - self.teeth[1:], axis=-1)
         is_tooth = (tint < _TINT) & (lab[..., 0] > _DARK * self.teeth[0])
-        is_tooth &= difference(lab, self.teeth) < difference(lab, self.around[0])
+        # Grey teeth are allowed to be like skin, but where all is grey that would be skin itself.
+        others = self.around[:1] if self.around[1][1] >= _GREY else self.around
+        for colour in others:
+            is_tooth &= difference(lab, self.teeth) < difference(lab, colour)
         is_tooth = cv2.medianBlur(is_tooth.astype(np.uint8), 5) > 0
         middle = float(self.edge[5, 0])
         half = _HALF_WIDTH * MOUTH_CM
