@@ -2,7 +2,7 @@
 
 Handlers never raise and never report; problems are kept for the panels and the log. They write
 pixels and where controllers stand, but make, remove and link no data-block: that would happen
-outside Blender's undo steps.
+outside Blender's undo steps. After undo they put back what it has lost, see lost_links.py.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from . import (
     highlight,
     keying,
     live,
+    lost_links,
     portraits,
     refit,
     render_guard,
@@ -58,6 +59,8 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
             keying.group_portraits()
         is_settled = _settle(depsgraph)
         is_moved = any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES)
+        if is_moved:
+            lost_links.note()
         if is_settled or is_moved or live.shows_any(changed):
             live.follow(scene, depsgraph)
     finally:
@@ -98,6 +101,7 @@ def _renew_old_bakes() -> None:
 def _on_load(*_args: object) -> None:
     portraits.rebind_overrides()
     portraits.forget()
+    lost_links.forget()
     highlight.forget()
     live.forget_all()
     # Blender's first undo step is stored after this.
@@ -115,6 +119,7 @@ def _on_load(*_args: object) -> None:
 
 @persistent
 def _on_undo(*_args: object) -> None:
+    lost_links.mend()
     portraits.forget()
     bake_state.forget()
     content.note_changed()

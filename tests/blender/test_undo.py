@@ -258,3 +258,66 @@ def test_a_stopped_bake_has_changed_nothing(astronaut: str, module) -> None:
     finally:
         bake_module.cancel_active()
     assert wiring() == before
+
+
+def lose_and_undo(lose: Callable[[], None]) -> None:
+    """Lose pointers as Blender's own undo at times does, and go back a step that keeps them lost.
+
+    A data-block that two steps have in common stays as it is in memory.
+    """
+    bpy.context.view_layer.update()
+    bpy.ops.ed.undo_push(message="Before")
+    bpy.data.objects.new("another", None)
+    bpy.ops.ed.undo_push(message="Another")
+    lose()
+    assert bpy.ops.ed.undo() == {"FINISHED"}
+    bpy.context.view_layer.update()
+
+
+def lose_plane_of(controller: bpy.types.Object) -> None:
+    controller.keyportrait.face.portrait = None
+    controller.parent = None
+
+
+def test_a_plane_that_undo_loses_comes_back() -> None:
+    paste()
+    bpy.context.view_layer.update()
+    before, place = wiring(), controllers()[-1].matrix_world.copy()
+    lose_and_undo(lambda: lose_plane_of(controllers()[-1]))
+    assert wiring() == before
+    assert controllers()[-1].matrix_world == place
+
+
+def test_a_controller_that_undo_loses_comes_back() -> None:
+    draw_face()
+    before = wiring()
+
+    def lose() -> None:
+        plane = planes()[0]
+        plane.keyportrait.portrait.faces[0].controller = None
+        for curve in plane.animation_data.drivers:
+            for variable in curve.driver.variables:
+                if variable.targets[0].id == controllers()[0]:
+                    variable.targets[0].id = None
+
+    lose_and_undo(lose)
+    assert wiring() == before
+
+
+def test_a_controller_that_stood_free_comes_back_free() -> None:
+    controllers()[0].parent = None
+    bpy.context.view_layer.update()
+    before = wiring()
+    lose_and_undo(lambda: lose_plane_of(controllers()[0]))
+    assert wiring() == before
+
+
+def test_undo_brings_no_deleted_controller_back_to_the_list() -> None:
+    draw_face()
+    select(controllers()[0])
+    bpy.ops.object.duplicate(*STEP)
+    select(controllers()[0])
+    bpy.ops.object.delete(*STEP)
+    before = wiring()
+    lose_and_undo(lambda: None)
+    assert wiring() == before

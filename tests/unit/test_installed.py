@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,16 @@ from engine.renderers import describe_engine, probe
 from engine.weight_table import NETWORKS, STITCHING
 
 
+def pretend(monkeypatch: pytest.MonkeyPatch, *, has_torch: bool) -> None:
+    """Let torch be found or not; torch itself looks for other modules when it is imported."""
+    find_spec = importlib.util.find_spec
+
+    def find(name: str, *package: str) -> object:
+        return (True if has_torch else None) if name == "torch" else find_spec(name, *package)
+
+    monkeypatch.setattr(installed.importlib.util, "find_spec", find)
+
+
 @pytest.fixture
 def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "weights"
@@ -20,7 +31,7 @@ def weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in NETWORKS:
         (folder / f"{name}.safetensors").write_bytes(name.encode() * 30_000)
     monkeypatch.setenv(installed.WEIGHTS_VARIABLE, str(folder))
-    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: True)
+    pretend(monkeypatch, has_torch=True)
     return folder
 
 
@@ -110,7 +121,7 @@ def test_files_beside_the_set_do_not_count(weights: Path) -> None:
 
 
 def test_without_torch_it_says_what_to_press(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(installed.importlib.util, "find_spec", lambda _: None)
+    pretend(monkeypatch, has_torch=False)
     with pytest.raises(ReportedError) as caught:
         installed.probe_people()
     assert caught.value.code == "not_installed"
