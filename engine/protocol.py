@@ -25,7 +25,7 @@ PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
-_PIECE_BYTES = 256 * 1024**2
+_PIECE_BYTES = 64 * 1024**2
 
 # Size of one array element on the wire, bytes.
 DTYPES = {"uint8": 1, "float32": 4, "float64": 8}
@@ -326,17 +326,20 @@ def _entry_bytes(entry: dict[str, Any]) -> int:
     return DTYPES[entry["dtype"]] * math.prod(shape)
 
 
-def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytes:
+def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytes | bytearray:
     # Memory follows the bytes that arrive, so that a lying header cannot claim gigabytes.
-    pieces: list[bytes] = []
-    done = 0
-    while done < count:
-        piece = stream.read(min(count - done, _PIECE_BYTES))
+    # Joining pieces at the end would take twice the memory.
+    data: bytes | bytearray = b""
+    while len(data) < count:
+        piece = stream.read(min(count - len(data), _PIECE_BYTES))
         if not piece:
-            raise TruncatedError(f"stream ended after {done} of {count} payload bytes")
-        pieces.append(piece)
-        done += len(piece)
-    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            raise TruncatedError(f"stream ended after {len(data)} of {count} payload bytes")
+        if not data:
+            data = piece
+            continue
+        data = bytearray(data) if isinstance(data, bytes) else data
+        data += piece
+    return data
 
 
 def _write_all(stream: BinaryIO, data: bytes | memoryview) -> None:

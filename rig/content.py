@@ -24,6 +24,8 @@ FIRST_ON_ITS_SIDE = 5
 _revisions: dict[int, int] = {}
 _orientations: dict[int, tuple[str, int]] = {}
 _revision = 0
+# What was read last, with the stamp of its image: a portrait that is made reads its picture once.
+_recent: tuple[Any, Picture] | None = None
 
 
 def note_changed(images: Iterable[bpy.types.Image] | None = None) -> None:
@@ -62,13 +64,16 @@ def quick_stamp(settings: bpy.types.PropertyGroup) -> Any:
 
     An image that is not loaded, as after Reload, has a stamp that equals no other.
     """
-    image = settings.source
+    return _image_stamp(settings.source), settings.use_orientation
+
+
+def _image_stamp(image: bpy.types.Image) -> Any:
     if not image.has_data:
         return object()
     revision = _revision, _revisions.get(image.session_uid, 0)
     kind = image.source, image.filepath, image.is_float, image.is_dirty, tuple(image.size)
     colours = image.colorspace_settings.name, image.alpha_mode
-    return image.session_uid, revision, kind, colours, settings.use_orientation
+    return image.session_uid, revision, kind, colours
 
 
 class Newest:
@@ -76,7 +81,7 @@ class Newest:
 
     def __init__(self) -> None:
         self._quick: Any = None
-        self._stamp = ""
+        self._picture: Picture | None = None
 
     def look(self, item: Portrait, *, is_certain: bool) -> Picture | None:
         """The picture if it is another one than at the last look, else None.
@@ -88,22 +93,24 @@ class Newest:
         if quick == self._quick and not is_certain:
             return None
         self._quick = None
-        picture = read_whole(item)
+        picture = read_whole(item, is_certain=is_certain)
         # Reading has loaded the image, which changes its stamp.
         self._quick = quick_stamp(item.settings)
-        if picture.stamp == self._stamp:
+        if self._picture is not None and picture.equals(self._picture):
             return None
-        self._stamp = picture.stamp
+        self._picture = picture
         return picture
 
 
-def read_whole(item: Portrait) -> Picture:
+def read_whole(item: Portrait, *, is_certain: bool = True) -> Picture:
     """read_source, for a portrait that is to move.
 
+    is_certain  read the pixels, also where Blender tells of no change since somebody has
     Raises ImageError, and OtherPictureError when its faces were found in another file, or at
     another size.
     """
-    picture = read_source(item.settings)
+    picture = None if is_certain else _take_recent(item.settings)
+    picture = picture or read_source(item.settings)
     name, known = file_name(item.settings.source), item.settings.found_in
     if name and known and name != known:
         raise OtherPictureError(
@@ -132,22 +139,41 @@ def read_source(settings: bpy.types.PropertyGroup) -> Picture:
     return read_picture(settings.source)
 
 
-def upright(image: bpy.types.Image) -> Picture:
-    """The picture of an image, turned as its file asks. Raises ImageError."""
+def upright(image: bpy.types.Image, *, is_certain: bool = True) -> Picture:
+    """The picture of an image, turned as its file asks. Raises ImageError.
+
+    is_certain  read the pixels, also where Blender tells of no change since the last call
+    """
+    global _recent
+    if not is_certain and _recent is not None and _recent[0] == _image_stamp(image):
+        return _recent[1]
     picture = read_picture(image)
-    return picture.turned(_orientation(image, picture))
+    picture = picture.turned(_orientation(image, picture))
+    _recent = _image_stamp(image), picture
+    return picture
+
+
+def _take_recent(settings: bpy.types.PropertyGroup) -> Picture | None:
+    """What `upright` has read last, if it is this picture. It is kept no longer."""
+    global _recent
+    recent, _recent = _recent, None
+    is_it = recent is not None and recent[0] == _image_stamp(settings.source)
+    return recent[1] if recent is not None and is_it and settings.use_orientation else None
 
 
 def _orientation(image: bpy.types.Image, picture: Picture) -> int:
     """What the file said when these pixels were read from it: it may be another one by now."""
     stamp, orientation = _orientations.get(image.session_uid, ("", UPRIGHT))
-    if stamp != picture.stamp:
+    now = picture.fingerprint
+    if stamp != now:
         orientation = file_orientation(image)
-        _orientations[image.session_uid] = picture.stamp, orientation
+        _orientations[image.session_uid] = now, orientation
     return orientation
 
 
 def forget_all() -> None:
     """Another file is open: identities of images may come again."""
+    global _recent
+    _recent = None
     _revisions.clear()
     _orientations.clear()

@@ -88,7 +88,7 @@ def add_portrait(
     name = PurePath(image.name).stem or image.name
     check_editable(context.collection)
     with _nothing_left_behind():
-        picture = content.upright(image)
+        picture = content.upright(image, is_certain=False)
         output = images.new_image(f"{name} Live", picture, image)
         row = row or stance.row_at_cursor(context.scene)
         place = row.place(*planes.scene_size(picture.size))

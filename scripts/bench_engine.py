@@ -6,6 +6,7 @@ Run by bench.py; prints one JSON object. Pictures come from scikit-image's publi
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import sys
 import tempfile
@@ -13,6 +14,9 @@ import time
 import types
 from collections.abc import Callable
 from pathlib import Path
+
+# As the engine sets it, before numpy is imported: more threads make small systems slower.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import cv2
 import numpy as np
@@ -25,6 +29,7 @@ package.__path__ = [str(ROOT)]
 sys.modules["keyportrait"] = package
 
 from keyportrait.engine.analytic.renderer import AnalyticRenderer  # noqa: E402
+from keyportrait.engine.compose import Composition  # noqa: E402
 from keyportrait.engine.controls import motion_from_controls  # noqa: E402
 from keyportrait.engine.faces.find import find_faces  # noqa: E402
 from keyportrait.engine.protocol import Array  # noqa: E402
@@ -34,6 +39,9 @@ from keyportrait.host.client import Engine, Launch  # noqa: E402
 THREADS = 2
 FITS = 5
 FRAMES = 24
+SIZES_MP = (0.25, 2.0, 12.0, 50.0)
+SIZE_FRAMES = 8
+MOVING_PX = 1000  # a side of what is shown while something moves, as the preferences begin
 PICTURE_PX = 1280
 CROP_PX = 512
 
@@ -61,18 +69,21 @@ def rgba(picture: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(np.ascontiguousarray(picture), cv2.COLOR_RGB2RGBA)
 
 
-def pictures() -> dict[str, np.ndarray]:
-    """The two sizes that are measured, (H, W, 4) uint8."""
+def face_crop(side: int) -> np.ndarray:
+    """(side, side, 3) uint8 RGB: LivePortrait's crop of the face, 2.3 times as large as it."""
     astronaut = skimage.data.astronaut()
     box = find_faces(SourceImage(rgba(astronaut), "srgb"))[0].box
-    # LivePortrait's crop edge is 2.3 times the face's; here the picture itself is that crop.
     half = int(1.15 * max(box[2] - box[0], box[3] - box[1]))
     x, y = int(box[0] + box[2]) // 2, max(int(box[1] + box[3]) // 2, half)
     crop = astronaut[y - half : y + half, x - half : x + half]
+    return cv2.resize(crop, (side, side), interpolation=cv2.INTER_CUBIC)
+
+
+def pictures() -> dict[str, np.ndarray]:
+    """The two sizes that are measured, (H, W, 4) uint8."""
+    astronaut = skimage.data.astronaut()
     return {
-        f"{CROP_PX} px crop": rgba(
-            cv2.resize(crop, (CROP_PX, CROP_PX), interpolation=cv2.INTER_CUBIC)
-        ),
+        f"{CROP_PX} px crop": rgba(face_crop(CROP_PX)),
         f"{PICTURE_PX} px picture": rgba(
             cv2.resize(astronaut, (PICTURE_PX, PICTURE_PX), interpolation=cv2.INTER_CUBIC)
         ),
@@ -106,6 +117,30 @@ def measure(pixels: np.ndarray) -> dict[str, float]:
     return result
 
 
+def measure_size(megapixels: float) -> dict[str, float]:
+    """Milliseconds of a picture of that size: fit, and frames of all controls, whole and small."""
+    side = round((megapixels * 1e6) ** 0.5)
+    source = SourceImage(rgba(face_crop(side)), "srgb")
+    face = find_faces(source)[0]
+    started = time.perf_counter()
+    portrait = AnalyticRenderer().open(source, face)
+    result = {"fit": (time.perf_counter() - started) * 1e3}
+    whole = Composition(source, [portrait])
+    small_side = min(side, MOVING_PX) if side * side > 1.5 * MOVING_PX**2 else side
+    for name, composition in (
+        ("small frame", whole.at_size((small_side, small_side))),
+        ("whole frame", whole),
+    ):
+        times = []
+        for index in range(SIZE_FRAMES):
+            motion = motion_from_controls(MOVES["all"]((index + 1) / SIZE_FRAMES))
+            started = time.perf_counter()
+            composition.render([motion])
+            times.append((time.perf_counter() - started) * 1e3)
+        result[name] = statistics.median(times)
+    return result
+
+
 def engine_memory_mb(pixels: np.ndarray) -> float:
     """Peak resident memory of an engine process that fits and renders one portrait, MB."""
     with tempfile.TemporaryDirectory(prefix="keyportrait-bench-") as folder:
@@ -133,8 +168,11 @@ def engine_memory_mb(pixels: np.ndarray) -> float:
 
 
 def main() -> None:
-    """Print the figures as JSON."""
+    """Print the figures as JSON; with an argument those by size alone."""
     cv2.setNumThreads(THREADS)
+    if sys.argv[1:] == ["sizes"]:
+        print(json.dumps({f"{size:g} MP": measure_size(size) for size in SIZES_MP}))
+        return
     result: dict[str, object] = {name: measure(pixels) for name, pixels in pictures().items()}
     if sys.platform == "linux":
         result["engine peak memory"] = engine_memory_mb(pictures()[f"{PICTURE_PX} px picture"])
