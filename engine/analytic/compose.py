@@ -44,18 +44,20 @@ class Scene(NamedTuple):
 
 
 class _Maps(NamedTuple):
-    """Per picture pixel of a rectangle, (height, width).
+    """Displacements in a rectangle of the picture.
 
-    expressed_x, expressed_y  float32 crop position in the expressed, not yet turned face
-    shift_x, shift_y          float32 displacement to the source, picture pixels
-    is_moved                  uint8, 1 where that displacement is worth drawing
+    shift_x, shift_y  (height, width) float32 displacement to the source, picture pixels
+    is_moved          (height, width) uint8, 1 where that displacement is worth drawing
+    expressed_x, expressed_y  float32 crop position in the expressed, not yet turned face, of the
+                      middles of blocks of step x step pixels
     """
 
-    expressed_x: np.ndarray
-    expressed_y: np.ndarray
     shift_x: np.ndarray
     shift_y: np.ndarray
     is_moved: np.ndarray
+    expressed_x: np.ndarray
+    expressed_y: np.ndarray
+    step: int
 
 
 def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = False) -> Rectangle:
@@ -73,9 +75,9 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = F
     moved = _resample(canvas, reach, maps, has_emission)
     coarse = _Coarse(maps.expressed_x, maps.expressed_y)
     for layer in scene.openings:
-        part = coarse.region(layer.patch.box)
-        if part is not None:
-            x, y = maps.expressed_x[part], maps.expressed_y[part]
+        region = coarse.region(layer.patch.box)
+        if region is not None:
+            part, x, y = _finer(maps, region)
             _lay(moved[part], changed[part], layer, x, y)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -185,18 +187,57 @@ def _build_maps(area: Rectangle, crop: Crop, scene: Scene) -> _Maps:
     soft, sharp = ([m for m in scene.below if m.is_sharp == wanted] for wanted in (False, True))
     if scene.expression is not None:
         _part_openings(shift, scene.expression, soft, x, y)
-    if step > 1:
-        size = (columns * step, rows * step)
-        cut = slice(area.height), slice(area.width)
-        x, y, shift = (cv2.resize(values, size)[cut] for values in (x, y, shift))
-    if scene.expression is not None:
-        # Enlarging would make a sharp edge soft again.
-        _part_openings(shift, scene.expression, sharp, x, y)
     matrix = crop.crop_to_picture[:, :2].astype(np.float32)
     shift = cv2.transform(shift, matrix)
-    shift_x, shift_y = cv2.split(shift)
-    is_moved = np.maximum(np.abs(shift_x), np.abs(shift_y)) > _STILL
-    return _Maps(x, y, shift_x, shift_y, is_moved.view(np.uint8))
+    parts = cv2.split(shift)
+    is_moved = (np.maximum(np.abs(parts[0]), np.abs(parts[1])) > _STILL).view(np.uint8)
+    if step > 1:
+        size, cut = (columns * step, rows * step), (slice(area.height), slice(area.width))
+        parts = [cv2.resize(values, size)[cut] for values in parts]
+        is_moved = cv2.resize(is_moved, size)[cut]
+    maps = _Maps(parts[0], parts[1], is_moved, x, y, step)
+    if scene.expression is not None:
+        _part_sharply(maps, scene.expression, sharp, matrix)
+    return maps
+
+
+def _part_sharply(maps: _Maps, field: BackwardField, masks: list[Mask], matrix: np.ndarray) -> None:
+    """As _part_openings, at the picture's own pixels: enlarging would make a sharp edge soft."""
+    coarse = _Coarse(maps.expressed_x, maps.expressed_y)
+    for mask in masks:
+        region = coarse.region(mask.patch.box)
+        if region is None:
+            continue
+        part, x, y = _finer(maps, region)
+        shift = np.zeros((*x.shape, 2), np.float32)
+        _part_openings(shift, field, [mask], x, y)
+        moved = cv2.split(cv2.transform(shift, matrix))
+        for values, more in zip((maps.shift_x, maps.shift_y), moved, strict=True):
+            values[part] += more
+        longest = np.maximum(np.abs(maps.shift_x[part]), np.abs(maps.shift_y[part]))
+        np.copyto(maps.is_moved[part], longest > _STILL, casting="unsafe")
+
+
+def _finer(
+    maps: _Maps, region: tuple[slice, slice]
+) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray]:
+    """A region of blocks as one of pixels, and the pixels' x and y in the expressed crop."""
+    x, y = maps.expressed_x, maps.expressed_y
+    if maps.step == 1:
+        return region, x[region], y[region]
+    # A block more on each side, for the outermost pixels lie beyond the middles of theirs.
+    blocks = tuple(
+        slice(max(part.start - 1, 0), min(part.stop + 1, count))
+        for part, count in zip(region, x.shape, strict=True)
+    )
+    part = tuple(
+        slice(block.start * maps.step, min(block.stop * maps.step, count))
+        for block, count in zip(blocks, maps.shift_x.shape, strict=True)
+    )
+    size = tuple(maps.step * (block.stop - block.start) for block in blocks[::-1])
+    cut = tuple(slice(side.stop - side.start) for side in part)
+    x, y = (cv2.resize(values[blocks], size)[cut] for values in (x, y))
+    return (part[0], part[1]), x, y
 
 
 def _smooth_shifts(
