@@ -20,7 +20,9 @@ _OPEN = 0.15  # cm between the lips from which there is something to see
 _LIGHTEST = 85.0  # percentile of the opening above which teeth are looked for
 _CONTRAST = 12.0  # ΔE between teeth and lips below which nothing is said about teeth
 _LIGHTER = 4.0  # L of teeth over lips
-_PALER = 3.0  # a* of teeth under the skin's: tongues are lighter than lips, too
+# Tongues are lighter than lips, too. Teeth are less red than skin by so much, or hardly redder and
+# less red than this share of the lips: a* of L*a*b*.
+_PALER, _REDDER, _SHARE_OF_LIPS = 3.0, 2.0, 0.55
 _GREY = 4.0  # a* of the skin under which a picture is taken for grey, and lightness decides
 _DARK = 0.62  # of the teeth's L; darker is the cavity
 _SPREAD = 24.0  # ΔE from the teeth's colour within which a pixel is tooth
@@ -129,7 +131,9 @@ def _colour_of_teeth(
     if skin[1] < _GREY:
         is_seen = is_seen and teeth[0] > skin[0] + _LIGHTER
     else:
-        is_seen = is_seen and teeth[1] < skin[1] - _PALER
+        is_pale = teeth[1] < skin[1] - _PALER
+        is_pale |= teeth[1] < min(skin[1] + _REDDER, _SHARE_OF_LIPS * lips[1])
+        is_seen = is_seen and is_pale
     return teeth if is_seen else np.full(3, np.nan)
 
 
