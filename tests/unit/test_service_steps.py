@@ -49,6 +49,29 @@ def capture(source, faces, options, report, find_reader):
     raise ReportedError("bad_performance", "This clip has come to its end.")
 '''
 
+# The real fit, whose first step lasts until the file `release` appears where there is one `slow`.
+STEPPING_OPEN = """
+
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+_open = AnalyticRenderer.open
+
+
+def open_in_steps(self, image, face, step=no_step):
+    def wait():
+        step()
+        while (ROOT / "slow").exists() and not (ROOT / "release").exists():
+            time.sleep(0.001)
+            step()
+
+    return _open(self, image, face, wait)
+
+
+AnalyticRenderer.open = open_in_steps
+"""
+
 
 class Stepping:
     """An engine whose captures take steps until `release` is called."""
@@ -81,6 +104,8 @@ def stepping_root(tmp_path: Path) -> Path:
     ignored = shutil.ignore_patterns("__pycache__", "networks", "liveportrait")
     shutil.copytree(ROOT / "engine", root / "engine", ignore=ignored)
     (root / "engine" / "capture.py").write_text(STEPPING_CAPTURE)
+    with (root / "engine" / "analytic" / "renderer.py").open("a") as file:
+        file.write(STEPPING_OPEN)
     return root
 
 
@@ -193,6 +218,25 @@ def test_live_wishes_are_met_between_the_steps(stepping: Stepping) -> None:
         shown += sum(reply.error is None for reply in stepping.engine.drain())
         time.sleep(0.001)
     assert not capture.is_done
+
+
+def test_a_picture_moves_between_the_steps_of_another_that_opens(
+    stepping: Stepping, stepping_root: Path
+) -> None:
+    before = stepping.open()
+    alone = stepping.ask("render", fields_of(before))
+    (stepping_root / "slow").touch()
+    fields = {"encoding": "srgb", "renderer": "analytic", "faces": stepping.faces, "options": {}}
+    opening = stepping.engine.submit("open", fields, IMAGE, use_drain=False)
+    wait_until(lambda: opening.progress.text, "the first step of the fit")
+    for _ in range(3):
+        frame = stepping.ask("render", fields_of(before))
+        assert bytes(frame.arrays["pixels"].data) == bytes(alone.arrays["pixels"].data)
+    assert not opening.is_done
+    (stepping_root / "release").touch()
+    opened = stepping.engine.wait(opening, PATIENCE_S)
+    frame = stepping.ask("render", fields_of(opened.fields["handle"]))
+    assert bytes(frame.arrays["pixels"].data) == bytes(alone.arrays["pixels"].data)
 
 
 def test_a_wait_for_a_frame_is_no_wait_for_the_capture(
