@@ -14,6 +14,7 @@ import numpy as np
 from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..renderer import NOTHING, Rectangle
+from .backdrop import Backdrop
 from .field import MOVED, BackwardField, Window
 from .layer import Layer, Mask
 from .tone import to_unit
@@ -34,6 +35,7 @@ class Scene(NamedTuple):
     expression   backward displacement of the expression, or None
     below        where the expression's `lower` field holds
     openings     layers over the expressed face: eyeballs, inner mouth
+    backdrop     what stays where it is when the head moves
     """
 
     head: np.ndarray | None
@@ -41,6 +43,7 @@ class Scene(NamedTuple):
     expression: BackwardField | None
     below: list[Mask]
     openings: list[Layer]
+    backdrop: Backdrop
 
 
 class _Maps(NamedTuple):
@@ -73,12 +76,14 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = F
     maps = _build_maps(reach, crop, scene)
     changed = maps.is_moved
     moved = _resample(canvas, reach, maps, has_emission)
+    scene.backdrop.part(moved, changed, canvas, reach, crop, (maps.shift_x, maps.shift_y))
     coarse = _Coarse(maps.expressed_x, maps.expressed_y)
     for layer in scene.openings:
         region = coarse.region(layer.patch.box)
         if region is not None:
             part, x, y = _finer(maps, region)
             _lay(moved[part], changed[part], layer, x, y)
+    scene.backdrop.keep(moved, changed, canvas, reach, crop)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
         return NOTHING
@@ -322,16 +327,15 @@ def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps, has_emission: bo
 
 
 def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    # Reflecting keeps hair plausible where a head is cut off by the picture's edge.
     if source.dtype == np.uint8:
-        return cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        return cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     low, high = float(source.min()), float(source.max())
     if not np.isfinite([low, high]).all():
         finite = source[np.isfinite(source)]
         low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
         # One infinite or undefined pixel would spread over all that the filter reaches.
         source = np.nan_to_num(source, nan=low, posinf=high, neginf=low)
-    moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+    moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     # Cubic weights overshoot.
     return np.clip(moved, low, high, out=moved)
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from ..faces.canonical import CHIN, MESH_COUNT, Pose, euler_to_matrix
+from ..faces.crop import Crop
 from .field import MOVED, Window, invert_field, without_folds
 from .rbf import MultiquadricInterpolator
 from .shapes import smoothstep
@@ -21,6 +22,10 @@ _FULL_YAW, _YAW_ROOM = 32.0, 14.0
 # Smoothing flattens the face a little; these make up for it in what the turned face measures.
 _PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
 _BORDER_SHARE = 0.07  # of the crop, over which motion fades out
+# Motion away from a border that cuts the head sets in over this many cm, and more for large
+# motions: over as many times their length.
+_PIN_REACH, _STRETCH_REACH = 2.5, 6.0
+_SHORTEST_CUT, _CUT_MARGIN = 2.0, 0.8  # cm along the border
 
 
 class HeadMove(NamedTuple):
@@ -41,17 +46,43 @@ class HeadMove(NamedTuple):
         return turn < 1e-3 and shift < 1e-3 and abs(self.scale - 1.0) < 1e-5
 
 
+class _Pin(NamedTuple):
+    """A border of the picture that cuts the head; arrays on the field's nodes.
+
+    inward   (2,) direction into the picture, crop pixels
+    inside   distance from the border, positive in the picture
+    hold     0..1, how much of the head is cut where the node is nearest to the border
+    is_near  bool, nodes at the border that are held
+    """
+
+    inward: np.ndarray
+    inside: np.ndarray
+    hold: np.ndarray
+    is_near: np.ndarray
+
+    def entering(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """How far held nodes would move into the picture."""
+        return np.maximum(x * self.inward[0] + y * self.inward[1], 0.0) * self.hold
+
+
 class HeadField:
     """The depth of one face's crop, and how strongly each place follows the head."""
 
     def __init__(
-        self, landmarks: np.ndarray, pose: Pose, person: np.ndarray, crop_size: int
+        self,
+        landmarks: np.ndarray,
+        pose: Pose,
+        person: np.ndarray,
+        crop: Crop,
+        picture_shape: tuple[int, ...],
     ) -> None:
         """Prepare a head.
 
-        landmarks  (478, 3) crop pixels
-        person     (crop_size, crop_size) float32, 1 where a person is seen
+        landmarks      (478, 3) crop pixels
+        person         (size, size) float32 over the crop, 1 where a person is seen
+        picture_shape  (height, width, …) of the picture that the crop is of
         """
+        crop_size = crop.size
         count = crop_size // CELL + 2
         self.window = Window(0.0, 0.0, CELL, count, count)
         self._pose = pose
@@ -60,6 +91,7 @@ class HeadField:
         self._x, self._y = (nodes[:, i].reshape(count, count).astype(np.float32) for i in (0, 1))
         self._depth = self._fit_depth(landmarks, nodes)
         self._weight = self._fit_weight(nodes, person, crop_size)
+        self._pins = self._fit_pins(person, crop, picture_shape)
 
     def backward(self, move: HeadMove) -> np.ndarray | None:
         """(rows, columns, 2) float32 crop pixels: where each node's content comes from."""
@@ -79,11 +111,51 @@ class HeadField:
         pivot = self._pivot.astype(np.float32)
         x, y, z = self._x - pivot[0], self._y - pivot[1], self._depth - pivot[2]
         new_x, new_y, new_z = (row[0] * x + row[1] * y + row[2] * z for row in relative)
-        distance = _CAMERA_DISTANCE * self._pose.scale
+        scale = self._pose.scale
+        distance = _CAMERA_DISTANCE * scale
         perspective = (distance + z) / (distance + new_z) * move.scale
         offset_x = (new_x * perspective - x + move.shift_x) * self._weight
         offset_y = (new_y * perspective - y + move.shift_y) * self._weight
+        for pin in self._pins:
+            # What lies beyond the picture's border is not known, so nothing may come from there.
+            (across, down), entering = pin.inward, pin.entering(offset_x, offset_y)
+            reach = max(_STRETCH_REACH * float(entering[pin.is_near].max()), _PIN_REACH * scale)
+            entering *= 1.0 - smoothstep(pin.inside / reach)
+            offset_x, offset_y = offset_x - across * entering, offset_y - down * entering
         return np.dstack([offset_x, offset_y]).astype(np.float32)
+
+    def _fit_pins(
+        self, person: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]
+    ) -> list[_Pin]:
+        """The borders of the picture that cut the person."""
+        height, width = picture_shape[:2]
+        corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]])
+        corners = corners @ crop.picture_to_crop[:, :2].T + crop.picture_to_crop[:, 2]
+        pins: list[_Pin] = []
+        for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+            length = float(np.hypot(*(end - start)))
+            along = (end - start) / max(length, 1e-6)
+            inward = np.array([-along[1], along[0]])
+            steps = np.arange(0.0, max(length, 1.0))
+            foot = start + steps[:, None] * along + 2.0 * inward
+            cut = self._held(_at_points(person, foot) > 0.5)
+            x, y = self._x - start[0], self._y - start[1]
+            hold = np.interp(x * along[0] + y * along[1], steps, cut).astype(np.float32)
+            inside = (x * inward[0] + y * inward[1]).astype(np.float32)
+            is_near = (np.abs(inside) < 2 * CELL) & (hold > 0.02)
+            if is_near.any():
+                pins.append(_Pin(inward.astype(np.float32), inside, hold, is_near))
+        return pins
+
+    def _held(self, is_cut: np.ndarray) -> np.ndarray:
+        """(N,) float 0..1 of N pixels along a border, (N, 1) bool where it cuts the person."""
+        scale = self._pose.scale
+        width = max(1, round(_SHORTEST_CUT * scale)) | 1
+        # A crown that only just touches the border is not held: it would become a peak.
+        cut = cv2.morphologyEx(is_cut.astype(np.float32), cv2.MORPH_OPEN, np.ones((width, 1)))
+        beyond = max(1, round(2.0 * _CUT_MARGIN * scale)) | 1
+        cut = cv2.dilate(cut, np.ones((beyond, 1)))
+        return cv2.GaussianBlur(cut, (1, beyond), _CUT_MARGIN * scale / 2.0)[:, 0]
 
     def _fit_depth(self, landmarks: np.ndarray, nodes: np.ndarray) -> np.ndarray:
         """Depth of every node: the face's own, the skull's around it, the neck's below."""
@@ -138,6 +210,13 @@ class HeadField:
             (around * neck * near_person * border).astype(np.float32), (0, 0), 1.5
         )
         return weight * border.astype(np.float32)
+
+
+def _at_points(field: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(N, 1) values of a field over the crop at (N, 2) positions, 0 outside."""
+    inside = np.clip(np.rint(points), 0, np.array(field.shape[::-1]) - 1).astype(int)
+    is_in = (np.abs(inside - points) < 1.0).all(axis=1)
+    return (field[inside[:, 1], inside[:, 0]] * is_in).astype(np.float32)[:, None]
 
 
 def _limited_yaw(source: float, change: float) -> float:

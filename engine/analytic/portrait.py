@@ -20,9 +20,11 @@ from ..faces.lips import fit_lips
 from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.near_view import NearView
-from ..faces.segmentation import person_mask
+from ..faces.neighbours import find_neighbours
+from ..faces.segmentation import person_matte
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
+from .backdrop import Backdrop
 from .compose import Scene, draw
 from .decoder import Amounts, decode
 from .deformers import CHEEK_DEFORMERS, LIP_DEFORMERS, MOUTH_DEFORMERS
@@ -47,8 +49,8 @@ class AnalyticPortrait:
             )
         self.face = face
         self._has_emission = image.has_emission
-        view = NearView.of_face(image, face, step)
-        landmarks = view.to_picture(fit_landmarks(view.rgb, view.place(face)))
+        around = NearView.of_face(image, face, step)
+        landmarks = around.to_picture(fit_landmarks(around.rgb, around.place(face)))
         step()
         self._crop = face_crop(landmarks)
         view = NearView.of_crop(image, self._crop, step)
@@ -66,7 +68,13 @@ class AnalyticPortrait:
         self._size = image.pixels.shape[1], image.pixels.shape[0]
         self._field = ExpressionField(self.landmarks, self._pose, step)
         step()
-        self._head = HeadField(self.landmarks, self._pose, person_mask(crop_view), self._crop.size)
+        person = person_matte(crop_view)
+        self._head = HeadField(self.landmarks, self._pose, person, self._crop, image.pixels.shape)
+        step()
+        neighbours = find_neighbours(
+            around.rgb, around.crop(self._crop), self.landmarks, self._pose
+        )
+        self._backdrop = Backdrop(image, self._crop, person, neighbours)
         step()
         gap = max(self._measures.lip_gap, 0.0)
         self._colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
@@ -106,6 +114,7 @@ class AnalyticPortrait:
             expression=self._field.backward(weights),
             below=[],
             openings=[],
+            backdrop=self._backdrop,
         )
         vertices = self._field.move_vertices(weights)
         self._add_eyes(scene, vertices, amounts)

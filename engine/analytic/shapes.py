@@ -87,3 +87,8 @@ def half_ellipse_below(line: np.ndarray, depth: float) -> np.ndarray:
     t = np.linspace(1.0, 0.0, 16)[:, None]
     bulge = np.sqrt(np.maximum(0.0, 1.0 - (2.0 * t - 1.0) ** 2))
     return np.concatenate([line, line[0] + chord * t + down * (width * depth) * bulge])
+
+
+def disc(diameter: int) -> np.ndarray:
+    """A round structuring element, uint8."""
+    return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (diameter, diameter))

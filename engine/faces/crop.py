@@ -44,6 +44,14 @@ class Crop(NamedTuple):
         moved = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         return np.column_stack([moved, points[:, 2] * self.scale])
 
+    def inside(self, shape: tuple[int, ...]) -> np.ndarray:
+        """(size, size) bool: where the crop shows a picture of this shape, and not its outside."""
+        height, width = shape[:2]
+        matrix = self.crop_to_picture
+        x, y = np.meshgrid(np.arange(self.size), np.arange(self.size))
+        px, py = (row[0] * x + row[1] * y + row[2] for row in matrix)
+        return (px >= -0.5) & (px <= width - 0.5) & (py >= -0.5) & (py <= height - 0.5)
+
     def extract(self, picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:
         """(size, size, …) crop of an (H, W, …) picture; area-filtered where it shrinks."""
         return sample(picture, self.picture_to_crop, (self.size, self.size), border)

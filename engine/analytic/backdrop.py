@@ -1,0 +1,204 @@
+"""What lies behind a moving head: the head's matte, and a plate of the background without it.
+
+A head that moves takes its own pixels along and nothing else: what it leaves is filled from around
+it, and lines behind it stay where they are.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from ..alpha import premultiplied, straight
+from ..faces.crop import Crop
+from ..faces.neighbours import Neighbours
+from ..renderer import Rectangle, SourceImage
+from .plate import filled_behind, guessed_behind, likeness
+from .shapes import disc
+from .tone import to_unit
+
+_OPAQUE = 250  # of 255: the head hides all behind it
+_BEHIND_FROM = 0.1  # coverage at which the plate stands for the background
+# The matte is first looked at every so many crop pixels, with all that is this wide around it.
+_LOOKED, _SPACED = 2.0, 7
+_SEEN, _FULL = 1.0 / 255.0, 0.998  # coverage
+_ROW = 1024  # positions that are looked up at a time
+_NEAR, _NEAR_SOFT = 13, 4.3  # crop pixels across which a head's outline is unsure
+
+
+class Backdrop:
+    """The matte of one head and the plate behind it, over the face's crop."""
+
+    def __init__(
+        self,
+        image: SourceImage,
+        crop: Crop,
+        matte: np.ndarray,
+        neighbours: Neighbours | None = None,
+    ) -> None:
+        """Prepare the background of a face.
+
+        matte       (size, size) float32 over the crop, 1 where a person is
+        neighbours  what of it belongs to others
+        """
+        if neighbours is not None:
+            matte = matte * (1.0 - neighbours.other)
+        self._has_emission = image.has_emission
+        pixels = to_unit(crop.extract(image.pixels, cv2.BORDER_REPLICATE))
+        pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
+        # Filters leave a little less than 1.
+        self._is_opaque = bool(pixels[..., 3].min() >= _FULL)
+        pixels = premultiplied(pixels, self._has_emission)
+        inside = crop.inside(image.pixels.shape)
+        soft = cv2.GaussianBlur(cv2.dilate(matte, disc(_NEAR)), (0, 0), _NEAR_SOFT)
+        around = (np.maximum(matte, soft) >= _SEEN) | ~inside
+        guess = guessed_behind(pixels, around)
+        # Around the outline only what looks like the head goes along.
+        matte = np.maximum(matte, soft * likeness(pixels, guess, matte > 0.98))
+        self._plate = filled_behind(pixels, (matte >= _SEEN) | ~inside)
+        if not self._is_opaque:
+            # Cut-outs end where they end, whatever the matte says of their edge.
+            clear = cv2.dilate((pixels[..., 3] < _FULL).astype(np.float32), disc(2 * _NEAR))
+            matte = np.maximum(matte, cv2.GaussianBlur(clear, (0, 0), _NEAR_SOFT))
+        self._kept = None
+        if neighbours is not None:
+            matte = matte * (1.0 - neighbours.face)
+            self._kept = np.rint(neighbours.face * 255.0).astype(np.uint8)
+        self._matte = np.rint(matte * inside * 255.0).astype(np.uint8)
+        # What is around every place, to look at fewer places first.
+        self._least = cv2.erode(self._matte, disc(_SPACED))
+        self._most = cv2.dilate(self._matte, disc(_SPACED))
+
+    def part(
+        self,
+        moved: np.ndarray,
+        changed: np.ndarray,
+        canvas: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+        shift: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """Leave the background of `area` where it is, in place.
+
+        moved    (height, width, 4) the warped canvas, of the canvas's dtype
+        changed  (height, width) uint8, what of it is to be drawn
+        shift    x and y (height, width) float32 picture pixels to where each pixel was taken from
+        """
+        rows, columns = self._loose(changed, area, crop, shift)
+        if not len(rows):
+            return
+        x, y = columns + area.x, rows + area.y
+        place = _placed(crop, x, y)
+        origin = _placed(crop, x + shift[0][rows, columns], y + shift[1][rows, columns])
+        here = _looked_up(self._matte, *place)[:, 0]
+        share = _looked_up(self._matte, *origin)[:, 0]
+        is_seen = (share > 0) | (here > 0)
+        changed[rows, columns] = is_seen
+        mixed = np.flatnonzero(is_seen & (share < _OPAQUE))
+        rows, columns, here, share = rows[mixed], columns[mixed], here[mixed], share[mixed]
+        place, origin = ((at[0][mixed], at[1][mixed]) for at in (place, origin))
+        came = self._associated(moved[rows, columns])
+        behind_here = self._behind(self._associated(canvas[y[mixed], x[mixed]]), place, here)
+        behind_there = self._behind(came, origin, share)
+        seen = (np.float32(1.0) - share * np.float32(1.0 / 255.0))[:, None]
+        head = (came - seen * behind_there) * (share > 0)[:, None]
+        moved[rows, columns] = self._stored(head + seen * behind_here, canvas.dtype)
+
+    def _loose(
+        self,
+        changed: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+        shift: tuple[np.ndarray, np.ndarray],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Rows and columns where head and background may mix; where only background would move,
+        `changed` becomes 0. Arguments as in `part`."""
+        step = max(1, int(_LOOKED / crop.scale))
+        x = area.x + np.arange(0, area.width, step, dtype=np.float32)
+        y = area.y + np.arange(0, area.height, step, dtype=np.float32)[:, None]
+        shift_x, shift_y = (values[::step, ::step] for values in shift)
+        origin = _placed(crop, x + shift_x, y + shift_y)
+        place = _placed(crop, x, y)
+        least, most, here = (
+            cv2.remap(field, *at, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+            for field, at in ((self._least, origin), (self._most, origin), (self._most, place))
+        )
+        is_touched = np.maximum(most, here) > 0
+        is_mixed = is_touched & (least < _OPAQUE)
+        touched, mixed = (
+            _repeated(mask.view(np.uint8), step)[: area.height, : area.width]
+            for mask in (is_touched, is_mixed)
+        )
+        changed &= touched
+        rows, columns = np.nonzero(changed & mixed)
+        return rows, columns
+
+    def keep(
+        self,
+        moved: np.ndarray,
+        changed: np.ndarray,
+        canvas: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+    ) -> None:
+        """Take back what was drawn over other faces, in place; arguments as in `part`."""
+        if self._kept is None:
+            return
+        kept = _over(self._kept, area, crop)
+        changed[kept == 255] = 0
+        rows, columns = np.nonzero((kept > 0) & (changed > 0))
+        if len(rows):
+            own = self._associated(canvas[rows + area.y, columns + area.x])
+            drawn = self._associated(moved[rows, columns])
+            share = kept[rows, columns].astype(np.float32)[:, None] / 255.0
+            moved[rows, columns] = self._stored(drawn + (own - drawn) * share, canvas.dtype)
+
+    def _behind(
+        self, own: np.ndarray, place: tuple[np.ndarray, np.ndarray], covered: np.ndarray
+    ) -> np.ndarray:
+        """(N, 4) associated colours of the background, given the picture's own, at crop x and y."""
+        hidden = np.minimum(covered * np.float32(1.0 / (255.0 * _BEHIND_FROM)), 1.0)[:, None]
+        return own + (_looked_up(self._plate, *place) - own) * hidden
+
+    def _associated(self, pixels: np.ndarray) -> np.ndarray:
+        unit = to_unit(pixels)
+        return unit if self._is_opaque else premultiplied(unit, self._has_emission)
+
+    def _stored(self, associated: np.ndarray, dtype: np.dtype) -> np.ndarray:
+        np.maximum(associated, 0.0, out=associated)
+        colours = associated
+        if not self._is_opaque:
+            np.minimum(associated[..., 3], 1.0, out=associated[..., 3])
+            colours = straight(associated, self._has_emission)
+        if dtype == np.uint8:
+            return (np.minimum(colours, 1.0) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
+        return colours
+
+
+def _over(field: np.ndarray, area: Rectangle, crop: Crop) -> np.ndarray:
+    """A field over the crop at every pixel of a rectangle of the picture."""
+    view = crop.picture_to_crop.copy()
+    view[:, 2] += view[:, :2] @ [area.x, area.y]
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(field, view, (area.width, area.height), flags=flags)
+
+
+def _repeated(mask: np.ndarray, step: int) -> np.ndarray:
+    size = (mask.shape[1] * step, mask.shape[0] * step)
+    return cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST)
+
+
+def _placed(crop: Crop, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Crop x and y, float32, of picture positions that broadcast."""
+    (a, b, c), (d, e, f) = crop.picture_to_crop.astype(np.float32)
+    return (a * x + b * y + c).astype(np.float32), (d * x + e * y + f).astype(np.float32)
+
+
+def _looked_up(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(N, channels) values of a field at N positions."""
+    # OpenCV counts rows with 16 bits.
+    count = len(x)
+    rows = -(-count // _ROW)
+    x, y = (np.resize(axis, (rows, _ROW)) for axis in (x, y))
+    found = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return found.reshape(rows * _ROW, -1)[:count]

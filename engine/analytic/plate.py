@@ -1,0 +1,99 @@
+"""A picture without what stands in front: its background goes on behind it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from .shapes import disc, smoothstep
+
+_CLEAR = 5  # crop pixels around what is hidden from which no background is taken
+_LEVELS = 7  # of the pyramid on which a hole is filled
+_RELAXED = 6  # rounds of smoothing on each of its levels
+_BESIDE = 13.0  # crop pixels of the head beside a place that say what the head looks like
+
+
+def filled_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """(H, W, 4) float32: a picture whose covered parts are filled from what is around them.
+
+    pixels  (H, W, 4) float32
+    hidden  (H, W) bool, where the background is not seen
+    """
+    known = cv2.dilate(hidden.astype(np.uint8), disc(_CLEAR)) == 0
+    if not known.any():
+        return pixels
+    smooth = _spread(pixels, known)
+    return np.where(known[..., None], pixels, smooth + _grain(pixels, known)).astype(np.float32)
+
+
+def guessed_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
+    """A smooth filled_behind without grain, quick."""
+    half = (hidden.shape[1] // 2, hidden.shape[0] // 2)
+    known = cv2.resize(hidden.astype(np.float32), half, interpolation=cv2.INTER_AREA) == 0.0
+    if not known.any():
+        return pixels
+    small = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
+    return cv2.resize(_spread(small, known), hidden.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Paper, film and strokes, mirrored at the edge of what is seen; no outlines of things."""
+    fine = pixels - cv2.GaussianBlur(pixels, (0, 0), 2.0)
+    strength = np.median(np.abs(fine[known]), axis=0)
+    fine = np.clip(fine, -2.5 * strength, 2.5 * strength) * known[..., None]
+    height, width = known.shape
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    nearest_x, nearest_y = _nearest(known)
+    return cv2.remap(fine, 2.0 * nearest_x - x, 2.0 * nearest_y - y, cv2.INTER_LINEAR)
+
+
+def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the known pixel next to each pixel, smoothed."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    rows, columns = np.nonzero(known)
+    labels = labels.astype(np.intp)
+    places = np.zeros((int(labels.max()) + 1, 2), np.float32)
+    places[labels[rows, columns]] = np.stack([columns, rows], axis=1)
+    x, y = cv2.split(cv2.GaussianBlur(places[labels], (0, 0), 4.0))
+    return x, y
+
+
+def likeness(pixels: np.ndarray, plate: np.ndarray, inner: np.ndarray) -> np.ndarray:
+    """(H, W) float32 0..1: where pixels are mixed of what is behind and of the head beside them.
+
+    inner  (H, W) bool, surely the head
+    """
+    weight = inner.astype(np.float32)
+    head = cv2.GaussianBlur(pixels * weight[..., None], (0, 0), _BESIDE)
+    head /= np.maximum(cv2.GaussianBlur(weight, (0, 0), _BESIDE), 1e-4)[..., None]
+    apart, towards = pixels - plate, head - plate
+    length = (towards * towards).sum(axis=2) + 2e-3 * float((plate[..., :3] ** 2).mean()) + 1e-12
+    share = np.clip((apart * towards).sum(axis=2) / length, 0.0, 1.0)
+    strange = ((apart - towards * share[..., None]) ** 2).sum(axis=2) / length
+    likeness = smoothstep(share / 0.8) * (1.0 - smoothstep((np.sqrt(strange) - 0.35) / 0.4))
+    return cv2.GaussianBlur(likeness.astype(np.float32), (0, 0), 1.0)
+
+
+def _spread(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Known pixels as they are, and between them a membrane that hangs on their edge."""
+    weight = known.astype(np.float32)
+    levels = [(pixels * weight[..., None], weight)]
+    for _ in range(_LEVELS):
+        colours, weight = levels[-1]
+        size = ((weight.shape[1] + 1) // 2, (weight.shape[0] + 1) // 2)
+        colours = cv2.resize(colours, size, interpolation=cv2.INTER_AREA)
+        weight = cv2.resize(weight, size, interpolation=cv2.INTER_AREA)
+        colours /= np.maximum(weight, 1e-6)[..., None]
+        levels.append((colours, (weight > 1e-3).astype(np.float32)))
+    colours, weight = levels.pop()
+    result = np.where(weight[..., None] > 0, colours, colours.mean(axis=(0, 1)))
+    for colours, weight in reversed(levels):
+        result = cv2.resize(result, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
+        fixed = weight > 0
+        for _ in range(_RELAXED):
+            np.copyto(result, colours, where=fixed[..., None])
+            result = cv2.blur(result, (3, 3))
+        np.copyto(result, colours, where=fixed[..., None])
+    return result

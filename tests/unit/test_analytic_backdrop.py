@@ -1,0 +1,111 @@
+"""A head that moves takes nothing else along: borders, neighbours, and what is behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from skimage import data
+from skimage.draw import polygon2mask
+
+from engine.analytic.renderer import AnalyticRenderer
+from engine.controls import motion_from_controls
+from engine.faces.find import find_faces
+from engine.motion import Face
+from engine.renderer import SourceImage
+
+
+def rgba(rgb: np.ndarray) -> np.ndarray:
+    return np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])
+
+
+def opened(pixels: np.ndarray, face: Face):
+    return AnalyticRenderer().open(SourceImage(pixels, "srgb"), face)
+
+
+def moved(portrait, pixels: np.ndarray, **values: float) -> np.ndarray:
+    face = portrait.face
+    canvas = pixels.copy()
+    motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
+    portrait.render(motion, canvas)
+    return canvas
+
+
+@pytest.fixture(scope="module")
+def wide() -> np.ndarray:
+    """(320, 320, 4) uint8: the astronaut's head and shoulders."""
+    return rgba(np.ascontiguousarray(data.astronaut()[:320, 64:384]))
+
+
+# Rows and columns of headshots whose border cuts a cheek or the crown, a motion away from that
+# border, and how often the picture is turned to bring the border to the left.
+TIGHT = {
+    "left": (slice(0, 260), slice(136, 320), {"head_yaw": -25.0}, 0),
+    "right": (slice(0, 260), slice(0, 192), {"head_yaw": 25.0}, 2),
+    "top": (slice(62, 300), slice(40, 280), {"head_pitch": -15.0}, 1),
+}
+
+
+@pytest.mark.parametrize("cut", TIGHT)
+def test_a_head_that_the_border_cuts_has_no_second_copy(wide, cut):
+    """Nothing may come from beyond the border: a mirrored picture would run backwards there."""
+    rows, columns, values, quarters = TIGHT[cut]
+    tight = np.ascontiguousarray(wide[rows, columns])
+    face = find_faces(SourceImage(tight, "srgb"))[0]
+    portrait = opened(tight, face)
+    assert len(find_faces(SourceImage(moved(portrait, tight, **values), "srgb"))) == 1
+    # A picture of its own coordinates tells where every pixel comes from.
+    coordinates = (np.indices(tight.shape[:2]) / 512.0).astype(np.float32).transpose(1, 2, 0)
+    coordinates = np.dstack([coordinates, np.zeros_like(coordinates[..., :1])])
+    canvas = np.dstack([coordinates, np.ones(tight.shape[:2], np.float32)])
+    result = moved(portrait, canvas, **values)
+    origin, away = result[..., 1] * 512.0, np.abs(result - canvas)[..., :2].max(axis=2) * 512.0
+    if quarters == 1:
+        origin = result[..., 0] * 512.0
+    if quarters == 2:
+        origin = tight.shape[1] - 1 - origin
+    (x0, y0), (x1, _), (_, y1) = np.array(face.keypoints[:3], int)
+    between = slice(x0, x1) if quarters == 1 else slice(y0, y1)
+    if quarters == 2:
+        origin, away = origin[:, ::-1], away[:, ::-1]
+    if quarters == 1:
+        origin, away = origin.T, away.T
+    head = (between, slice(0, 40))
+    assert away[head].max() > 2.0
+    assert np.diff(origin[head], axis=1).min() > 0.0
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"head_yaw": 20.0, "head_x": 0.5}, {"head_scale": 1.2}],
+    ids=str,
+)
+def test_another_face_stays_as_it_is(wide, values):
+    head = wide[:, 85:235]
+    pair = np.ascontiguousarray(np.concatenate([head, head[:, ::-1]], axis=1))
+    first, second = sorted(find_faces(SourceImage(pair, "srgb")), key=lambda one: one.box[0])
+    for own, other in ((first, second), (second, first)):
+        result = moved(opened(pair, own), pair, **values)
+        x0, y0, x1, y1 = (int(v) for v in own.box)
+        assert (result[y0:y1, x0:x1] != pair[y0:y1, x0:x1]).mean() > 0.3
+        inside = polygon2mask(pair.shape[:2], np.array(other.outline)[:, ::-1])
+        assert inside.sum() > 5000
+        assert (result[inside] == pair[inside]).all()
+
+
+@pytest.mark.parametrize("yaw", [-20.0, 20.0])
+def test_straight_lines_behind_the_head_stay_straight(wide, yaw):
+    """Painted lines right beside the hair: where they are seen, they are where they were."""
+    lined = wide.copy()
+    face = find_faces(SourceImage(wide, "srgb"))[0]
+    columns = [int(face.box[0]) - 38, int(face.box[2]) + 48]
+    for column in columns:
+        lined[:150, column : column + 3, :3] = (255, 0, 255)
+    result = moved(opened(lined, face), lined, head_yaw=yaw)
+    for column in columns:
+        seen = []
+        for row in result[20:140, column - 25 : column + 28, :3].astype(int):
+            pink = np.minimum(row[:, 0], row[:, 2]) - row[:, 1] > 110
+            if pink.any():
+                seen.append(np.flatnonzero(pink).mean() - 26.0)
+        assert len(seen) > 60
+        assert np.abs(seen).max() <= 2.0
