@@ -38,17 +38,24 @@ class Composition:
     """An opened picture: moves all its faces and knows what differs from the source.
 
     image      the source
-    canvas     (H, W, 4), the source's dtype: the picture after the last render
     rectangle  everything on the canvas that may differ from the source
     """
 
     def __init__(self, image: SourceImage, portraits: Sequence[FacePortrait]) -> None:
         self.image = image
         self._portraits = tuple(portraits)
-        self.canvas = image.pixels.copy()
+        self._canvas: np.ndarray | None = None
         self.rectangle = NOTHING
         self._files: dict[FileFormat, PictureFile] = {}
         self._small: Composition | None = None
+
+    @property
+    def canvas(self) -> np.ndarray:
+        """(H, W, 4), the source's dtype: the picture after the last render."""
+        # A large picture is mostly looked at small: then it needs no copy.
+        if self._canvas is None:
+            self._canvas = self.image.pixels.copy()
+        return self._canvas
 
     @property
     def size(self) -> tuple[int, int]:

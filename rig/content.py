@@ -14,7 +14,7 @@ import bpy
 
 from .errors import OtherPictureError
 from .image_files import file_orientation
-from .images import Picture, read_picture
+from .images import Picture, read_picture, shows
 from .portraits import Portrait, picture_size
 
 UPRIGHT = 1
@@ -90,7 +90,7 @@ class Newest:
         Raises ImageError, and OtherPictureError as read_whole.
         """
         quick = quick_stamp(item.settings)
-        if quick == self._quick and not is_certain:
+        if quick == self._quick and (not is_certain or self._is_unchanged(item.settings)):
             return None
         self._quick = None
         picture = read_whole(item, is_certain=is_certain)
@@ -100,6 +100,12 @@ class Newest:
             return None
         self._picture = picture
         return picture
+
+    def _is_unchanged(self, settings: bpy.types.PropertyGroup) -> bool:
+        """Whether the image's pixels are surely those of the last look; False: perhaps."""
+        picture, image = self._picture, settings.source
+        turned = _orientations.get(image.session_uid, ("", UPRIGHT))[1] != UPRIGHT
+        return picture is not None and not turned and shows(image, picture)
 
 
 def read_whole(item: Portrait, *, is_certain: bool = True) -> Picture:

@@ -17,7 +17,7 @@ from . import cycles_view
 from .images import Canvas, Picture
 
 # After the last move; with the whole picture's own time this stays below half a second.
-REST_S = 0.2
+REST_S = 0.15
 # A picture that is hardly larger than the small one is shown whole.
 _WORTHWHILE = 1.5
 

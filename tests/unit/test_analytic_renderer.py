@@ -289,6 +289,22 @@ def test_large_pictures_keep_their_own_detail(picture, face):
     assert roughness(result) > 0.5 * roughness(large)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.float32])
+def test_a_large_face_is_fitted_as_the_same_small_one(portrait, picture, face, kind):
+    times = 7
+    large = np.repeat(np.repeat(picture, times, axis=0), times, axis=1)
+    place = times * np.array(face.keypoints) + (times - 1) / 2
+    box = tuple(float(times * value + (times - 1) / 2) for value in face.box)
+    keypoints = tuple((float(x), float(y)) for x, y in place)
+    pixels = large if kind is np.uint8 else as_float(large)
+    other = AnalyticRenderer().open(
+        SourceImage(pixels, "srgb"), replace(face, box=box, keypoints=keypoints)
+    )
+    distance = np.linalg.norm((other.landmarks - portrait.landmarks)[:, :2], axis=1)
+    assert distance.mean() < 1.0
+    assert distance.max() < 4.0
+
+
 def test_hopeless_faces_are_refused(picture, face):
     renderer = AnalyticRenderer()
     problem = {"code": "bad_face", "message": "The face is seen from the side.", "hint": "Turn."}
