@@ -12,6 +12,7 @@ import numpy as np
 from .layer import Patch
 from .shapes import blurred, curve, smoothstep
 
+_ARCH_COLUMNS = 48  # of which the seam's arch is scored
 _SAMPLES = 48  # heights at which a column is looked at
 _SIGMA = 28.0  # 8-bit Lab: colours this far apart are told apart fully
 _BRIGHT, _PALE = 0.45, 0.75  # teeth against skin, teeth's redness against lips'
@@ -23,6 +24,7 @@ _CUT, _RIM = 0.12, 0.12  # cm under the teeth that are nothing of their own
 _BITE = 0.74  # share of the upper row where both rows are seen together
 _VALLEY, _CLEAR_VALLEY = 0.10, 5.0  # cm, 8-bit lightness
 _KEPT, _STRETCH = 0.55, 2.2  # share of the lower part that never stretches; of the rest, most
+_HIDDEN = 1.7  # the same for lower teeth
 _SOFT = 0.09  # cm over which the lower part's torn edge fades
 _WIDE = 0.6  # share of the mouth's half width that never stretches
 
@@ -61,14 +63,23 @@ class OwnMouth:
             self._teeth, self._seam = None, self._top
 
     @property
+    def has_lower_teeth(self) -> bool:
+        """Whether lower teeth of its own are seen under the upper ones."""
+        return self._is_bite
+
+    @property
     def has_teeth(self) -> bool:
         """Whether upper teeth of its own are seen."""
         return self._teeth is not None
 
-    def over(self, inside: np.ndarray, upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-        """The source's mouth over a painted one, (height, width, 3) source values.
+    def over(
+        self, inside: np.ndarray, upper: np.ndarray, lower: np.ndarray, first: int
+    ) -> np.ndarray:
+        """The source's mouth over a painted one.
 
+        inside        (rows, width, 3) source values, some rows of the patch
         upper, lower  (N, 2) curves along the moved lips, crop pixels
+        first         the first of the rows
         """
         patch, per_cm = self._patch, self._per_cm
         new_upper, new_lower = patch.place(upper), patch.place(lower)
@@ -76,17 +87,18 @@ class OwnMouth:
         x = self._source_columns(columns, new_upper)
         jaw = float(new_lower[len(new_lower) // 2, 0] - self._lower[len(self._lower) // 2, 0])
         new_top, new_bottom = (_heights(line, columns) for line in (new_upper, new_lower))
-        rows = np.arange(patch.height, dtype=np.float64)[:, None]
+        rows = np.arange(first, first + len(inside), dtype=np.float32)[:, None]
 
         # What goes with the jaw keeps its distance from the lower lip.
         below_x = x - jaw
         seam, bottom = (np.interp(below_x, columns, line) for line in (self._seam, self._bottom))
         height = np.maximum(bottom - seam, 0.0)
-        kept = height * (1.0 if self._is_bite else _KEPT)
+        kept = height * _KEPT
         room = np.maximum(new_bottom - np.interp(x, columns, self._seam), 0.0)
         stretch = np.clip((room - kept) / np.maximum(height - kept, 0.02 * per_cm), 1.0, _STRETCH)
         if self._is_bite:
-            stretch = np.ones_like(stretch)
+            # Lower teeth hide a little of themselves behind the upper ones.
+            stretch = np.minimum(stretch, _HIDDEN)
         up = new_bottom - rows
         source_up = np.where(up < kept, up, kept + (up - kept) / stretch)
         soft = _SOFT * per_cm
@@ -112,8 +124,12 @@ class OwnMouth:
         # A lip that rises bares more of the teeth than was seen: stretch them up to it.
         top, teeth_seam = (np.interp(x, columns, line) for line in (self._top, self._seam))
         rise = np.maximum(top - new_top, 0.0)
-        along = (rows - new_top) / np.maximum(0.75 * (teeth_seam - top), 2.0 * rise + 1.0)
-        source_y = rows + rise * (1.0 - smoothstep(along))
+        length = np.maximum(teeth_seam - top, 1.0)
+        source_y = np.where(
+            (rows < teeth_seam) & (rise > 0.0),
+            teeth_seam - (teeth_seam - rows) * length / (length + rise),
+            rows,
+        )
         teeth = _look(self._teeth, np.broadcast_to(x, source_y.shape), source_y)
         return result * (1.0 - teeth[..., 3:]) + teeth[..., :3]
 
@@ -312,6 +328,10 @@ def _arch(score: np.ndarray, top: np.ndarray, height: np.ndarray, per_cm: float)
     top, height  (W,) of the columns, pixels
     """
     samples, columns = score.shape
+    whole = top, height
+    step = max(1, columns // _ARCH_COLUMNS)
+    score, top, height = score[:, ::step], top[::step], height[::step]
+    columns = len(top)
     t = np.linspace(-1.0, 1.0, columns)
     chord = np.linspace(top[0] + height[0] / 2, top[-1] + height[-1] / 2, columns)
     bottom = top + height
@@ -325,4 +345,6 @@ def _arch(score: np.ndarray, top: np.ndarray, height: np.ndarray, per_cm: float)
     rows = np.clip((arches - top) / height * samples - 0.5, 0, samples - 1).astype(np.int32)
     total = score[rows, np.arange(columns)].sum(axis=1)
     best = arches[int(total.argmax())]
-    return np.clip(best, top, bottom)
+    top, height = whole
+    y = np.interp(np.arange(len(top)), step * np.arange(columns), best)
+    return np.clip(y, top, top + height)

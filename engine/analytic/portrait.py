@@ -35,6 +35,7 @@ from .lids import fit_lids
 from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
 from .shapes import smoothstep
+from .texture import edge_width
 from .tone import Tone, to_unit
 
 
@@ -77,6 +78,7 @@ class AnalyticPortrait:
         self._backdrop = Backdrop(image, self._crop, person, neighbours)
         step()
         gap = max(self._measures.lip_gap, 0.0)
+        self._edge_width = edge_width(crop_view, self.landmarks)
         self._colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
         self._tone = Tone.measured(image, self._skin_colour(image), self._colours.skin)
         step()
@@ -88,7 +90,14 @@ class AnalyticPortrait:
         self._eyes = [Eye(pixels, self._crop, self.landmarks, eye, self._tone) for eye in EYES]
         step()
         self._mouth = Mouth(
-            pixels, self._crop, self.landmarks, self._pose, gap, self._colours, self._tone
+            pixels,
+            self._crop,
+            self.landmarks,
+            self._pose,
+            gap,
+            self._colours,
+            self._tone,
+            self._edge_width,
         )
 
     def resized(self, image: SourceImage) -> AnalyticPortrait:

@@ -17,7 +17,8 @@ _UPPER_WIDTHS = 0.92 * np.array([0.82, 0.64, 0.66, 0.50, 0.42, 0.35])  # cm, fro
 _LOWER_WIDTHS = 0.92 * np.array([0.50, 0.55, 0.62, 0.60, 0.50, 0.50])
 _LENGTHS = np.array([0.0, -0.10, -0.02, -0.10, -0.14, -0.18])  # cm, relative to the incisors
 _UPPER_EDGE, _LOWER_EDGE = 0.34, 0.0  # cm below the lip line
-_LOWER_BRIGHTNESS = 0.62
+_LOWER_BRIGHTNESS = 0.86
+_REFLECTED = 0.6  # of the lips' dark colour, in shadows
 
 
 class Sprites(NamedTuple):
@@ -36,14 +37,18 @@ def paint_sprites(colours: MouthColours) -> Sprites:
     upper = _row(x, y, is_upper=True)
     lower = _row(x, y, is_upper=False)
     return Sprites(
-        _sprite(colours.teeth, *upper),
-        _sprite(colours.teeth * _LOWER_BRIGHTNESS, lower[0], 0.95 * lower[1]),
-        _sprite(colours.tongue, *_tongue(x, y)),
+        _sprite(colours.teeth, colours.edge, *upper),
+        _sprite(colours.teeth * _LOWER_BRIGHTNESS, colours.edge, lower[0], 0.95 * lower[1]),
+        _sprite(colours.tongue, colours.edge, *_tongue(x, y)),
     )
 
 
-def _sprite(colour: np.ndarray, shade: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-    rgb = colour * (shade * coverage)[..., None]
+def _sprite(
+    colour: np.ndarray, edge: np.ndarray, shade: np.ndarray, coverage: np.ndarray
+) -> np.ndarray:
+    """Shadows take the colour of the lips around, as they do in a mouth."""
+    shade = shade[..., None]
+    rgb = (colour * shade + _REFLECTED * edge * (1.0 - shade)) * coverage[..., None]
     return np.dstack([rgb, coverage]).astype(np.float32)
 
 
@@ -64,10 +69,10 @@ def _row(x: np.ndarray, y: np.ndarray, *, is_upper: bool) -> tuple[np.ndarray, n
     coverage = (away < edges[-1]) / (1.0 + np.exp(np.clip(-60.0 * inside, -50.0, 50.0)))
 
     gap_shadow = 1.0 - 0.30 * np.exp(-((to_gap * widths[tooth] / 0.035) ** 2))
-    cheek_shadow = 1.0 - 0.72 * smoothstep((away - 0.9) / 1.75)
+    cheek_shadow = 1.0 - 0.62 * smoothstep((away - 1.1) / 1.7)
     roundness = 0.93 + 0.07 * np.cos(3.0 * (across - 0.5))
     to_root = y - (_UPPER_EDGE - 1.0) if is_upper else (_LOWER_EDGE + 0.8) - y
-    root_shadow = 0.72 + 0.28 * smoothstep(to_root / 0.5)
+    root_shadow = 0.84 + 0.16 * smoothstep(to_root / 0.5)
     return gap_shadow * cheek_shadow * roundness * root_shadow, coverage
 
 

@@ -33,6 +33,7 @@ _FOLLOW_CLOSED = (1.0, 0.97, 0.9, 0.8)
 _FOLLOW_OPEN = (1.0, 0.9, 0.7, 0.4)
 _OPEN_GAP = 0.38  # cm between the lips from which both edges are looked for
 
+_DARK = 90.0  # grey level; faces below it are looked at in more light
 _COLUMNS = 41
 _REACH, _STEP = 0.55, 0.025  # cm searched up and down, cm per sample
 _LIP_LINE = 0.12  # cm; half the width of the dark line between closed lips
@@ -52,7 +53,7 @@ def fit_lips(view: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
     """
     fitted = np.array(landmarks, np.float64)
     per_cm = fit_pose(landmarks).scale
-    colours = cv2.cvtColor(view, cv2.COLOR_RGB2LAB).astype(np.float32)
+    colours = cv2.cvtColor(_lifted(view, fitted), cv2.COLOR_RGB2LAB).astype(np.float32)
     colours = cv2.GaussianBlur(colours, (0, 0), max(0.6, 0.03 * per_cm))
     upper, lower = (fitted[list(ring), :2] for ring in (LIP_UPPER_INNER, LIP_LOWER_INNER))
     down = _down(fitted) * per_cm
@@ -71,6 +72,18 @@ def fit_lips(view: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
             counts[list(ring)] += 1
     fitted[:, :2] += moves / np.maximum(counts, 1)[:, None]  # corners belong to both lips
     return fitted
+
+
+def _lifted(view: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """The view, lighter where the face is dark: edges are told by differences of grey levels."""
+    low, high = landmarks[:, :2].min(axis=0), landmarks[:, :2].max(axis=0)
+    x0, y0 = np.clip(low.astype(int), 0, None)
+    part = view[y0 : int(high[1]), x0 : int(high[0])]
+    middle = float(np.median(part)) if part.size else 255.0
+    if middle >= _DARK:
+        return view
+    levels = np.arange(256) * (_DARK / max(middle, 1.0))
+    return cv2.LUT(view, np.clip(np.rint(levels), 0, 255).astype(np.uint8))
 
 
 def _down(landmarks: np.ndarray) -> np.ndarray:

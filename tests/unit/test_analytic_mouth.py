@@ -13,6 +13,7 @@ from engine.faces.canonical import LIP_LOWER_INNER, LIP_UPPER_INNER
 from engine.faces.find import find_faces, view_8bit
 from engine.faces.mesh import fit_landmarks
 from engine.renderer import SourceImage
+from engine.srgb import linear_from_srgb, srgb_from_linear
 
 ENLARGED = 2
 
@@ -127,3 +128,84 @@ def test_lips_close_steadily(smile):
         gaps.append(landmarks[14, 1] - landmarks[13, 1])
     assert (np.diff(gaps) < 0.0).all()
     assert gaps[-1] < 0.3 * gaps[0]
+
+
+# ---- light -------------------------------------------------------------------------------------
+
+
+def opened(rgba: np.ndarray, encoding: str, **values: float) -> tuple[np.ndarray, np.ndarray]:
+    """The moved picture in linear light, and where its mouth is."""
+    image = SourceImage(rgba, encoding)
+    portrait = AnalyticRenderer().open(image, find_faces(image)[0])
+    face, canvas = portrait.face, rgba.copy()
+    motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
+    portrait.render(motion, canvas)
+    rgb = canvas[..., :3]
+    if encoding == "srgb":
+        rgb = linear_from_srgb(rgb / 255.0)
+    landmarks = fit_landmarks(view_8bit(SourceImage(canvas, encoding)), face)
+    low = landmarks[[*LIP_UPPER_INNER, *LIP_LOWER_INNER], :2].min(axis=0).astype(int)
+    high = landmarks[[*LIP_UPPER_INNER, *LIP_LOWER_INNER], :2].max(axis=0).astype(int)
+    return rgb[low[1] : high[1], low[0] : high[0]], rgb
+
+
+def closed_mouth() -> np.ndarray:
+    """(H, W, 3) linear light: a face whose lips are shut, so that all of a mouth is painted."""
+    return linear_from_srgb(data.astronaut()[:320, 64:384] / 255.0)
+
+
+@pytest.mark.parametrize("factor", [0.01, 0.2, 4.0, 50.0])
+def test_scene_linear_mouths_follow_the_exposure(factor):
+    light = closed_mouth()
+    alpha = np.ones((*light.shape[:2], 1), np.float32)
+    _, plain = opened(np.concatenate([light, alpha], axis=2), "linear", mouth_open=1.0)
+    _, scaled = opened(np.concatenate([light * factor, alpha], axis=2), "linear", mouth_open=1.0)
+    scaled = scaled.astype(np.float64) / factor
+    assert np.abs(scaled - plain).mean() < 0.002
+    assert np.percentile(np.abs(scaled - plain), 99.5) < 0.05
+
+
+@pytest.mark.parametrize("factor", [0.06, 0.25])
+def test_dark_8_bit_mouths_are_dark(factor):
+    light = closed_mouth()
+    mouth, _ = opened(with_alpha(to_8_bit(light)), "srgb", mouth_open=1.0)
+    dark_mouth, _ = opened(with_alpha(to_8_bit(light * factor)), "srgb", mouth_open=1.0)
+    for share in (10, 50, 90):
+        expected = float(np.percentile(mouth.mean(axis=2), share))
+        found = float(np.percentile(dark_mouth.mean(axis=2), share)) / factor
+        assert found == pytest.approx(expected, abs=0.06)
+
+
+def test_sepia_mouths_are_sepia():
+    grey = closed_mouth() @ np.array([0.2126, 0.7152, 0.0722], np.float32)
+    tint = np.array([1.08, 0.97, 0.72], np.float32)
+    sepia = with_alpha(to_8_bit(np.clip(grey[..., None] * tint, 0.0, 1.0)))
+    mouth, _ = opened(sepia, "srgb", mouth_open=1.0, smile=0.5)
+    bright = mouth[mouth.mean(axis=2) > 0.05]
+    ratio = np.median(bright / bright.mean(axis=1, keepdims=True), axis=0)
+    assert ratio == pytest.approx(tint / tint.mean(), abs=0.05)
+
+
+def test_grain_goes_on_in_the_mouth():
+    """The cavity of a grainy picture is as grainy as its skin, that of a smooth one is not."""
+    light = cv2.resize(closed_mouth(), None, fx=2, fy=2, interpolation=cv2.INTER_CUBIC)
+    rng = np.random.default_rng(3)
+    grain = 1.0 + 0.15 * rng.standard_normal((*light.shape[:2], 1)).astype(np.float32)
+    roughness = []
+    for shown in (light, light * grain):
+        picture = with_alpha(to_8_bit(np.clip(shown, 0.0, 1.0)))
+        image = SourceImage(picture, "srgb")
+        face = find_faces(image)[0]
+        landmarks = fit_landmarks(np.ascontiguousarray(picture[..., :3]), face)
+        mouth, result = opened(picture, "srgb", mouth_open=1.0)
+        x, y = landmarks[14, :2].astype(int)
+        cavity = result[y + 4 : y + 12, x - 8 : x + 8].mean(axis=2)
+        smooth = cv2.GaussianBlur(cavity, (0, 0), 2.0)
+        roughness.append(float(np.std(cavity / smooth)))
+        assert mouth.size
+    assert roughness[1] > 1.5 * roughness[0]
+    assert roughness[1] > 0.03
+
+
+def to_8_bit(light: np.ndarray) -> np.ndarray:
+    return np.rint(srgb_from_linear(np.clip(light, 0.0, 1.0)) * 255.0).astype(np.uint8)
