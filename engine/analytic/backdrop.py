@@ -198,6 +198,8 @@ def _looked_up(field: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """(N, channels) values of a field at N positions."""
     # OpenCV counts rows with 16 bits.
     count = len(x)
+    if not count:  # OpenCV refuses to look up nothing
+        return np.zeros((0, field[0, 0].size), field.dtype)
     rows = -(-count // _ROW)
     x, y = (np.resize(axis, (rows, _ROW)) for axis in (x, y))
     found = cv2.remap(field, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

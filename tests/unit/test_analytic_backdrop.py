@@ -7,6 +7,7 @@ import pytest
 from skimage import data
 from skimage.draw import polygon2mask
 
+from engine.analytic.backdrop import _looked_up
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
 from engine.faces.find import find_faces
@@ -109,3 +110,12 @@ def test_straight_lines_behind_the_head_stay_straight(wide, yaw):
                 seen.append(np.flatnonzero(pink).mean() - 26.0)
         assert len(seen) > 60
         assert np.abs(seen).max() <= 2.0
+
+
+def test_nothing_to_mix_is_no_error():
+    """Where a mouth opens, the matte may be all head."""
+    field = np.zeros((8, 8, 4), np.float32)
+    none = np.zeros(0, np.float32)
+    assert _looked_up(field, none, none).shape == (0, 4)
+    assert _looked_up(field[..., 0].copy(), none, none).shape == (0, 1)
+    assert _looked_up(field, none + 1, none).dtype == field.dtype
