@@ -3,8 +3,9 @@
 Blender (seen in 4.2 to 4.5, without any extension) reads an object that a step changes into new
 memory and swaps it with the one that is there; what points at the new memory then points at the
 object itself. But what a step stores are the addresses of its day. Where the new memory happens to
-lie at one of them, all pointers of the object to what once lay there end as None. That happens to
-what was read from a file, such as pasted objects: those lie where undo reads to.
+lie at one of them, all pointers of the object to what once lay there end as None, or at another
+object. That happens to what was read from a file, such as pasted objects: those lie where undo
+reads to.
 
 What is put back is what the step has stored, so memory and steps agree again; that is why a handler
 may do it, see copies.py.
@@ -51,7 +52,9 @@ def _mend_controllers(plane: bpy.types.Object, seen: dict[int, bool]) -> None:
     """What controllers point at their plane with."""
     for link in plane.keyportrait.portrait.faces:
         controller = link.controller
-        if controller is None or not _is_lost(controller) or controller.session_uid not in seen:
+        if controller is None or controller.session_uid not in seen or not controller.is_editable:
+            continue
+        if not _has_lost(controller, plane):
             continue
         log.info("Undo lost the plane of '%s'; it is put back.", controller.name)
         controller.keyportrait.face.portrait = plane
@@ -61,15 +64,20 @@ def _mend_controllers(plane: bpy.types.Object, seen: dict[int, bool]) -> None:
             controller.matrix_parent_inverse = inverse
 
 
-def _is_lost(controller: bpy.types.Object) -> bool:
-    settings = controller.keyportrait
-    return controller.is_editable and settings.kind == "FACE" and settings.face.portrait is None
+def _has_lost(controller: bpy.types.Object, plane: bpy.types.Object) -> bool:
+    """Whether a controller points at no plane, or at one that it was never seen on."""
+    other = controller.keyportrait.face.portrait
+    if controller.keyportrait.kind != "FACE" or other == plane:
+        return False
+    return other is None or controller.session_uid not in _seen.get(other.session_uid, {})
 
 
 def _mend_plane(plane: bpy.types.Object, seen: dict[int, bool]) -> None:
     """What a plane points at its controllers with; those that were deleted stay away."""
     links = plane.keyportrait.portrait.faces
-    empty = [link for link in links if link.controller is None]
+    empty = [
+        link for link in links if link.controller is None or link.controller.session_uid not in seen
+    ]
     if not empty:
         return
     listed = {link.controller for link in links}

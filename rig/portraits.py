@@ -53,11 +53,8 @@ def forget() -> None:
 
 
 def look_for_others() -> None:
-    """Forget when objects came or went, which not every update tells of."""
-    global _object_count
-    count = len(bpy.data.objects)
-    if count != _object_count:
-        _object_count = count
+    """Forget when objects came or went since the list was built: not every update tells of it."""
+    if len(bpy.data.objects) != _object_count:
         forget()
 
 
@@ -82,7 +79,7 @@ def copies() -> list[Copy]:
 
 
 def _look() -> None:
-    global _known, _copies
+    global _known, _copies, _object_count
     if _known is not None:
         try:
             for item in _known:
@@ -92,6 +89,7 @@ def _look() -> None:
         except ReferenceError:  # removed by a script, which tells no handler
             _known = None
     if _known is None:
+        _object_count = len(bpy.data.objects)
         planes = [o for o in bpy.data.objects if o.keyportrait.kind == "PORTRAIT"]
         overridden = {o.override_library.reference for o in planes if o.override_library}
         planes = [o for o in planes if is_placed(o) and o not in overridden]

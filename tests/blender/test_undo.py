@@ -260,6 +260,18 @@ def test_a_stopped_bake_has_changed_nothing(astronaut: str, module) -> None:
     assert wiring() == before
 
 
+def test_a_copy_of_the_scene_right_after_undo_is_separated(module) -> None:
+    duplicate()
+    bpy.context.view_layer.update()
+    while len(planes()) > 1:  # the copy, and before that its separation
+        assert bpy.ops.ed.undo() == {"FINISHED"}
+    module("rig.portraits").all_portraits()  # as panels ask, before anything is updated
+    copy_scene()
+    bpy.context.window_manager.windows[0].view_layer.update()
+    uids = [plane.keyportrait.portrait.uid for plane in planes()]
+    assert len(set(uids)) == len(uids) == 2
+
+
 def lose_and_undo(lose: Callable[[], None]) -> None:
     """Lose pointers as Blender's own undo at times does, and go back a step that keeps them lost.
 
@@ -274,27 +286,32 @@ def lose_and_undo(lose: Callable[[], None]) -> None:
     bpy.context.view_layer.update()
 
 
-def lose_plane_of(controller: bpy.types.Object) -> None:
-    controller.keyportrait.face.portrait = None
+def lose_plane_of(
+    controller: bpy.types.Object, found_instead: bpy.types.Object | None = None
+) -> None:
+    controller.keyportrait.face.portrait = found_instead
     controller.parent = None
 
 
-def test_a_plane_that_undo_loses_comes_back() -> None:
+@pytest.mark.parametrize("is_another_found", [False, True])
+def test_a_plane_that_undo_loses_comes_back(is_another_found: bool) -> None:
     paste()
     bpy.context.view_layer.update()
     before, place = wiring(), controllers()[-1].matrix_world.copy()
-    lose_and_undo(lambda: lose_plane_of(controllers()[-1]))
+    another = planes()[0] if is_another_found else None
+    lose_and_undo(lambda: lose_plane_of(controllers()[-1], another))
     assert wiring() == before
     assert controllers()[-1].matrix_world == place
 
 
-def test_a_controller_that_undo_loses_comes_back() -> None:
+@pytest.mark.parametrize("is_another_found", [False, True])
+def test_a_controller_that_undo_loses_comes_back(is_another_found: bool) -> None:
     draw_face()
     before = wiring()
 
     def lose() -> None:
         plane = planes()[0]
-        plane.keyportrait.portrait.faces[0].controller = None
+        plane.keyportrait.portrait.faces[0].controller = plane if is_another_found else None
         for curve in plane.animation_data.drivers:
             for variable in curve.driver.variables:
                 if variable.targets[0].id == controllers()[0]:
