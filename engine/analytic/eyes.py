@@ -10,13 +10,14 @@ import numpy as np
 from ..faces.canonical import EyeIndices
 from ..faces.crop import Crop
 from .layer import Layer, Mask, Patch
+from .lid_skin import LidSkin
 from .lids import across_lids
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
 from .tone import Tone
 
 _PIXELS_PER_PICTURE_PIXEL = 1.6  # eyes are small: paint them finer than the picture
 _FINEST = 4.0  # patch pixels per crop pixel
-_MARGIN = 0.35  # around the eyeball's patch, eye widths
+_MARGIN, _MARGIN_BELOW = 0.35, 0.45  # around the eyeball's patch, eye widths
 _MASK_SCALE = 1.5  # mask pixels per crop pixel
 _MASK_MARGIN, _MASK_MARGIN_BELOW = 0.30, 0.75  # around the lower lid's mask, eye widths
 _BELOW_DEPTH = 0.62  # reach of the lower lid's skin, eye widths
@@ -27,8 +28,6 @@ _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
 _GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
 _LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
 _WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
-_LASH_THICKNESS = 0.055  # of a shut eye's lashes, eye widths
-_LASH_STRENGTH = 0.9  # opacity of a shut eye's lashes
 _LASH_BRIGHTNESS = 0.60  # at the most, relative to the skin around the eye
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
 
@@ -87,12 +86,14 @@ class Eye:
         high = np.maximum(self._upper.max(axis=0), self._lower.max(axis=0))
         scale = float(np.clip(_PIXELS_PER_PICTURE_PIXEL / crop.scale, 1.0, _FINEST))
         margin = _MARGIN * self.width
-        self.patch = Patch.around(low - margin, high + margin, scale)
+        below = np.array([margin, _MARGIN_BELOW * self.width])
+        self.patch = Patch.around(low - margin, high + below, scale)
         margin, below = _MASK_MARGIN * self.width, _MASK_MARGIN_BELOW * self.width
         self._mask_patch = Patch.around(low - margin, high + np.array([margin, below]), _MASK_SCALE)
         self._source = self.patch.read(picture, crop)
         self._opening = self._coverage(self._upper, self._lower)
         self._iris = self._separate_iris()
+        self._skin = LidSkin(self.patch, self._source, landmarks, eye, tone)
         self._lash_colour = self._read_lashes()
 
     def below(self, state: EyeState) -> Mask:
@@ -102,12 +103,29 @@ class Eye:
         area = filled(patch.place(outline), patch.size)
         return Mask(patch, blurred(area, _MASK_BLUR * patch.scale))
 
-    def opening(self, state: EyeState) -> Layer | None:
-        """The eyeball in the opening between the moved lids; None leaves the source's."""
+    def layer(self, state: EyeState) -> Layer | None:
+        """Lid skin, eyeball and lashes of this state; None leaves the source's."""
         gaze_x, gaze_y = state.gaze
         is_looking = abs(gaze_x) + abs(gaze_y) > 1e-3
         if not is_looking and abs(state.blink) < 0.02:
             return None
+        colours, coverage = self._eyeball(state)
+        if self._skin.strength(state.blink) <= 0.0:
+            return Layer.covering(self.patch, colours, coverage)
+        lid = self._skin.cover(state.upper, state.lower, state.blink)
+        closing = float(np.clip(state.blink, 0.0, 1.0)) ** 2
+        edge = state.upper + (0.5 * closing) * (state.lower - state.upper)
+        lashes = self._skin.lashes(edge, state.blink)
+        painted = self._skin.skin * (lid * (1.0 - coverage))[..., None]
+        painted += colours * coverage[..., None]
+        total = lid + coverage - lid * coverage
+        painted = painted * (1.0 - lashes)[..., None] + self._lash_colour * lashes[..., None]
+        total = total + lashes - total * lashes
+        return Layer(self.patch, np.dstack([painted, total]).astype(np.float32, copy=False))
+
+    def _eyeball(self, state: EyeState) -> tuple[np.ndarray, np.ndarray]:
+        """(height, width, 3) colours and coverage of the eyeball between the moved lids."""
+        gaze_x, gaze_y = state.gaze
         scale = self.patch.scale
         coverage = self._coverage(state.upper, state.lower)
         wide = float(np.clip(-state.blink / _WIDE_BLINK, 0.0, 1.0))
@@ -123,22 +141,7 @@ class Eye:
         coverage = blurred(coverage, _COVERAGE_BLUR * scale)
         # The last sliver between the lids would only show as a bright line.
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
-        return Layer.covering(self.patch, colours * shade, coverage)
-
-    def closed_line(self, state: EyeState) -> Layer | None:
-        """The lashes along the line where shut lids meet."""
-        strength = float(smoothstep((state.blink - 0.55) / 0.4)) * _LASH_STRENGTH
-        if strength <= 0.0:
-            return None
-        line = self.patch.place(_meeting_line(state))
-        down = across_lids(line) * np.sqrt(np.sin(np.linspace(0.0, np.pi, len(line))))[:, None]
-        half = 0.5 * _LASH_THICKNESS * self.width * self.patch.scale
-        coverage = filled(
-            np.concatenate([line - down * half, (line + down * half)[::-1]]), self.patch.size
-        )
-        coverage = blurred(coverage, 0.35 * half + 0.4 * self.patch.scale) * strength
-        colour = np.broadcast_to(self._lash_colour, (*coverage.shape, 3))
-        return Layer.covering(self.patch, colour, coverage)
+        return colours * shade, coverage
 
     def _read_lashes(self) -> np.ndarray:
         """(3,) colour of the darker pixels along the edge of the upper lid."""

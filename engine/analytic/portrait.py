@@ -135,9 +135,9 @@ class AnalyticPortrait:
             state = EyeState(
                 vertices[list(indices.upper)], vertices[list(indices.lower)], blink, amounts.gaze
             )
-            for layer in (eye.opening(state), eye.closed_line(state)):
-                if layer is not None:
-                    scene.openings.append(layer)
+            layer = eye.layer(state)
+            if layer is not None:
+                scene.openings.append(layer)
             if scene.expression is not None:
                 scene.below.append(eye.below(state))
 

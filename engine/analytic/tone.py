@@ -63,3 +63,12 @@ class Tone:
     def shade(self, factor):
         """A darkening designed for display values, as a factor on source values."""
         return factor**_SHADE_POWER_LINEAR if self.is_linear else factor
+
+    def shown(self, ratio: np.ndarray) -> np.ndarray:
+        """Ratios of source values as ratios of displayed brightness."""
+        ratio = np.maximum(ratio, 0.0)
+        return ratio ** np.float32(1.0 / _SHADE_POWER_LINEAR) if self.is_linear else ratio
+
+    def stored(self, ratio: np.ndarray) -> np.ndarray:
+        """The inverse of shown."""
+        return ratio ** np.float32(_SHADE_POWER_LINEAR) if self.is_linear else ratio
