@@ -9,6 +9,7 @@ import numpy as np
 
 from ..faces.canonical import EyeIndices
 from ..faces.crop import Crop
+from .iris import find_rim
 from .layer import Layer, Mask, Patch
 from .lid_skin import LidSkin
 from .lids import across_lids
@@ -26,6 +27,8 @@ _COVERAGE_BLUR = 0.6  # crop pixels
 _IRIS_EDGE = 1.13  # radius at which the iris sprite is half transparent, iris radii
 _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
 _GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
+_CATCH_LIGHT = 0.22  # brightness over the ring's, relative to the eyeball's brightest parts
+_CATCH_LIGHT_MOVE = 0.3  # of the iris's move
 _LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
 _WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
 _LASH_BRIGHTNESS = 0.60  # at the most, relative to the skin around the eye
@@ -52,11 +55,13 @@ class _Iris(NamedTuple):
     sprite      the iris, its hidden parts completed, times its coverage; then the coverage
     white       the eyeball without its iris
     white_wide  the same for wide eyes: more of the source's own pixels, none near the lids
+    light       reflections on the iris, to be added
     """
 
     sprite: np.ndarray
     white: np.ndarray
     white_wide: np.ndarray
+    light: np.ndarray
 
 
 class Eye:
@@ -92,9 +97,18 @@ class Eye:
         self._mask_patch = Patch.around(low - margin, high + np.array([margin, below]), _MASK_SCALE)
         self._source = self.patch.read(picture, crop)
         self._opening = self._coverage(self._upper, self._lower)
+        centre, radius = self.patch.place(self._centre[None])[0], self._radius * scale
+        self._rim = find_rim(tone.shown(self._source), self._opening, centre, radius)
         self._iris = self._separate_iris()
-        self._skin = LidSkin(self.patch, self._source, landmarks, eye, tone)
+        self._skin = LidSkin(
+            self.patch, self._source, landmarks, eye, tone, is_blind=not self.has_iris
+        )
         self._lash_colour = self._read_lashes()
+
+    @property
+    def has_iris(self) -> bool:
+        """Whether there is an iris that can look around; carved eyes have none."""
+        return self._rim.is_visible
 
     def below(self, state: EyeState) -> Mask:
         """Where the lower lid's skin is."""
@@ -105,7 +119,7 @@ class Eye:
 
     def layer(self, state: EyeState) -> Layer | None:
         """Lid skin, eyeball and lashes of this state; None leaves the source's."""
-        gaze_x, gaze_y = state.gaze
+        gaze_x, gaze_y = state.gaze if self.has_iris else (0.0, 0.0)
         is_looking = abs(gaze_x) + abs(gaze_y) > 1e-3
         if not is_looking and abs(state.blink) < 0.02:
             return None
@@ -125,7 +139,7 @@ class Eye:
 
     def _eyeball(self, state: EyeState) -> tuple[np.ndarray, np.ndarray]:
         """(height, width, 3) colours and coverage of the eyeball between the moved lids."""
-        gaze_x, gaze_y = state.gaze
+        gaze_x, gaze_y = state.gaze if self.has_iris else (0.0, 0.0)
         scale = self.patch.scale
         coverage = self._coverage(state.upper, state.lower)
         wide = float(np.clip(-state.blink / _WIDE_BLINK, 0.0, 1.0))
@@ -176,17 +190,20 @@ class Eye:
         shift = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
         moved = cv2.warpAffine(iris.sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         white = iris.white + (iris.white_wide - iris.white) * np.float32(wide)
-        return white * (1.0 - moved[..., 3:]) + moved[..., :3]
+        looking = white * (1.0 - moved[..., 3:]) + moved[..., :3]
+        # The light stays where it is: its reflections slide over the iris.
+        shift[:, 2] *= _CATCH_LIGHT_MOVE
+        light = cv2.warpAffine(iris.light, shift, self.patch.size, flags=cv2.INTER_LINEAR)
+        return looking + light * (0.25 + 0.75 * moved[..., 3:])
 
     def _separate_iris(self) -> _Iris:
         """Split the eyeball into its white and its iris, and complete what each hides."""
         patch, source = self.patch, self._source
-        scale, width, radius = patch.scale, self.width * patch.scale, self._radius * patch.scale
+        scale, width, radius = patch.scale, self.width * patch.scale, self._rim.radius
         lashes = max(1, int(_LASH_SHARE * width))
         inner = cv2.erode(self._opening, np.ones((2 * lashes + 1, 2 * lashes + 1), np.uint8))
         x, y = patch.positions()
-        centre = patch.place(self._centre[None])[0]
-        distance = np.hypot(x - centre[0], y - centre[1]).astype(np.float32)
+        distance = np.hypot(x - self._rim.x, y - self._rim.y).astype(np.float32)
 
         filled_white = self._fill_white(inner, distance)
         deep = np.clip((blurred(self._opening, 0.10 * width) - 0.35) / 0.4, 0.0, 1.0)
@@ -199,14 +216,30 @@ class Eye:
 
         completed = self._radial_profile(inner, distance, radius)
         visible = blurred(inner, soft)[..., None]
+        shine = self._find_shine(completed, inner, distance)
+        light = (source - completed) * shine * visible
+        visible = visible * (1.0 - shine)
         sprite = source * visible + completed * (1.0 - visible)
         coverage = smoothstep((_IRIS_EDGE * radius - distance) / (0.16 * radius) + 0.5)
         coverage = coverage[..., None]
-        return _Iris(np.dstack([sprite * coverage, coverage]).astype(np.float32), white, white_wide)
+        sprite = np.dstack([sprite * coverage, coverage]).astype(np.float32)
+        return _Iris(sprite, white, white_wide, light.astype(np.float32))
+
+    def _find_shine(
+        self, completed: np.ndarray, inner: np.ndarray, distance: np.ndarray
+    ) -> np.ndarray:
+        """(height, width, 1) share of catch-lights: what is far brighter than its ring."""
+        radius = self._rim.radius
+        white = float(np.percentile(self._tone.shown(self._source[inner > 0.5]), 95, axis=0).mean())
+        own, usual = (self._tone.shown(c).min(axis=2) for c in (self._source, completed))
+        shine = smoothstep((own - usual - _CATCH_LIGHT * white) / (0.5 * _CATCH_LIGHT * white))
+        grown = cv2.dilate(shine.astype(np.float32), np.ones((3, 3), np.uint8))
+        soft = blurred(grown, 0.05 * radius + 0.3 * self.patch.scale)
+        return (soft * smoothstep((0.95 - distance / radius) / 0.15))[..., None]
 
     def _fill_white(self, inner: np.ndarray, distance: np.ndarray) -> np.ndarray:
         """The eyeball's white everywhere: its brighter visible pixels, spread at four scales."""
-        width, radius = self.width * self.patch.scale, self._radius * self.patch.scale
+        width, radius = self.width * self.patch.scale, self._rim.radius
         white = (inner > 0.5) & (distance > 1.16 * radius)
         if white.sum() < 12:
             white = (inner > 0.5) & (distance > radius)

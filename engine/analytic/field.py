@@ -39,7 +39,7 @@ _BORDER_CELLS = 6.0
 _SOFTNESS, _SMOOTHING = 2.0, 1.0
 # Parts of a deformer weaker than this share of its strongest move are nothing.
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
-_CLOSED_LINE = 0.14  # where shut lids meet, from the lower lid towards the upper one
+_CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
 _LIPS_PAST = 0.12  # cm by which shut lips go past each other
 _STEEPEST = -0.62  # compression, pixels per pixel, beyond which a field is smoothed
@@ -173,8 +173,9 @@ class ExpressionField:
         up = (closed - LOWER_OVERLAP * past - lower)[1:-1]
         move = np.zeros((MESH_COUNT, 2))
         move[list(eye.upper[1:-1])] = down
-        # The lid unfolds below its crease (lid_skin.py); what lies above it, brow included, stays.
-        move[list(eye.upper2[1:-1])] = 0.12 * down
+        # The lid unfolds below its crease (lid_skin.py); the brow stays.
+        move[list(eye.upper2[1:-1])] = 0.46 * down
+        move[list(eye.upper3[1:-1])] = 0.03 * down
         move[list(eye.lower[1:-1])] = up
         move[list(eye.lower2[1:-1])] = 0.45 * up
         return move

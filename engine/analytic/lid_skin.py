@@ -26,6 +26,7 @@ _SLOPE_DAMPING = 0.02
 # Eye widths beyond the lids in which eyeball, lashes and shadow are covered too.
 _REACH_UP, _REACH_DOWN, _REACH_SIDE = 0.18, 0.15, 0.14
 _EYEBALL_UP, _EYEBALL_DOWN, _EYEBALL_SIDE = 0.12, 0.12, 0.24
+_RIM = 0.08
 _SURE_UP, _SURE_DOWN = 0.06, 0.06
 _FADE = 0.035  # of the skin's border, eye widths
 _DIFFERENT = (0.10, 0.25)  # least and largest difference from skin that is not skin
@@ -34,7 +35,7 @@ _GRAIN = 0.05  # eye widths below which detail is grain
 _GRAIN_LIMIT = 0.14
 _LASH_REACH, _LASH_STEPS = 0.20, 40  # eye widths above the lid, samples
 _LINE_SEARCH = 0.06  # eye widths above the lid in which its lashes begin
-_LINE, _LINE_STRENGTH = 0.027, 0.9  # half thickness of the line of lashes, eye widths; opacity
+_LINE, _LINE_STRENGTH = 0.034, 0.95  # half thickness of the line of lashes, eye widths; opacity
 _SHORTEST, _HANGING = 0.2, 0.8  # length of lashes above and below the line of a shut eye
 _BULGE = 0.05  # how much brighter the middle of a lid is
 
@@ -49,12 +50,16 @@ class LidSkin:
         landmarks: np.ndarray,
         eye: EyeIndices,
         tone: Tone,
+        *,
+        is_blind: bool = False,
     ) -> None:
         """Read skin and lashes.
 
         source     (height, width, 3) float32 of the patch
         landmarks  (478, 3) crop pixels
+        is_blind   the eyeball looks like skin, as that of a statue
         """
+        self._is_blind = is_blind
         points = landmarks[:, :2]
         self._patch, self._tone = patch, tone
         self._upper, self._lower = points[list(eye.upper)], points[list(eye.lower)]
@@ -74,7 +79,7 @@ class LidSkin:
         below = below * float(smoothstep((blink - 0.55) / 0.4))
         between = np.maximum(above * self.strength(blink), below)
         # Beside the eye nothing moves: corners fade.
-        beside = smoothstep(self._beside() / 0.06 + 0.5)
+        beside = smoothstep(self._beside() / 0.2 + 0.5)
         shut = float(smoothstep((blink - 0.3) / 0.6))
         return self._zone * (between + (shut - between) * beside)
 
@@ -90,18 +95,20 @@ class LidSkin:
         found = cv2.remap(
             self._lashes, columns, step.astype(np.float32), cv2.INTER_LINEAR, borderValue=0.0
         )
-        return np.maximum(found, self._line(distance)) * self.strength(blink)
+        return np.maximum(found, self._line(distance, closing)) * self.strength(blink)
 
     def strength(self, blink: float) -> float:
         """How much of the lid is made rather than moved."""
         return float(smoothstep((blink - 0.02) / 0.18))
 
-    def _line(self, distance: np.ndarray) -> np.ndarray:
+    def _line(self, distance: np.ndarray, closing: float) -> np.ndarray:
         """(height, width) a thin line along the lid, thinner towards its corners."""
         ends = np.sort(self._patch.place(self._upper[[0, -1]])[:, 0])
         along = np.clip((self._columns - ends[0]) / max(ends[1] - ends[0], 1.0), 0.0, 1.0)
         taper = smoothstep(np.minimum(along, 1.0 - along) / 0.15) + 1e-3
-        return _LINE_STRENGTH * taper * np.exp(-((distance / (_LINE * taper)) ** 2))
+        # Lashes that point at the onlooker are one thick line.
+        thickness = _LINE * (0.85 + 0.5 * closing) * taper
+        return _LINE_STRENGTH * taper * np.exp(-((distance / thickness) ** 2))
 
     def _row_of(self, edge: np.ndarray) -> np.ndarray:
         """(width,) float32 row of a lid edge in every column of the patch."""
@@ -184,12 +191,17 @@ class LidSkin:
         top, bottom, beside = self._eyeball_rows(shown, threshold)
         up, down = (top - self._rows) / unit, (self._rows - bottom) / unit
         inside = (up <= 0.0) & (down <= 0.0) & (beside <= 0.0)
-        reach_up = self._reach(foreign, up, _SURE_UP, _REACH_UP)
-        reach_down = self._reach(foreign, down, _SURE_DOWN, _REACH_DOWN)
+        # A narrow rim of skin between eye and liner, or a carved groove, goes with them.
+        gap = np.ones((2 * round(0.5 * _RIM * unit) + 1, 1), np.uint8)
+        foreign = cv2.morphologyEx((foreign | inside).astype(np.uint8), cv2.MORPH_CLOSE, gap) > 0
+        # Around a carved eyeball nothing shows how far the grooves go.
+        sure_up, sure_down = (0.12, 0.15) if self._is_blind else (_SURE_UP, _SURE_DOWN)
+        reach_up = self._reach(foreign, up, sure_up, _REACH_UP)
+        reach_down = self._reach(foreign, down, sure_down, _REACH_DOWN)
         # Lids taper off beside the eye.
         taper = np.sqrt(np.clip(1.0 - np.maximum(beside, 0.0) / _REACH_SIDE, 0.0, 1.0))
         near = (up < reach_up * taper) & (down < reach_down * taper) & (beside < _REACH_SIDE)
-        sure = inside | ((up < _SURE_UP) & (down < _SURE_DOWN) & (beside < 0.03))
+        sure = inside | ((up < sure_up) & (down < sure_down) & (beside < 0.03))
         zone = _connected(foreign & near, sure)
         zone = cv2.morphologyEx(zone, cv2.MORPH_CLOSE, _disc(0.06 * unit))
         zone = cv2.dilate(zone, _disc(1.2 * _FADE * unit)).astype(np.float32)
