@@ -95,6 +95,8 @@ class Backdrop:
         is_seen = (share > 0) | (here > 0)
         changed[rows, columns] = is_seen
         mixed = np.flatnonzero(is_seen & (share < _OPAQUE))
+        if not len(mixed):
+            return
         rows, columns, here, share = rows[mixed], columns[mixed], here[mixed], share[mixed]
         place, origin = ((at[0][mixed], at[1][mixed]) for at in (place, origin))
         came = self._associated(moved[rows, columns])
