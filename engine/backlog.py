@@ -26,6 +26,7 @@ RANKS = {
     "hello": Rank.ALONE,
     "shutdown": Rank.ALONE,
     "capture": Rank.BACKGROUND,
+    "performers": Rank.BACKGROUND,
     "render": Rank.LIVE,
     "close": Rank.LIVE,
 }

@@ -17,6 +17,7 @@ from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .faces.measures import MEASURE_NAMES
+from .performance.files import SUFFIXES
 from .performance.performance import Performance, Rest
 from .renderer import ReportedError
 from .take import PerformanceSource
@@ -107,7 +108,23 @@ def _losses(clip: Clip, path: Path) -> tuple[str, ...]:
 
 def list_performers(source: PerformanceSource, report: Report) -> list[Performer]:
     """Who is in a clip, the one that fills most of it first. Raises ReportedError."""
-    return read_clip_tracks(source, report).listed()
+    path = Path(source.path)
+    if path.suffix.lower() in SUFFIXES:
+        text = f"'{path.name}' is no clip: it holds one performer."
+        raise ReportedError("bad_performance", text, "Choose a clip.")
+    performers = read_clip_tracks(source, report).listed()
+    if not performers:
+        raise ReportedError("bad_performance", f"No face found in '{path.name}'.", _FACE_HINT)
+    return performers
+
+
+def known_performers(source: PerformanceSource) -> list[Performer]:
+    """list_performers of a clip that was read and kept; none of anything else."""
+    if source.is_still or Path(source.path).suffix.lower() in SUFFIXES:
+        return []
+    kept = kept_file(source)
+    tracks = None if kept is None else _loaded(kept)
+    return [] if tracks is None else tracks.listed()
 
 
 def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:

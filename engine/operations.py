@@ -88,6 +88,8 @@ class Operations:
             return self._render(message, report)
         if message.type == "capture":
             return _capture(message, report, self._motion_reader)
+        if message.type == "performers":
+            return _list_performers(message, report)
         if message.type == "store":
             return _store(message, report)
         if message.type == "probe":
@@ -200,9 +202,10 @@ class Operations:
 
 def _capture(message: Message, report: Report, find_reader: FindReader) -> Message:
     from .capture import capture
+    from .clip_reading import known_performers
 
+    source = read_source(message)
     try:
-        source = PerformanceSource.from_json(message.fields["source"])
         options = TakeOptions.from_json(message.fields["options"])
     except (TypeError, ValueError) as error:
         raise ReportedError("bad_request", f"Unreadable options: {error}.") from error
@@ -214,7 +217,25 @@ def _capture(message: Message, report: Report, find_reader: FindReader) -> Messa
         "cuts": list(takes.cuts),
         "notices": list(takes.notices),
     }
+    if performers := known_performers(source):
+        fields["performers"] = [asdict(performer) for performer in performers]
     return Message("captured", message.id, fields, arrays)
+
+
+def _list_performers(message: Message, report: Report) -> Message:
+    from .clip_reading import list_performers
+
+    performers = list_performers(read_source(message), report)
+    fields = {"performers": [asdict(performer) for performer in performers]}
+    return Message("listed", message.id, fields)
+
+
+def read_source(message: Message) -> PerformanceSource:
+    """Where a performance is read from. Raises ReportedError "bad_request"."""
+    try:
+        return PerformanceSource.from_json(message.fields["source"])
+    except (TypeError, ValueError) as error:
+        raise ReportedError("bad_request", f"Unreadable source: {error}.") from error
 
 
 def _store(message: Message, report: Report) -> Message:

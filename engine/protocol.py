@@ -128,7 +128,23 @@ _ROWS = (
         "in columns, keys (F, T, C) uint8: the frames that a reduced curve needs, expression "
         "(T, 63) and translation (T, 3) float32 as in Motion, is_seen (T,) uint8: where the "
         "performer's face was found. reference: the frame of rest, -1 where the performance knows "
-        "its rest by itself; cuts: frames that begin a shot. Optional field notices: sentences.",
+        "its rest by itself; cuts: frames that begin a shot. Optional fields: notices, sentences; "
+        "performers as in listed.",
+    ),
+    MessageType(
+        "performers",
+        "listed",
+        ("source",),
+        (),
+        "Who is in a clip; reads it where that was not done before. source as in capture.",
+    ),
+    MessageType(
+        "listed",
+        "",
+        ("performers",),
+        (),
+        "performers: list of {index, start_s, end_s, seen_share, time_s, box}, the one that fills "
+        "most of the clip first; box: shares of the picture's width and height.",
     ),
     MessageType(
         "store",

@@ -6,14 +6,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import bpy
-from bpy.props import BoolProperty, StringProperty
+from bpy.props import BoolProperty, IntProperty, StringProperty
 from bpy_extras.io_utils import ImportHelper
 
 from .. import compat
-from ..rig import capture_settings, clip_sources, image_files, portraits, selection_order
+from ..rig import (
+    capture_settings,
+    clip_sources,
+    image_files,
+    performer_list,
+    portraits,
+    selection_order,
+)
 from ..rig.capture_choices import FILE, CaptureChoices, choices_of, store
 from ..rig.capture_run import CaptureRun, Summary, jobs_again, jobs_for
-from ._base import poll_face
+from ._base import ReportsErrors, poll_face
 from ._long_run import RunsLong
 
 PERFORMANCES = "*.pkl;*.npz;*.csv"
@@ -142,4 +149,66 @@ last capture of each selected face. The clip is not read again"""
         return CaptureRun(jobs_again(context, captured), is_blocking=self.is_blocking)
 
 
-register, unregister = compat.registration_of((KEYPORTRAIT_OT_capture, KEYPORTRAIT_OT_recapture))
+class KEYPORTRAIT_OT_list_performers(RunsLong, bpy.types.Operator):
+    """List the faces of the chosen clip for choosing. The clip is read once for that, and not \
+again when it is captured"""
+
+    bl_idname = "keyportrait.list_performers"
+    bl_label = "List Performers"
+
+    stop_text = "The clip was not read to its end"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_face(cls, context):
+            return False
+        settings = portraits.active_controller(context).keyportrait_capture
+        if settings.source == FILE and not settings.filepath:
+            cls.poll_message_set("No clip is chosen: choose one in the Performance panel")
+            return False
+        if settings.source == FILE and not performer_list.is_clip(settings.filepath):
+            cls.poll_message_set("The chosen file is no clip and holds one performer")
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return self.execute(context)
+
+    def _begin(self, context: bpy.types.Context) -> performer_list.ListRun:
+        settings = portraits.active_controller(context).keyportrait_capture
+        choices = performer_list.choices_in(context, settings)
+        return performer_list.ListRun(context, choices, is_blocking=self.is_blocking)
+
+    def _finish(self, context: bpy.types.Context, run: performer_list.ListRun) -> set[str]:
+        found = run.finish()
+        listed = "; ".join(f"{item.number}: {item.text}" for item in found)
+        count = f"{len(found)} performer{'s' if len(found) > 1 else ''}"
+        self.report({"INFO"}, f"{count}. {listed}")
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_choose_performer(ReportsErrors, bpy.types.Operator):
+    """Capture this face of the clip"""
+
+    bl_idname = "keyportrait.choose_performer"
+    bl_label = "Choose Performer"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    number: IntProperty(name="Performer", default=1, min=1, description="1 is the first listed")
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        portraits.active_controller(context).keyportrait_capture.performer = self.number
+        return {"FINISHED"}
+
+
+CLASSES = (
+    KEYPORTRAIT_OT_capture,
+    KEYPORTRAIT_OT_recapture,
+    KEYPORTRAIT_OT_list_performers,
+    KEYPORTRAIT_OT_choose_performer,
+)
+register, unregister = compat.registration_of(CLASSES)

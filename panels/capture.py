@@ -6,7 +6,7 @@ import bpy
 
 from ..compat import registration_of
 from ..engine.take import CHOSEN, NETWORKS, READER_ITEMS
-from ..rig import capture_settings, clip_sources, portraits
+from ..rig import capture_settings, clip_sources, performer_list, portraits
 from ..rig import engine as engine_process
 from ..rig.capture_choices import CLIP, FILE, STRIP
 from .performance import draw_cache
@@ -53,7 +53,28 @@ def draw_source(
         column.prop(settings, "range_end")
     if settings.source == FILE:
         column.prop(settings, "start_frame")
-    column.prop(settings, "performer")
+    draw_performers(column, context, settings)
+
+
+def draw_performers(
+    layout: bpy.types.UILayout, context: bpy.types.Context, settings: bpy.types.PropertyGroup
+) -> None:
+    """Which face of the clip; all of them by name once the clip was read."""
+    row = layout.row(align=True)
+    row.prop(settings, "performer")
+    row.operator("keyportrait.list_performers", text="", icon="COMMUNITY")
+    for item in performer_list.known(performer_list.choices_in(context, settings)):
+        row = layout.row(align=True)
+        row.alignment = "LEFT"
+        is_chosen = item.number == settings.performer
+        icon = "RADIOBUT_ON" if is_chosen else "RADIOBUT_OFF"
+        choice = row.operator(
+            "keyportrait.choose_performer",
+            text=f"{item.number}: {item.text}",
+            icon=icon,
+            emboss=False,
+        )
+        choice.number = item.number
 
 
 def draw_captured(

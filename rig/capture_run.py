@@ -10,7 +10,7 @@ import bpy
 
 from ..engine.renderer_table import PREVIEW
 from ..engine.take import AUTO, LANDMARKS, MOTION_SUFFIXES, NETWORKS, PerformanceSource
-from ..host.client import Engine, EngineError, Ticket
+from ..host.client import EngineError, Ticket
 from ..preferences import preferences
 from . import (
     arkit_tables,
@@ -19,6 +19,7 @@ from . import (
     live,
     markers,
     performance_cache,
+    performer_list,
     take_placing,
     takes,
 )
@@ -133,9 +134,8 @@ class CaptureRun:
     def _ask(self) -> None:
         job = self.jobs[self._index]
         # Networks are loaded in their own engine alone.
-        self._client = _client(
-            engine.NETWORKS if job.reader == NETWORKS else PREVIEW, self._is_blocking
-        )
+        renderer = engine.NETWORKS if job.reader == NETWORKS else PREVIEW
+        self._client = performer_list.client_of(renderer, is_blocking=self._is_blocking)
         job.ticket = self._client.submit("capture", job.fields(), use_drain=False)
 
     @property
@@ -199,7 +199,9 @@ class CaptureRun:
                     f"No face was seen in '{job.name}'.", "Choose another part or performer."
                 )
         summary = Summary()
-        for message in messages:
+        for job, message in zip(self.jobs, messages, strict=True):
+            if performers := message.fields.get("performers"):
+                performer_list.remember(job.choices, performers)
             summary.warnings += message.fields.get("notices", ())
         # Markers that several faces share go before the first of them gets new ones.
         if is_again:
@@ -214,13 +216,6 @@ class CaptureRun:
         performance_cache.measure()
         live.refresh_later()
         return summary
-
-
-def _client(renderer: str, is_blocking: bool) -> Engine:
-    if is_blocking:
-        return engine.start_ready(preferences().open_timeout_s, renderer)
-    client = engine.start(renderer)
-    return client if client.error is None else engine.restart(renderer)
 
 
 def _present(job: Job) -> list[bpy.types.Object]:

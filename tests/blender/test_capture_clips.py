@@ -125,3 +125,28 @@ def test_capture_takes_the_active_strip_and_again_the_same(face, clip, module) -
     frames = frames_of(curves(module, face)['["head_yaw"]', 0])
     assert frames[0] == 51 and frames[-1] == pytest.approx(240, abs=1)
     assert face.keyportrait_capture.strip == "second"
+
+
+def test_performers_are_listed_for_choosing(face, clip, module) -> None:
+    settings = face.keyportrait_capture
+    assert not bpy.ops.keyportrait.list_performers.poll()
+    settings.filepath = clip
+    assert bpy.ops.keyportrait.list_performers() == {"FINISHED"}
+    listing = module("rig.performer_list")
+    (only,) = listing.known(listing.choices_in(bpy.context, settings))
+    assert only.number == 1 and only.start_s == 0.0 and only.seen_share == 1.0
+    assert only.text.startswith("0:00\u20130:02, middle, ") and "seen 100 %" in only.text
+    settings.performer = 5
+    assert bpy.ops.keyportrait.choose_performer(number=only.number) == {"FINISHED"}
+    assert settings.performer == 1
+    settings.range_start = 0.4
+    assert not listing.known(listing.choices_in(bpy.context, settings)), "another part"
+    settings.range_start, settings.filepath = 0.0, "//take.npz"
+    assert not bpy.ops.keyportrait.list_performers.poll()
+
+
+def test_a_captured_clip_shows_its_performers_at_once(face, clip, module) -> None:
+    capture(filepath=clip, start_frame=1, range_end=1.0)
+    listing = module("rig.performer_list")
+    (only,) = listing.known(listing.choices_in(bpy.context, face.keyportrait_capture))
+    assert only.number == 1
