@@ -209,7 +209,7 @@ def test_a_fast_turn_is_the_mean_of_its_moments(
     light = np.mean([linear_from_srgb(m[..., :3] / np.float32(255)) for m in moments], axis=0)
     wanted = srgb_from_linear(light) * 255
     blurred = saved(opened, tmp_path / "blurred.png", turns[3], turns)
-    assert abs(blurred[..., :3] - wanted).max() <= 0.51
+    assert abs(blurred[..., :3] - wanted).max() <= 0.75
     still = saved(opened, tmp_path / "still.png", turns[3], [turns[3]] * 8)
     assert (still == saved(opened, tmp_path / "plain.png", turns[3])).all()
     moved = (abs(moments[0].astype(int) - moments[-1]).max(axis=2) > 30)[1:-1, 1:-1]
