@@ -83,6 +83,7 @@ _BROW_RIDGE = 0.02
 _BROW_LIMIT = 1.3
 
 _WIDEST_GAP = 3.8  # cm between the lips
+_LEAST_ROOM = 0.8  # cm by which the widest mouth still opens
 # Mouth corners of a resting face, and how much a full smile lifts and widens them, cm.
 _REST_LIFT, _SMILE_LIFT = -2.0, 0.8
 _REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
@@ -257,7 +258,7 @@ def _mouth(
     full = min(gap, _FULL_CLOSING)
     close = np.minimum(1.0, closing / full) if gap > 0.05 else np.zeros(len(target))
     pressing = np.where(closing > 0.0, np.clip((closing - gap) / _FULL_PRESS, 0.0, 1.0), 0.0)
-    room = max(_WIDEST_GAP - gap, 0.3)
+    room = max(_WIDEST_GAP - gap, _LEAST_ROOM)
     widened = room * np.tanh(opening / room)
     # A mouth that can hardly open further has a chin that can hardly fall.
     target[:, 6] = np.clip(target[:, 6], -0.3, 1.6) * widened / np.maximum(opening, 1e-6)

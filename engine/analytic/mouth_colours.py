@@ -82,7 +82,8 @@ def choose_colours(view: np.ndarray, landmarks: np.ndarray, pose: Pose, gap: flo
             np.clip(0.3 * lips[0], 14, 70), 0.7 * lip_red + 3 * chroma, 0.6 * lip_yellow + chroma
         ),
     )
-    toned = (_toned(colour, lab) for colour in colours[1:])
+    tints, share = _tints(lab)
+    toned = (_toned(colour, tints, share) for colour in colours[1:])
     darkened = (srgb_from_linear(linear_from_srgb(c) / lift) for c in (colours.skin, *toned))
     return MouthColours(*darkened)
 
@@ -105,18 +106,24 @@ def lift_for(skin: np.ndarray) -> float:
     return float(np.clip(_LEAST_LIGHT / max(light, 1e-5), 1.0, 400.0))
 
 
-def _toned(colour: np.ndarray, lab: np.ndarray) -> np.ndarray:
-    """A colour of a sepia, duotone or black-and-white picture as that picture would show it."""
+def _tints(lab: np.ndarray) -> tuple[np.ndarray, float]:
+    """(N, 3) 8-bit Lab, dark to light, of a picture with one colour for each lightness.
+
+    And how surely, 0..1, it is such a one: sepia, duotone or black and white.
+    """
     seen = lab[::6, ::6].reshape(-1, 3)
     steps = np.clip(seen[:, 0] / 16.0, 0, 15).astype(int)
     levels = [k for k in range(16) if (steps == k).sum() >= 12]
     if len(levels) < 3:
-        return colour
+        return np.zeros((0, 3)), 0.0
     tints = np.array([np.median(seen[steps == k], axis=0) for k in levels])
-    scatter = np.hypot(
-        *(seen[:, i] - np.interp(seen[:, 0], tints[:, 0], tints[:, i]) for i in (1, 2))
-    )
-    share = 1.0 - float(smoothstep((float(np.percentile(scatter, 75)) - 2.0) / 3.0))
+    light = seen[:, 0]
+    scatter = np.hypot(*(seen[:, i] - np.interp(light, tints[:, 0], tints[:, i]) for i in (1, 2)))
+    return tints, 1.0 - float(smoothstep((float(np.percentile(scatter, 75)) - 2.0) / 3.0))
+
+
+def _toned(colour: np.ndarray, tints: np.ndarray, share: float) -> np.ndarray:
+    """A colour as a picture of these tints would show it, by a share."""
     if share <= 0.0:
         return colour
     rgb = np.rint(colour * 255.0).astype(np.uint8)[None, None]

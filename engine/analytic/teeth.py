@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -31,16 +32,23 @@ class Sprites(NamedTuple):
 
 def paint_sprites(colours: MouthColours) -> Sprites:
     """Teeth and tongue in the given colours."""
+    upper, lower, tongue = _shapes()
+    return Sprites(
+        _sprite(colours.teeth, colours.edge, *upper),
+        _sprite(colours.teeth * _LOWER_BRIGHTNESS, colours.edge, *lower),
+        _sprite(colours.tongue, colours.edge, *tongue),
+    )
+
+
+@cache
+def _shapes() -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """Shade and coverage, float32, of upper teeth, lower teeth and tongue."""
     side = int(_SIDE_CM * SPRITE_SCALE)
     steps = (np.arange(side) + 0.5) / SPRITE_SCALE
     x, y = np.meshgrid(steps - SPRITE_ORIGIN[0], steps - SPRITE_ORIGIN[1])
-    upper = _row(x, y, is_upper=True)
     lower = _row(x, y, is_upper=False)
-    return Sprites(
-        _sprite(colours.teeth, colours.edge, *upper),
-        _sprite(colours.teeth * _LOWER_BRIGHTNESS, colours.edge, lower[0], 0.95 * lower[1]),
-        _sprite(colours.tongue, colours.edge, *_tongue(x, y)),
-    )
+    shapes = (_row(x, y, is_upper=True), (lower[0], 0.95 * lower[1]), _tongue(x, y))
+    return tuple((shade.astype(np.float32), cover.astype(np.float32)) for shade, cover in shapes)
 
 
 def _sprite(
