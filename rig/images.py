@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -290,7 +290,9 @@ def _fit(image: bpy.types.Image, size: tuple[int, int]) -> None:
     if tuple(image.size) == size:
         return
     if image.source == "GENERATED":
-        # Scaling would resample pixels that nobody needs.
-        image.generated_width, image.generated_height = size
+        # Scaling would resample pixels that nobody needs. While Cycles renders, scripts may call
+        # functions but set no property.
+        with suppress(AttributeError):
+            image.generated_width, image.generated_height = size
     if tuple(image.size) != size:
         image.scale(*size)
