@@ -87,7 +87,7 @@ class Backdrop:
         rows, columns = self._loose(changed, area, crop, shift)
         if not len(rows):
             return
-        x, y = columns + area.x, rows + area.y
+        x, y = (columns + area.x).astype(np.float32), (rows + area.y).astype(np.float32)
         place = _placed(crop, x, y)
         origin = _placed(crop, x + shift[0][rows, columns], y + shift[1][rows, columns])
         here = _looked_up(self._matte, *place)[:, 0]
@@ -100,7 +100,9 @@ class Backdrop:
         rows, columns, here, share = rows[mixed], columns[mixed], here[mixed], share[mixed]
         place, origin = ((at[0][mixed], at[1][mixed]) for at in (place, origin))
         came = self._associated(moved[rows, columns])
-        behind_here = self._behind(self._associated(canvas[y[mixed], x[mixed]]), place, here)
+        behind_here = self._behind(
+            self._associated(canvas[rows + area.y, columns + area.x]), place, here
+        )
         behind_there = self._behind(came, origin, share)
         seen = (np.float32(1.0) - share * np.float32(1.0 / 255.0))[:, None]
         head = (came - seen * behind_there) * (share > 0)[:, None]
