@@ -84,26 +84,28 @@ class Backdrop:
         changed  (height, width) uint8, what of it is to be drawn
         shift    x and y (height, width) float32 picture pixels to where each pixel was taken from
         """
-        rows, columns = self._loose(changed, area, crop, shift)
-        if not len(rows):
+        loose = self._loose(changed, area, crop, shift)
+        if not len(loose):
             return
+        rows, columns = np.divmod(loose, area.width)
         x, y = (columns + area.x).astype(np.float32), (rows + area.y).astype(np.float32)
-        place = _placed(crop, x, y)
-        origin = _placed(crop, x + shift[0][rows, columns], y + shift[1][rows, columns])
-        here = _looked_up(self._matte, *place)[:, 0]
-        share = _looked_up(self._matte, *origin)[:, 0]
+        place_x, place_y = _placed(crop, x, y)
+        from_x, from_y = _placed(crop, x + shift[0].take(loose), y + shift[1].take(loose))
+        here = _looked_up(self._matte, place_x, place_y)[:, 0]
+        share = _looked_up(self._matte, from_x, from_y)[:, 0]
         is_seen = (share > 0) | (here > 0)
         changed[rows, columns] = is_seen
         mixed = np.flatnonzero(is_seen & (share < _OPAQUE))
         if not len(mixed):
             return
-        rows, columns, here, share = rows[mixed], columns[mixed], here[mixed], share[mixed]
-        place, origin = ((at[0][mixed], at[1][mixed]) for at in (place, origin))
-        came = self._associated(moved[rows, columns])
-        behind_here = self._behind(
-            self._associated(canvas[rows + area.y, columns + area.x]), place, here
+        rows, columns, here, share, place_x, place_y, from_x, from_y = (
+            values.take(mixed)
+            for values in (rows, columns, here, share, place_x, place_y, from_x, from_y)
         )
-        behind_there = self._behind(came, origin, share)
+        came = self._associated(moved[rows, columns])
+        own = self._associated(canvas[rows + area.y, columns + area.x])
+        behind_here = self._behind(own, place_x, place_y, here)
+        behind_there = self._behind(came, from_x, from_y, share)
         seen = (np.float32(1.0) - share * np.float32(1.0 / 255.0))[:, None]
         head = (came - seen * behind_there) * (share > 0)[:, None]
         moved[rows, columns] = self._stored(head + seen * behind_here, canvas.dtype)
@@ -114,8 +116,8 @@ class Backdrop:
         area: Rectangle,
         crop: Crop,
         shift: tuple[np.ndarray, np.ndarray],
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Rows and columns where head and background may mix; where only background would move,
+    ) -> np.ndarray:
+        """Flat indices of where head and background may mix; where only background would move,
         `changed` becomes 0. Arguments as in `part`."""
         step = max(1, int(_LOOKED / crop.scale))
         x = area.x + np.arange(0, area.width, step, dtype=np.float32)
@@ -133,9 +135,8 @@ class Backdrop:
             _repeated(mask.view(np.uint8), step)[: area.height, : area.width]
             for mask in (is_touched, is_mixed)
         )
-        changed &= touched
-        rows, columns = np.nonzero(changed & mixed)
-        return rows, columns
+        cv2.bitwise_and(changed, touched, dst=changed)
+        return np.flatnonzero(cv2.bitwise_and(changed, mixed).view(bool))
 
     def keep(
         self,
@@ -158,11 +159,11 @@ class Backdrop:
             moved[rows, columns] = self._stored(drawn + (own - drawn) * share, canvas.dtype)
 
     def _behind(
-        self, own: np.ndarray, place: tuple[np.ndarray, np.ndarray], covered: np.ndarray
+        self, own: np.ndarray, x: np.ndarray, y: np.ndarray, covered: np.ndarray
     ) -> np.ndarray:
         """(N, 4) associated colours of the background, given the picture's own, at crop x and y."""
         hidden = np.minimum(covered * np.float32(1.0 / (255.0 * _BEHIND_FROM)), 1.0)[:, None]
-        return own + (_looked_up(self._plate, *place) - own) * hidden
+        return own + (_looked_up(self._plate, x, y) - own) * hidden
 
     def _associated(self, pixels: np.ndarray) -> np.ndarray:
         unit = to_unit(pixels)

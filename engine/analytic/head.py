@@ -92,7 +92,7 @@ class HeadField:
         self._pivot = pose.to_picture(_PIVOT)
         nodes = self.window.nodes()
         self._x, self._y = (nodes[:, i].reshape(count, count).astype(np.float32) for i in (0, 1))
-        self._depth = self._fit_depth(landmarks, nodes)
+        self._depth = self._fit_depth(landmarks)
         self._weight = self._fit_weight(nodes, person, crop_size)
         self._pins = self._fit_pins(person, crop, picture_shape)
 
@@ -160,7 +160,7 @@ class HeadField:
         cut = cv2.dilate(cut, np.ones((beyond, 1)))
         return cv2.GaussianBlur(cut, (1, beyond), _CUT_MARGIN * scale / 2.0)[:, 0]
 
-    def _fit_depth(self, landmarks: np.ndarray, nodes: np.ndarray) -> np.ndarray:
+    def _fit_depth(self, landmarks: np.ndarray) -> np.ndarray:
         """Depth of every node: the face's own, the skull's around it, the neck's below."""
         pose = self._pose
         angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
@@ -187,7 +187,12 @@ class HeadField:
         interpolator = MultiquadricInterpolator(
             known[:, :2], known[:, 2:], softness=3.0, smoothing=6.0
         )
-        depth = interpolator(nodes).reshape(self.window.rows, self.window.columns)
+        # Every second node is enough for what is blurred next.
+        half = (self.window.columns + 2) // 2
+        coarse = Window(0.0, 0.0, 2.0 * CELL, half, half)
+        depth = interpolator(coarse.nodes()).reshape(half, half)
+        x, y = self._x / (2.0 * CELL), self._y / (2.0 * CELL)
+        depth = cv2.remap(depth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.GaussianBlur(depth, (0, 0), _DEPTH_BLUR * pose.scale / CELL)
 
     def _fit_weight(self, nodes: np.ndarray, person: np.ndarray, crop_size: int) -> np.ndarray:

@@ -119,3 +119,31 @@ def test_nothing_to_mix_is_no_error():
     assert _looked_up(field, none, none).shape == (0, 4)
     assert _looked_up(field[..., 0].copy(), none, none).shape == (0, 1)
     assert _looked_up(field, none + 1, none).dtype == field.dtype
+
+
+@pytest.mark.parametrize("factor", [0.02, 16.0])
+def test_what_is_uncovered_has_the_exposure_of_the_picture(wide, factor):
+    linear = (wide / np.float32(255.0)).astype(np.float32)
+    linear[..., :3] **= 2.2
+    scaled = linear.copy()
+    scaled[..., :3] *= np.float32(factor)
+    results = []
+    for pixels in (linear, scaled):
+        image = SourceImage(pixels, "linear")
+        portrait = AnalyticRenderer().open(image, find_faces(image)[0])
+        results.append(moved(portrait, pixels, head_yaw=18.0)[..., :3])
+    error = np.abs(results[1] / factor - results[0])
+    assert error.mean() < 0.002
+    assert np.percentile(error, 99.5) < 0.03
+
+
+@pytest.mark.parametrize("values", [{"head_yaw": 25.0}, {"head_yaw": -25.0}], ids=str)
+def test_a_head_that_is_turned_already_turns_less(wide, values):
+    """Neither squeezed into a profile nor rolled out to a front view that nobody has seen."""
+    front = find_faces(SourceImage(wide, "srgb"))[0]
+    turned = moved(opened(wide, front), wide, head_yaw=25.0)
+    face = find_faces(SourceImage(turned, "srgb"))[0]
+    assert face.yaw > 18.0
+    result = moved(opened(turned, face), turned, **values)
+    seen = find_faces(SourceImage(result, "srgb"))[0]
+    assert 3.0 < (seen.yaw - face.yaw) * np.sign(values["head_yaw"]) < 19.0
