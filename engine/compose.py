@@ -18,6 +18,8 @@ from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceIma
 class RestingFace:
     """A face that its renderer cannot move: it stays as it is, and `face.problem` says why."""
 
+    notices: Sequence[str] = ()
+
     def __init__(self, face: Face, error: ReportedError) -> None:
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
         self.face = replace(face, problem=problem)
@@ -73,6 +75,11 @@ class Composition:
             image = shrunk(self.image, size)
             self._small = Composition(image, [item.resized(image) for item in self._portraits])
         return self._small
+
+    @property
+    def notices(self) -> list[str]:
+        """What the faces cannot show of the last motions, each sentence once."""
+        return list(dict.fromkeys(note for face in self._portraits for note in face.notices))
 
     @property
     def face_count(self) -> int:

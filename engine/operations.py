@@ -169,18 +169,19 @@ class Operations:
                 composition = composition.at_size(size)
             composition.prepare([motions, *upcoming])
             composition.render(motions)
+            notices = [*renderer.notices, *composition.notices]
             if save is None and message.fields.get("is_whole") is True:
                 whole = Rectangle(0, 0, *composition.size)
-                return frame(message, whole, composition.canvas, renderer.notices)
+                return frame(message, whole, composition.canvas, notices)
             if save is None:
                 pixels = composition.changed_pixels()
-                return frame(message, composition.rectangle, pixels, renderer.notices)
+                return frame(message, composition.rectangle, pixels, notices)
             write = composition.writer(save)
         nothing = composition.canvas[:0, :0]
 
         def finish() -> Message:
             write()
-            return frame(message, NOTHING, nothing, renderer.notices)
+            return frame(message, NOTHING, nothing, [*renderer.notices, *composition.notices])
 
         return finish
 

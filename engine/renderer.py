@@ -75,9 +75,13 @@ class SourceImage:
 
 
 class FacePortrait(Protocol):
-    """One face of one picture, fitted and ready to move."""
+    """One face of one picture, fitted and ready to move.
+
+    notices  what of the last motion this face cannot show, as sentences for the user
+    """
 
     face: Face
+    notices: Sequence[str]
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Compute the frames of these motions in one go, where that is faster, for `render`."""

@@ -55,7 +55,10 @@ def find_rim(shown: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius:
     steps = ((outer[..., 0] - inner[..., 0]) * seen).sum(axis=1) / np.maximum(
         seen.sum(axis=1), 1e-6
     )
-    steps[(seen > 0.15).sum(axis=1) < _LEAST_SEEN] = 0.0
+    is_known = (seen > 0.15).sum(axis=1) >= _LEAST_SEEN
+    if not is_known.any():  # too narrow an eye to tell
+        return Rim(float(centre[0]), float(centre[1]), radius, np.inf)
+    steps[~is_known] = 0.0
     off = np.abs(circles[:, :2]).sum(axis=1) / 0.8 + np.abs(np.log(circles[:, 2])) / 0.6
     worth = steps * (1.0 - _HABIT * np.clip(off / 2.0, 0.0, 1.0))
     best = int(worth.argmax())

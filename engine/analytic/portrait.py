@@ -38,6 +38,9 @@ from .shapes import smoothstep
 from .texture import edge_width
 from .tone import Tone, to_unit
 
+_LOOKING = 0.02  # gaze amounts below which nobody misses anything
+_BLIND = "No iris is seen in the eyes of this face, as in a statue's: Gaze moves its lids alone."
+
 
 class AnalyticPortrait:
     """Warps one face by hand-made deformers; see FacePortrait for the contract."""
@@ -49,6 +52,7 @@ class AnalyticPortrait:
                 "bad_face", face.problem.get("message", ""), face.problem.get("hint", "")
             )
         self.face = face
+        self.notices: Sequence[str] = ()
         self._has_emission = image.has_emission
         around = NearView.of_face(image, face, step)
         landmarks = around.to_picture(fit_landmarks(around.rgb, around.place(face)))
@@ -116,6 +120,9 @@ class AnalyticPortrait:
         """Draw the moved face into `canvas` in place; see FacePortrait.render."""
         amounts = decode(motion, self._measures, self.face.eyes_open, self.face.lips_open)
         amounts = _spare_far_side(_follow_gaze(amounts), float(self._pose.euler[1]))
+        is_looking = max(abs(amount) for amount in amounts.gaze) > _LOOKING
+        is_blind = not any(eye.has_iris for eye in self._eyes)
+        self.notices = (_BLIND,) if is_looking and is_blind else ()
         weights = self._field.weights(amounts, motion.lid_offset)
         scene = Scene(
             head=self._head.backward(self._head_move(motion)),

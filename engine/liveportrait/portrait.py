@@ -51,6 +51,8 @@ class MovedCrop:
 class Portrait:
     """Implements engine.renderer.FacePortrait; F and M have run once, in `open`."""
 
+    notices = ()
+
     def __init__(
         self,
         models: ModelSet,

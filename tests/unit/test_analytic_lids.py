@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from skimage import data
 
+from engine.analytic.portrait import AnalyticPortrait
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
 from engine.faces.canonical import EYES
@@ -199,3 +200,59 @@ def test_half_shut_lids_are_lids(subject):
         lid = np.median(lab(result)[y - size : y + size, x - 3 : x + 4].reshape(-1, 3), axis=0)
         skin = np.median(lab(result)[subject.between(eye.lower2, eye.lower3)], axis=0)
         assert np.linalg.norm(lid - skin) < 12.0
+
+
+def opened(subject: Subject, rgb: np.ndarray) -> AnalyticPortrait:
+    return AnalyticRenderer().open(SourceImage(rgba(rgb), "srgb"), subject.face)
+
+
+def looking(portrait: AnalyticPortrait, rgb: np.ndarray, gaze_x: float) -> np.ndarray:
+    pixels, face = rgba(rgb), portrait.face
+    values = {"gaze_x": gaze_x}
+    portrait.render(
+        motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open), pixels
+    )
+    return pixels[..., :3]
+
+
+def test_eyes_without_an_iris_say_so(subject):
+    carved = subject.rgb.copy()
+    for eye in EYES:
+        area = cv2.dilate(subject.between(eye.upper, eye.lower).astype(np.uint8), np.ones((5, 5)))
+        carved[area > 0] = np.median(subject.rgb[subject.between(eye.lower2, eye.lower3)], axis=0)
+    portrait = opened(subject, carved)
+    looking(portrait, carved, 0.6)
+    assert any("iris" in note for note in portrait.notices)
+    looking(portrait, carved, 0.0)
+    assert not portrait.notices
+    portrait = opened(subject, subject.rgb)
+    looking(portrait, subject.rgb, 0.6)
+    assert not portrait.notices
+
+
+def test_catch_lights_stay_with_the_light(subject):
+    source = subject.rgb.copy()
+    spots = []
+    for eye in EYES:
+        opening = subject.between(eye.upper, eye.lower)
+        source[opening] = (205, 195, 190)
+        centre = subject.landmarks[eye.iris, :2]
+        rim = subject.points(eye.iris_ring) - centre
+        radius = float(np.hypot(*rim.T).mean())
+        iris = np.zeros(opening.shape, np.uint8)
+        cv2.circle(iris, np.rint(centre).astype(int).tolist(), round(radius), 1, -1)
+        source[opening & (iris > 0)] = (70, 45, 30)
+        spot = np.rint(centre - radius * np.array([0.2, 0.1])).astype(int).tolist()
+        cv2.circle(source, spot, max(2, round(0.2 * radius)), (255, 255, 255), -1, cv2.LINE_AA)
+        spots.append((opening, radius))
+    result = looking(opened(subject, source), source, 0.5)
+
+    def middle(mask: np.ndarray) -> float:
+        return float(np.nonzero(mask)[1].mean())
+
+    for opening, radius in spots:
+        dark = [opening & (picture.max(axis=2) < 110) for picture in (source, result)]
+        light = [opening & (picture.min(axis=2) > 222) for picture in (source, result)]
+        iris_shift = middle(dark[1]) - middle(dark[0])
+        assert iris_shift > 0.25 * radius
+        assert abs(middle(light[1]) - middle(light[0])) < 0.5 * iris_shift
