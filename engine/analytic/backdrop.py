@@ -23,7 +23,7 @@ _BEHIND_FROM = 0.1  # coverage at which the plate stands for the background
 _LOOKED, _SPACED = 2.0, 7
 _SEEN, _FULL = 1.0 / 255.0, 0.998  # coverage
 _ROW = 1024  # positions that are looked up at a time
-_NEAR, _NEAR_SOFT = 13, 4.3  # crop pixels across which a head's outline is unsure
+_NEAR, _NEAR_SOFT = 7, 2.0  # crop pixels across which a head's outline is unsure
 
 
 class Backdrop:

@@ -8,7 +8,7 @@ import numpy as np
 from .models import load
 
 _SIDE = 256
-_EDGE_SHARE = 1 / 64  # of the side: how far a matte's edge may lie from the mask's
+_EDGE_SHARE = 1 / 128  # of the side: how far a matte's edge may lie from the mask's
 _EVENNESS = 1e-4  # colour variance that counts as an edge
 _NOTHING, _ALL = 0.08, 0.92  # values of the fitted mask that are taken for 0 and 1
 
