@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from .analytic.encoder import RESTING, encode
+from .analytic.response_fit import Response
 from .clips.clip import SEQUENCE_RATE, Clip, open_clip
 from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .faces.measures import MEASURE_NAMES
+from .own_face import VERSION, load_response, response_of, save_response
+from .own_reading import own_expression, resting_rows
 from .performance.files import SUFFIXES
 from .performance.performance import Performance, Rest
 from .renderer import ReportedError
@@ -25,8 +28,11 @@ from .tracking.clip_tracks import READER_VERSION, ClipTracks, Performer, read_tr
 from .tracking.curves import Curves, curves_of, ratios_of
 
 Report = Callable[[float, str], None]
+Respond = Callable[[int], "Response | None"]
 
 MAX_SIDE = 1920  # pixels; larger frames are read smaller
+_TRACKS_SHARE = 0.95  # of the time; the rest goes into trying the performer's face
+_FEWEST_FRAMES = 20  # that a face must be seen in to be worth that
 _REPORT_S = 0.04  # between two reports
 _HASHED = 1 << 20  # bytes at either end of a file that tell its content
 _FACE_HINT = "Choose a clip whose face looks at the camera and is at least 40 px wide."
@@ -35,8 +41,21 @@ _CHANGE_HINT = "Choose another performer: 1 is the one that fills most of the cl
 
 def read_clip(source: PerformanceSource, report: Report) -> Performance:
     """The performance in a clip. Raises ReportedError (bad_performance, no_models…)."""
-    tracks = read_chosen_tracks(source, report)
-    return performance_of(tracks, source.performer, source.smooth, source.start_s or 0.0)
+    tracks = read_chosen_tracks(source, lambda part, text: report(_TRACKS_SHARE * part, text))
+
+    def respond(row: int) -> Response | None:
+        return _kept_response(
+            source,
+            tracks,
+            row,
+            lambda part, text: report(_TRACKS_SHARE + (1.0 - _TRACKS_SHARE) * part, text),
+        )
+
+    def tick() -> None:
+        report(1.0, f"Reading '{Path(source.path).name}'")
+
+    start_s = source.start_s or 0.0
+    return performance_of(tracks, source.performer, source.smooth, start_s, respond, tick)
 
 
 def read_chosen_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
@@ -53,17 +72,36 @@ def read_chosen_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
 
 
 def performance_of(
-    tracks: ClipTracks, performer: int, smooth: float, start_s: float = 0.0
+    tracks: ClipTracks,
+    performer: int,
+    smooth: float,
+    start_s: float = 0.0,
+    respond: Respond | None = None,
+    tick: Callable[[], None] | None = None,
 ) -> Performance:
-    """What one performer does; the times count from start_s."""
+    """What one performer does; the times count from start_s.
+
+    respond  gives the response of the performer's face in a row that shows it at rest, see
+             own_face.response_of; without it the average face's is taken
+    tick     called every few milliseconds of the work; may raise to stop it
+    """
     track = tracks.performers[performer]
     curves = curves_of(track, tracks.times, tracks.cuts, smooth)
+    response = None
+    if respond is not None and np.count_nonzero(track.is_seen) >= _FEWEST_FRAMES:
+        response = respond(int(resting_rows(track, curves)[0]))
+    if response is None:
+        expression = encode(curves.measures, curves.lids_open)
+    else:
+        expression = own_expression(
+            track, curves, tracks.times, tracks.cuts, smooth, response, tick
+        )
     return Performance(
         times=tracks.times - start_s,
         rotation=curves.rotation,
         translation=curves.translation,
         scale=curves.scale,
-        expression=encode(curves.measures, curves.lids_open),
+        expression=expression,
         ratios=ratios_of(curves.measures),
         is_seen=curves.is_seen,
         cuts=tracks.cuts,
@@ -142,7 +180,32 @@ def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
     return tracks
 
 
-def clip_frames(source: PerformanceSource, report: Report) -> Iterator[ClipFrame]:
+def _kept_response(
+    source: PerformanceSource, tracks: ClipTracks, row: int, report: Report
+) -> Response | None:
+    """How the performer's face answers sliders, beside what the tracks are kept under."""
+    kept = kept_file(source)
+    if kept is not None:
+        digest = hashlib.sha256(repr((VERSION, source.performer, row)).encode()).hexdigest()
+        kept = kept.with_name(f"{kept.stem}-{digest[:16]}.npz")
+        # Where it is not there, damaged, or of another version it is tried again.
+        with suppress(OSError, ValueError):
+            return load_response(kept)
+    time_s = float(tracks.times[row])
+    frames = clip_frames(replace(source, start_s=time_s, end_s=None), report)
+    frame = next(frames)
+    frames.close()
+    if frame.time_s != time_s:
+        return None
+    response = response_of(frame.image, tracks.performers[source.performer], row, report)
+    if kept is not None and response is not None:
+        # A full disk only costs the time to try again.
+        with suppress(OSError):
+            save_response(response, kept)
+    return response
+
+
+def clip_frames(source: PerformanceSource, report: Report) -> Generator[ClipFrame, None, None]:
     """The frames that a clip's tracks were read from, again. Raises ReportedError."""
     path = Path(source.path)
     with _clip_errors(path), open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:

@@ -13,6 +13,7 @@ from engine.clip_reading import performance_of
 from engine.clips.facts import ClipFrame
 from engine.faces.canonical import STABLE
 from engine.faces.find import view_8bit
+from engine.own_face import response_of
 from engine.take import AUTO, TakeOptions
 from engine.taking import make_takes
 from engine.tracking.clip_tracks import read_tracks
@@ -41,7 +42,10 @@ def measure_still(subject: Subject) -> Still:
     tracks = read_tracks(frames)
     if not tracks.performers:
         return Still(float("nan"), float("nan"))
-    performance = performance_of(tracks, 0, 0.5)
+    track = tracks.performers[0]
+    performance = performance_of(
+        tracks, 0, 0.5, respond=lambda row: response_of(frames[row].image, track, row, _quiet)
+    )
     takes = make_takes(performance, [subject.face], TakeOptions(reference=AUTO))
     rows = np.linspace(0, FRAMES - 1, RENDERED).astype(int)
     rendered = [render_motion(subject, motion_at(takes, int(row))) for row in rows]
@@ -50,6 +54,10 @@ def measure_still(subject: Subject) -> Still:
     jitter = float(np.sqrt((offsets**2).sum(axis=2).mean()))
     scale = float(100.0 * performance.scale.std() / performance.scale.mean())
     return Still(jitter, scale)
+
+
+def _quiet(_fraction: float, _text: str) -> None:
+    pass
 
 
 def _followed(pictures: list[np.ndarray], points: np.ndarray) -> np.ndarray:

@@ -30,9 +30,11 @@ import numpy as np
 from closed_loop import OPENCV_THREADS, analytic_renderer, pictures_of
 from control_sweep import Subject, open_subject, render
 
+from engine.analytic.response_fit import Response
 from engine.clip_reading import performance_of
 from engine.clips.facts import ClipFrame
 from engine.controls import CONTROLS, CONTROLS_BY_NAME
+from engine.own_face import response_of
 from engine.renderer import Renderer, ReportedError
 from engine.take import TakeOptions
 from engine.taking import make_takes
@@ -124,25 +126,48 @@ def script() -> list[Passage]:
     return passages
 
 
-def frames_of(subject: Subject, passages: list[Passage]) -> Iterator[ClipFrame]:
+class Film:
     """The script played on a picture."""
-    keyed = {p.first + i: {p.name: float(v)} for p in passages for i, v in enumerate(p.values)}
-    still, _ = render(subject, {})
-    for number in range(passages[-1].end + 2 * PAUSE):
-        values = keyed.get(number)
-        yield ClipFrame(number / FPS, still if values is None else render(subject, values)[0])
+
+    def __init__(self, subject: Subject, passages: list[Passage]) -> None:
+        self._subject = subject
+        self._keyed = {
+            p.first + i: {p.name: float(v)} for p in passages for i, v in enumerate(p.values)
+        }
+        self._still, _ = render(subject, {})
+        self._count = passages[-1].end + 2 * PAUSE
+
+    def picture(self, number: int) -> np.ndarray:
+        """(H, W, 3) uint8 of one frame."""
+        values = self._keyed.get(number)
+        return self._still if values is None else render(self._subject, values)[0]
+
+    def frames(self) -> Iterator[ClipFrame]:
+        """All frames."""
+        for number in range(self._count):
+            yield ClipFrame(number / FPS, self.picture(number))
 
 
 def capture_back(subject: Subject, passages: list[Passage]) -> dict[str, np.ndarray]:
     """Control name → (T,) what a capture of the rendered frames says."""
-    tracks = read_tracks(frames_of(subject, passages))
+    film = Film(subject, passages)
+    tracks = read_tracks(film.frames())
     if not tracks.performers:
         raise ReportedError("no_face", "No face found in the rendered frames.")
-    taken = make_takes(performance_of(tracks, 0, SMOOTH), [subject.face], TakeOptions())
+
+    def respond(row: int) -> Response | None:
+        return response_of(film.picture(row), tracks.performers[0], row, _quiet)
+
+    performance = performance_of(tracks, 0, SMOOTH, respond=respond)
+    taken = make_takes(performance, [subject.face], TakeOptions())
     columns = dict(zip(taken.columns, taken.values[0].T.astype(np.float64), strict=True))
     for name, (axis, reach) in TRANSLATED.items():
         columns[name] = taken.translation[0, :, axis].astype(np.float64) / reach
     return columns
+
+
+def _quiet(_fraction: float, _text: str) -> None:
+    pass
 
 
 def compare(passage: Passage, captured: dict[str, np.ndarray]) -> tuple[np.ndarray, float, float]:

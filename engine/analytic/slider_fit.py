@@ -116,7 +116,7 @@ def fit_sliders(
         values = _values(halves)
         error = wanted - _seen_in_pieces(expression_of(values), tick)
         target = wanted + np.clip(error, -_LARGEST_CORRECTION, _LARGEST_CORRECTION)
-    return _joined(values + own)
+    return joined(values + own)
 
 
 def seen_rows(expression: np.ndarray) -> np.ndarray:
@@ -211,8 +211,8 @@ def _values(halves: np.ndarray) -> np.ndarray:
     return values
 
 
-def _joined(values: np.ndarray) -> np.ndarray:
-    """The values within their limits, with what both sides do in the slider of both."""
+def joined(values: np.ndarray) -> np.ndarray:
+    """(T, len(FITTED)) within their limits, with what both sides do in the slider of both."""
     values = values.copy()
     for whole, parts in _WHOLES.items():
         columns = [FITTED.index(name) for name in parts]

@@ -11,13 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from ..faces.canonical import CANONICAL, MESH_COUNT
+from ..faces.features import FEATURE_COUNT
 from ..faces.measures import MEASURE_NAMES
 from ..part_files import write_whole
 from .performers import FaceTrack, performers_of
 from .tracker import Tracker
 
 # Counts up when the same clip would be read differently.
-READER_VERSION = 4
+READER_VERSION = 5
 _FACE_CM = np.ptp(CANONICAL[:MESH_COUNT, :2], axis=0)  # (width, height) of a face
 
 
@@ -126,8 +127,10 @@ class ClipTracks:
                 FaceTrack(**{name: data[f"{name}_{index}"] for name in names})
                 for index in range(int(data["count"]))
             )
-            if any(track.measures.shape[1:] != (len(MEASURE_NAMES),) for track in performers):
-                raise ValueError("other measures")
+            columns = (len(MEASURE_NAMES), FEATURE_COUNT)
+            for track in performers:
+                if (track.measures.shape[1], track.features.shape[1]) != columns:
+                    raise ValueError("other measures")
             width, height = (int(n) for n in data["size"])
             return cls(
                 data["times"],

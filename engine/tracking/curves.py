@@ -46,6 +46,9 @@ _ANATOMY = {
     "gaze_x": (50.0, 0.12), "gaze_y": (50.0, 0.12), "mouth_x": (50.0, 0.2), "chin_x": (50.0, 0.2),
 }  # fmt: skip
 _USUAL_ANATOMY = (50.0, 0.4)
+# Who comes back to the very same face again and again is at rest there, whatever that face shows:
+# that part of the frames, and noises between them.
+_HELD_SHARE, _SAME_NOISES = 0.2, 4.0
 
 _LIDS = [MEASURE_NAMES.index(name) for name in ("lid_left", "lid_right")]
 
@@ -145,16 +148,25 @@ def gapless(
     return _filled(values, times)
 
 
+def usual_of(measures: np.ndarray) -> np.ndarray:
+    """(M,) what (N, M) measures of a face usually are where it does little."""
+    percentiles = [_ANATOMY.get(name, _USUAL_ANATOMY)[0] for name in MEASURE_NAMES]
+    usual = np.array([np.percentile(c, p) for c, p in zip(measures.T, percentiles, strict=True)])
+    usual[_LIDS] = np.maximum(np.percentile(measures[:, _LIDS], _OPEN_PERCENTILE, axis=0), 0.05)
+    return usual
+
+
 def _at_rest(measures: np.ndarray) -> np.ndarray:
     """(M,) measures of a performer's face at rest, from (N, M) of what it does."""
+    usual = usual_of(measures)
+    noise = np.array([_MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
+    is_same = (np.abs(measures - usual) < _SAME_NOISES * noise).all(axis=1)
+    if is_same.mean() > _HELD_SHARE:
+        return np.median(measures[is_same], axis=0)
     average = measure(CANONICAL).as_array()
-    rest = np.empty_like(average)
-    for column, name in enumerate(MEASURE_NAMES):
-        percentile, anatomy = _ANATOMY.get(name, _USUAL_ANATOMY)
-        usual = np.percentile(measures[:, column], percentile)
-        rest[column] = np.clip(usual, average[column] - anatomy, average[column] + anatomy)
-    lids = np.percentile(measures[:, _LIDS], _OPEN_PERCENTILE, axis=0)
-    rest[_LIDS] = np.maximum(lids, 0.05)
+    anatomy = np.array([_ANATOMY.get(name, _USUAL_ANATOMY)[1] for name in MEASURE_NAMES])
+    rest = np.clip(usual, average - anatomy, average + anatomy)
+    rest[_LIDS] = usual[_LIDS]
     return rest
 
 

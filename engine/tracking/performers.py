@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from ..faces.canonical import CANONICAL, CHIN, SUBNASALE
+from ..faces.canonical import CANONICAL, CHIN, SUBNASALE, Pose
+from ..faces.features import FEATURE_COUNT
 from ..faces.measures import MEASURE_NAMES
 from .signature import distance
 from .tracklet import PIVOT, Tracklet
@@ -25,6 +26,7 @@ class FaceTrack:
 
     is_seen    (T,) bool
     measures   (T, M) see faces.measures
+    features   (T, FEATURE_COUNT) float16, see faces.features
     rotation   (T, 3, 3) from the face frame to the picture
     scale      (T,) pixels per cm
     place      (T, 2) pixels of the neck joint
@@ -32,6 +34,7 @@ class FaceTrack:
 
     is_seen: np.ndarray
     measures: np.ndarray
+    features: np.ndarray
     rotation: np.ndarray
     scale: np.ndarray
     place: np.ndarray
@@ -42,6 +45,7 @@ class FaceTrack:
         track = cls(
             np.zeros(count, bool),
             np.full((count, len(MEASURE_NAMES)), np.nan, np.float32),
+            np.full((count, FEATURE_COUNT), np.nan, np.float16),
             np.full((count, 3, 3), np.nan, np.float32),
             np.full(count, np.nan, np.float32),
             np.full((count, 2), np.nan, np.float32),
@@ -49,7 +53,8 @@ class FaceTrack:
         for part in tracklets:
             rows = part.rows
             track.is_seen[rows] = True
-            track.measures[rows], track.rotation[rows] = part.measures, part.rotations
+            track.measures[rows], track.features[rows] = part.measures, part.features
+            track.rotation[rows] = part.rotations
             track.scale[rows], track.place[rows] = part.scales, part.places
         return track
 
@@ -66,6 +71,13 @@ class FaceTrack:
         mesh = float(self.scale[row]) * ((face - PIVOT) @ self.rotation[row].T.astype(np.float64))
         mesh[:, :2] += self.place[row]
         return mesh
+
+    def pose(self, row: int) -> Pose:
+        """The head's pose in a frame in which it was seen, at no depth of its own."""
+        rotation, scale = self.rotation[row].astype(np.float64), float(self.scale[row])
+        translation = -scale * rotation @ PIVOT[0]
+        translation[:2] += self.place[row]
+        return Pose(scale, rotation, translation)
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

@@ -10,6 +10,7 @@ from ..faces.candidates import fit_detection
 from ..faces.canonical import Pose, fit_pose, pose_residual
 from ..faces.checks import is_human
 from ..faces.detector import Detection, detect
+from ..faces.features import features_of
 from ..faces.measures import measure
 from ..faces.mesh import Mesh, View, second_looks
 from .shots import ShotFinder
@@ -101,7 +102,7 @@ class Tracker:
             has_moved = shift > _JUMP * live.view.side
             if not _is_seen(mesh) or has_moved:
                 continue
-            live.view, live.pose = follow(live.view, pose), pose
+            live.view, live.pose = follow(live.view, pose, live.pose), pose
             self._note(live, rgb, mesh)
             kept.append(live)
         count = len(self._live)
@@ -111,7 +112,8 @@ class Tracker:
 
     def _note(self, live: _Live, rgb: np.ndarray, mesh: Mesh) -> None:
         tracklet = live.tracklet
-        tracklet.add(self._row, live.pose, measure(mesh.landmarks, live.pose).as_array())
+        measures = measure(mesh.landmarks, live.pose).as_array()
+        tracklet.add(self._row, live.pose, measures, features_of(mesh.landmarks, live.pose))
         index = len(tracklet.rows) - 1
         is_due = index in _SIGN_FIRST or index % _SIGN_EVERY == 0
         is_frontal = abs(live.pose.euler[1]) < _SIGN_YAW or not tracklet.signatures
@@ -174,7 +176,7 @@ def _drop(live: _Live, row: int) -> None:
     """Take back what was noted of a face in this frame."""
     tracklet = live.tracklet
     if len(tracklet.rows) > 1 and tracklet.last == row:
-        for column in (tracklet.rows, tracklet.measures, tracklet.rotations):
+        for column in (tracklet.rows, tracklet.measures, tracklet.features, tracklet.rotations):
             column.pop()
         tracklet.scales.pop()
         tracklet.places.pop()

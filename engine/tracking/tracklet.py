@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..faces.canonical import Pose
+from ..faces.features import FEATURE_COUNT
 from ..faces.measures import MEASURE_NAMES
 
 PIVOT = np.array([[0.0, 1.5, 1.0]])  # the neck joint, cm of the face frame: turning leaves it
@@ -19,6 +20,7 @@ class Tracklet:
     shot       number of the shot
     rows       frame numbers, without gaps
     measures   (M,) each, see faces.measures
+    features   (FEATURE_COUNT,) float16 each, see faces.features
     rotations  (3, 3) each, from the face frame to the picture
     scales     pixels per cm
     places     (2,) each, pixels of the neck joint
@@ -28,16 +30,19 @@ class Tracklet:
     shot: int
     rows: list[int] = field(default_factory=list)
     measures: list[np.ndarray] = field(default_factory=list)
+    features: list[np.ndarray] = field(default_factory=list)
     rotations: list[np.ndarray] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
     places: list[np.ndarray] = field(default_factory=list)
     signatures: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, row: int, pose: Pose, measures: np.ndarray) -> None:
+    def add(self, row: int, pose: Pose, measures: np.ndarray, features: np.ndarray) -> None:
         """Append a frame."""
         assert measures.shape == (len(MEASURE_NAMES),)
+        assert features.shape == (FEATURE_COUNT,)
         self.rows.append(row)
         self.measures.append(measures)
+        self.features.append(features.astype(np.float16))
         self.rotations.append(pose.rotation)
         self.scales.append(pose.scale)
         self.places.append(pose.to_picture(PIVOT)[0, :2])
