@@ -25,13 +25,16 @@ from .performance.performance import Performance, Rest
 from .renderer import ReportedError
 from .take import PerformanceSource
 from .tracking.clip_tracks import READER_VERSION, ClipTracks, Performer, read_tracks
-from .tracking.curves import Curves, curves_of, ratios_of
+from .tracking.curves import Curves, curves_of, held, ratios_of
 
 Report = Callable[[float, str], None]
 Respond = Callable[[int], "Response | None"]
 
 MAX_SIDE = 1920  # pixels; larger frames are read smaller
 _TRACKS_SHARE = 0.95  # of the time; the rest goes into trying the performer's face
+# Of the frames: a face that comes back to the very same expression less often is no picture that
+# is moved, and does more than sliders can say.
+_HELD = 0.03
 _FEWEST_FRAMES = 20  # that a face must be seen in to be worth that
 _REPORT_S = 0.04  # between two reports
 _HASHED = 1 << 20  # bytes at either end of a file that tell its content
@@ -88,7 +91,8 @@ def performance_of(
     track = tracks.performers[performer]
     curves = curves_of(track, tracks.times, tracks.cuts, smooth)
     response = None
-    if respond is not None and np.count_nonzero(track.is_seen) >= _FEWEST_FRAMES:
+    is_held = held(curves.measures[track.is_seen])
+    if respond is not None and len(is_held) >= _FEWEST_FRAMES and is_held.mean() > _HELD:
         response = respond(int(resting_rows(track, curves)[0]))
     if response is None:
         expression = encode(curves.measures, curves.lids_open)

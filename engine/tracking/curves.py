@@ -156,13 +156,21 @@ def usual_of(measures: np.ndarray) -> np.ndarray:
     return usual
 
 
+def held(measures: np.ndarray) -> np.ndarray:
+    """(N,) bool: where a face with (N, M) measures is as usual in every one of them.
+
+    A picture that sliders move comes back to that; a filmed face hardly ever does.
+    """
+    noise = np.array([_MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
+    return (np.abs(measures - usual_of(measures)) < _SAME_NOISES * noise).all(axis=1)
+
+
 def _at_rest(measures: np.ndarray) -> np.ndarray:
     """(M,) measures of a performer's face at rest, from (N, M) of what it does."""
+    is_held = held(measures)
+    if is_held.mean() > _HELD_SHARE:
+        return np.median(measures[is_held], axis=0)
     usual = usual_of(measures)
-    noise = np.array([_MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
-    is_same = (np.abs(measures - usual) < _SAME_NOISES * noise).all(axis=1)
-    if is_same.mean() > _HELD_SHARE:
-        return np.median(measures[is_same], axis=0)
     average = measure(CANONICAL).as_array()
     anatomy = np.array([_ANATOMY.get(name, _USUAL_ANATOMY)[1] for name in MEASURE_NAMES])
     rest = np.clip(usual, average - anatomy, average + anatomy)

@@ -1,8 +1,8 @@
 """The view in which a face is looked for in the next frame, and that stays still with the face.
 
 Where a face lies in the network's view decides a little of what the network says. A view that
-follows every landmark therefore shakes with them; this one rests until the face has moved away. Once
-the head is still again it goes to the face's middle, or the same face would be read in two ways.
+follows every landmark therefore shakes with them; this one rests until the face has moved away.
+Once the head is still it goes to the face's middle, or the same face would be read in two ways.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ def follow(view: View, pose: Pose, before: Pose) -> View:
     shift = wanted.centre - view.centre
     distance = float(np.hypot(*shift))
     share = _step(distance, _REST_SHIFT * view.side, stays) / max(distance, 1e-9)
-    growth = _step(float(np.log(wanted.side / view.side)), _REST_SIZE, stays)
+    # A view that changed its size with the face's would make still heads breathe.
+    growth = _step(float(np.log(wanted.side / view.side)), _REST_SIZE, 1.0)
     turn = (wanted.angle - view.angle + np.pi) % (2 * np.pi) - np.pi
     return View(
         view.centre + share * shift,
