@@ -162,7 +162,7 @@ def held(measures: np.ndarray) -> np.ndarray:
     A picture that sliders move comes back to that; a filmed face hardly ever does.
     """
     noise = np.array([_MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
-    return (np.abs(measures - usual_of(measures)) < _SAME_NOISES * noise).all(axis=1)
+    return np.asarray((np.abs(measures - usual_of(measures)) < _SAME_NOISES * noise).all(axis=1))
 
 
 def _at_rest(measures: np.ndarray) -> np.ndarray:
