@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import torch
+from peak_memory import own_peak_mb
 from scheme_weights import draw, read_shapes, scheme_weights
 from torch import Tensor, nn
 from torch.nn import functional as fn
@@ -33,8 +34,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from engine.networks.checkpoints import fill_network
 from engine.networks.decoders import Decoder, PlainDecoder, decode_frames
-from engine.networks.devices import choose_placement, use_device
+from engine.networks.devices import choose_placement, has_fast_bf16, use_device
 from engine.networks.fast_decoders import fast_decoder
+from engine.networks.memory import release_memory
 from engine.networks.openvino_parts import has_openvino
 from engine.performance.geometry import KeypointMotion
 
@@ -55,6 +57,7 @@ REPRESENTATIVES = ("fast-fp16-graphs", "fast-bf16", "fast-fp32")
 
 
 Networks = dict[str, nn.Module]
+_BEGAN = time.monotonic()
 # Smooth like a photograph, or noise, which excites the networks more than any face does.
 PICTURES = ("smooth", "noise")
 PLAIN = "plain-fp32"
@@ -132,6 +135,7 @@ def variants(device: str) -> dict[str, Callable[[Scene], Decoder]]:
             scene.networks["spade_generator"],
             placement,
             acceleration,
+            folder=RESULT.parent,
         )
 
     def plain(scene: Scene) -> Decoder:
@@ -146,13 +150,20 @@ def variants(device: str) -> dict[str, Callable[[Scene], Decoder]]:
             table[f"fast-fp16-{name}"] = fast("fp16", name)
     elif device == "cpu" and has_openvino():
         table["fast-fp32"] = fast("fp32", "openvino")
-        table["fast-bf16"] = fast("bf16", "openvino")
+        if has_fast_bf16():
+            table["fast-bf16"] = fast("bf16", "openvino")
         table["torch-fp32"] = fast("fp32", "none")
     else:
         table["fast-fp32"] = fast("fp32", "none")
         if device == "mps":
             table["fast-fp16"] = fast("fp16", "none")
     return table
+
+
+def tell(text: str) -> None:
+    """One line of progress, with the minutes since the start."""
+    minutes, seconds = divmod(int(time.monotonic() - _BEGAN), 60)
+    print(f"[{minutes}:{seconds:02d}] {text}", file=sys.stderr, flush=True)
 
 
 def run_frame(decoder: Decoder, prepared: object, scene: Scene) -> Tensor:
@@ -165,14 +176,19 @@ def run_frame(decoder: Decoder, prepared: object, scene: Scene) -> Tensor:
 
 def measure(device: str, repeats: int) -> dict[str, Result]:
     """Build every variant, then run them in turns."""
+    tell("drawing weights")
     networks = build_networks()
     scenes = {kind: build_scene(networks, torch.device(device), kind) for kind in PICTURES}
     scene = scenes[PICTURES[0]]
     table = variants(device)
     # Fast decoders fold weights on the CPU, so the plain one moves them to the device last.
-    decoders = {name: table[name](scene) for name in reversed(table)}
+    decoders: dict[str, Decoder] = {}
+    for name in reversed(table):
+        tell(f"building {name}")
+        decoders[name] = table[name](scene)
     results = {name: Result() for name in table}
     for kind in reversed(PICTURES):
+        tell(f"comparing on the picture '{kind}'")
         compare(decoders, scenes[kind], kind, results)
     # What the last comparison prepared belongs to the first picture, which is timed.
     prepared = {name: prepare(decoder, scene) for name, decoder in decoders.items()}
@@ -181,12 +197,14 @@ def measure(device: str, repeats: int) -> dict[str, Result]:
     gflop = {name: count_gflop(decoders[name], prepared[name], scene) for name in (PLAIN, eager)}
     for name in table:
         results[name].gflop = gflop[PLAIN if name == PLAIN else eager]
-    for _ in range(repeats):
+    for turn in range(repeats):
         for name in table:
+            tell(f"turn {turn + 1} of {repeats}: {name}")
             wall, cpu = time.perf_counter(), time.process_time()
             run_frame(decoders[name], prepared[name], scene)
             results[name].seconds.append(time.perf_counter() - wall)
             results[name].cpu_seconds.append(time.process_time() - cpu)
+    tell("timing single networks")
     built = {name: (decoders[name], prepared[name]) for name in table}
     print_modules(scene, built, device, repeats)
     return results
@@ -273,7 +291,13 @@ def peak_memory_mb(name: str, device: str, threads: int) -> float:
 def print_own_memory(name: str, device: str) -> None:
     """The child's half of peak_memory_mb."""
     scene = build_scene(build_networks(), torch.device(device))
+    release_memory(torch.device(device))
     decoder = variants(device)[name](scene)
+    if name != PLAIN and device == "cpu":
+        # As NetworkSet does: the plain W and G can be loaded again.
+        for key in ("warping_module", "spade_generator"):
+            del scene.networks[key]
+        release_memory(torch.device(device))
     with torch.inference_mode():
         prepared = decoder.prepare(scene.volume)
     run_frame(decoder, prepared, scene)
@@ -281,21 +305,6 @@ def print_own_memory(name: str, device: str) -> None:
         print(torch.cuda.max_memory_allocated() / 2**20)
         return
     print(own_peak_mb())
-
-
-def own_peak_mb() -> float:
-    """Peak resident memory of this process."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        # Unlike getrusage, this does not inherit the peak of the process that started us.
-        line = next(
-            x for x in status.read_text(encoding="utf-8").splitlines() if x.startswith("VmHWM")
-        )
-        return int(line.split()[1]) / 2**10
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def print_table(results: dict[str, Result]) -> None:
@@ -374,9 +383,12 @@ def main() -> int:
         print_own_memory(options.memory_of, device)
         return 0
     print(f"torch {torch.__version__} on {placement.label}, {options.threads} CPU threads")
+    if device == "cpu" and not has_fast_bf16():
+        print("bf16 is left out: this CPU has neither AVX-512 BF16 nor AMX, and would emulate it")
     results = measure(device, options.repeats or (3 if device == "cpu" else 30))
     if not options.no_memory:
         for name, result in results.items():
+            tell(f"memory of {name}")
             result.memory_mb = peak_memory_mb(name, device, options.threads)
     print_table(results)
     write_json(results)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor
 
 from .generator import SpadeGenerator
 from .warping import Warped, WarpingModule
+
+LoadPair = Callable[[], tuple[WarpingModule, SpadeGenerator]]
 
 
 class Frames(NamedTuple):
@@ -39,11 +42,29 @@ class Decoder(Protocol):
 
 
 class PlainDecoder:
-    """The networks as the paper draws them, float32: the yardstick, and the last resort."""
+    """The networks as the paper draws them, float32: the yardstick, and the last resort.
 
-    def __init__(self, warping: WarpingModule, generator: SpadeGenerator) -> None:
-        self.warping = warping
-        self.generator = generator
+    load  makes both again; where it is given they can be forgotten until they are needed
+    """
+
+    def __init__(
+        self, warping: WarpingModule, generator: SpadeGenerator, load: LoadPair | None = None
+    ) -> None:
+        self._pair: tuple[WarpingModule, SpadeGenerator] | None = (warping, generator)
+        self._load = load
+
+    def forget(self) -> None:
+        """Let the weights go until they are needed, if they can be loaded again."""
+        if self._load is not None:
+            self._pair = None
+
+    @property
+    def pair(self) -> tuple[WarpingModule, SpadeGenerator]:
+        """W and G."""
+        if self._pair is None:
+            assert self._load is not None, "only what can be loaded is forgotten"
+            self._pair = self._load()
+        return self._pair
 
     def prepare(self, feature_3d: Tensor) -> Tensor:
         return feature_3d
@@ -51,18 +72,20 @@ class PlainDecoder:
     def warp(self, prepared: Tensor, kp_source: Tensor, kp_driving: Tensor) -> Warped:
         count = len(kp_driving)
         volume = prepared.expand(count, -1, -1, -1, -1)
-        return self.warping(volume, kp_driving, kp_source.expand(count, -1, -1))
+        warping, _ = self.pair
+        return warping(volume, kp_driving, kp_source.expand(count, -1, -1))
 
     def generate(self, features: Tensor) -> Tensor:
-        return self.generator(features)
+        _, generator = self.pair
+        return generator(features)
 
     def release_memory(self) -> None:
         """Nothing here is kept for later."""
 
     def to(self, device: torch.device) -> PlainDecoder:
         """Move the weights."""
-        self.warping.to(device)
-        self.generator.to(device)
+        for network in self.pair:
+            network.to(device)
         return self
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -91,6 +92,7 @@ def fast_decoder(
     placement: Placement,
     acceleration: str = "auto",
     progress: Callable[[str, float], None] | None = None,
+    folder: Path | None = None,
 ) -> FastDecoder:
     """Build the fast decoder for a device.
 
@@ -98,6 +100,7 @@ def fast_decoder(
     acceleration        "auto": OpenVINO on a CPU if it is installed, CUDA graphs on CUDA;
                         "none": torch alone; or one of ACCELERATIONS by name
     progress            called with (part's name, 0..1) before each part
+    folder              see memory.weights_on_disk
     """
     device = placement.device
     if acceleration == "auto":
@@ -105,23 +108,24 @@ def fast_decoder(
         acceleration = by_device.get(device.type, "none")
     # Tensor cores multiply faster than Fourier space can save; elsewhere arithmetic is dear.
     use_spectral_mask = device.type != "cuda"
-    modules = (
-        MotionHourglass(warping.dense_motion_network, use_spectral_mask=use_spectral_mask),
-        FastWarpedFeatures(warping),
-        FastGenerator(generator),
+    # One at a time: what a part was made from goes before the next is made.
+    modules: tuple[Callable[[], MixedPrecision], ...] = (
+        lambda: MotionHourglass(warping.dense_motion_network, use_spectral_mask=use_spectral_mask),
+        lambda: FastWarpedFeatures(warping),
+        lambda: FastGenerator(generator),
     )
     inputs = (HOURGLASS_INPUTS, FEATURES_INPUTS, GENERATOR_INPUTS)
     graphs = RecordedGraphs()
     parts: list[Part] = []
-    for number, (module, shapes) in enumerate(zip(modules, inputs, strict=True)):
+    for number, (build, shapes) in enumerate(zip(modules, inputs, strict=True)):
         if progress is not None:
             is_compiled = device.type == "cuda" and acceleration == "compile"
             name = PART_NAMES[number] + (COMPILING if is_compiled else "")
             progress(name, number / len(modules))
         if acceleration == "openvino":
-            parts.append(_openvino_or_torch_part(module, shapes, placement))
+            parts.append(_openvino_or_torch_part(build(), shapes, placement, folder))
         else:
-            parts.append(_torch_part(module, placement, acceleration, graphs))
+            parts.append(_torch_part(build(), placement, acceleration, graphs))
         if device.type != "cpu":
             # Compile and record now, where there is progress to see, and not at the first frame;
             # what a device cannot do shows here, too.
@@ -133,12 +137,15 @@ def fast_decoder(
 
 
 def _openvino_or_torch_part(
-    module: MixedPrecision, shapes: tuple[tuple[int, ...], ...], placement: Placement
+    module: MixedPrecision,
+    shapes: tuple[tuple[int, ...], ...],
+    placement: Placement,
+    folder: Path | None = None,
 ) -> Part:
     # The hourglass holds Fourier matrices of its size, the others take any.
     traced_size = None if isinstance(module, MotionHourglass) else 8
     try:
-        return openvino_part(module, shapes, placement.precision, traced_size)
+        return openvino_part(module, shapes, placement.precision, traced_size, folder)
     except (ImportError, RuntimeError) as error:
         log.warning("OpenVINO does not work here, continuing with torch alone: %s", error)
         return _torch_part(module, placement, "none", RecordedGraphs())

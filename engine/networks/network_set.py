@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,14 @@ from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement, use_device
 from .fast_decoders import fast_decoder
 from .generator import SpadeGenerator
-from .memory import is_out_of_memory, release_memory
+from .memory import is_out_of_memory, release_memory, trim_heap
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
 from .weight_files import find_checkpoints
 
 log = logging.getLogger(__name__)
 
+PAIR = ("warping_module", "spade_generator")
 LARGEST_BATCH = {"cuda": 8, "mps": 2, "cpu": 1}
 # From so many overflowed batches in a row on, half precision is not tried any more.
 MOST_OVERFLOWS = 3
@@ -68,8 +70,12 @@ class NetworkSet:
         use_fast_path: bool = True,
         acceleration: str = "auto",
         progress: ProgressCallback | None = None,
+        files: Mapping[str, Path] | None = None,
     ) -> None:
-        """`networks` as BUILDERS names them, float32, on the CPU; see load for the rest."""
+        """`networks` as BUILDERS names them, float32, on the CPU; see load for the rest.
+
+        files  what they came from; on a CPU the plain W and G are then only loaded when needed
+        """
         self.name = name
         self.placement = placement
         self.notices: list[str] = [placement.notice] if placement.notice else []
@@ -87,12 +93,16 @@ class NetworkSet:
         ):
             raise TypeError("networks must be built by checkpoints.BUILDERS")
         self._perceptrons = perceptrons
-        self._plain = PlainDecoder(warping, generator)
+        load = None if files is None else partial(_load_pair, files)
+        self._plain = PlainDecoder(warping, generator, load)
         self._decoder: Decoder = self._plain
         if use_fast_path:
             # Weights are folded in float64, which not every device has: before the move.
             try:
-                self._decoder = fast_decoder(warping, generator, placement, acceleration, progress)
+                folder = None if files is None else files["warping_module"].parent
+                self._decoder = fast_decoder(
+                    warping, generator, placement, acceleration, progress, folder
+                )
             except RuntimeError as error:
                 if placement.device.type == "cpu" or is_out_of_memory(error):
                     raise
@@ -102,6 +112,8 @@ class NetworkSet:
         # The plain W and G are the last resort and wait on the CPU: 400 MB less on the card.
         others = {k: x for k, x in networks.items() if x not in (warping, generator)}
         self._networks = {key: x.to(placement.device) for key, x in others.items()}
+        if self._decoder is not self._plain and placement.device.type == "cpu":
+            self._plain.forget()
 
     @classmethod
     def load(
@@ -136,14 +148,18 @@ class NetworkSet:
                 progress(files.paths[name].name, FILES_PART * index / len(BUILDERS))
             networks[name] = load_network(name, files.paths[name])
         with _memory_errors(placement):
-            return cls(
+            made = cls(
                 kind,
                 networks,
                 placement,
                 use_fast_path=use_fast_path,
                 acceleration=acceleration,
                 progress=_after_files(progress),
+                files=files.paths,
             )
+        networks.clear()
+        release_memory(placement.device)
+        return made
 
     @property
     def label(self) -> str:
@@ -165,6 +181,8 @@ class NetworkSet:
         """F of one (1, 256, 256, 3) picture; the result stays on the device."""
         with torch.inference_mode(), _memory_errors(self.placement):
             volume = self._networks["appearance_feature_extractor"](self._pictures(image))
+        if self.placement.device.type == "cpu":
+            trim_heap()
         return SourceFeatures(volume, {})
 
     def stitching(self, x_source: np.ndarray, x_driving: np.ndarray) -> np.ndarray:
@@ -277,6 +295,13 @@ class NetworkSet:
             log.warning(text)
 
 
+def _load_pair(files: Mapping[str, Path]) -> tuple[WarpingModule, SpadeGenerator]:
+    warping, generator = (load_network(name, files[name]) for name in PAIR)
+    if not (isinstance(warping, WarpingModule) and isinstance(generator, SpadeGenerator)):
+        raise TypeError("networks must be built by checkpoints.BUILDERS")
+    return warping, generator
+
+
 def _after_files(progress: ProgressCallback | None) -> ProgressCallback | None:
     if progress is None:
         return None
@@ -297,7 +322,7 @@ def _memory_errors(placement: Placement) -> Iterator[None]:
 def _out_of_memory(placement: Placement) -> ReportedError:
     hint = "Close other programs, or choose CPU as the device."
     if placement.device.type == "cpu":
-        hint = "Close other programs; the networks need about 3.5 GB."
+        hint = "Close other programs; the networks need about 2 GB."
     return ReportedError("out_of_memory", f"Not enough memory on {placement.label}.", hint)
 
 

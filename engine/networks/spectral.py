@@ -73,8 +73,15 @@ class SpectralConv3d(nn.Module):
             batch, DEPTH_FREQUENCIES * LENGTH, tile_rows, LENGTH, tile_columns, 2 * channels
         )
         s = s.permute(1, 3, 0, 2, 4, 5)
-        s = s.reshape(-1, batch * tile_rows * tile_columns, 2 * channels) @ self.kernel
-        return self._back(s, batch, height, width)
+        # Real and imaginary parts as rows of their own: the kernel's spectrum, hundreds of
+        # megabytes, is then stored and read once and not twice.
+        tiles = batch * tile_rows * tile_columns
+        s = (s.reshape(-1, 2 * tiles, channels) @ self.kernel).reshape(
+            -1, tiles, 2, 2, len(self.bias)
+        )
+        real = s[:, :, 0, 0] - s[:, :, 1, 1]
+        imaginary = s[:, :, 0, 1] + s[:, :, 1, 0]
+        return self._back(torch.stack([real, imaginary], dim=2), batch, height, width)
 
     def _back(self, s: Tensor, batch: int, height: int, width: int) -> Tensor:
         tile_rows, tile_columns = self.tiles
@@ -146,7 +153,7 @@ def _depth_to_real() -> Tensor:
 
 
 def _kernel_spectrum(weight: Tensor) -> Tensor:
-    """([fz, fy, fx], [re/im, Cin], [re/im, Cout]) for spectra as row vectors.
+    """([fz, fy, fx], Cin, [re/im, Cout]) for spectra as row vectors.
 
     The network's "convolution" is a correlation, hence the sign of the angle.
     """
@@ -154,11 +161,12 @@ def _kernel_spectrum(weight: Tensor) -> Tensor:
     depth = _angles(_count(DEPTH_FREQUENCIES), taps, DEPTH_LENGTH)
     plane = _angles(_count(LENGTH), taps, LENGTH)
     one = torch.ones(1, dtype=torch.float64)
-    waves = [torch.polar(one.expand_as(a), a) for a in (depth, plane, plane)]
-    spectrum = torch.einsum(
-        "ocklm,fk,gl,hm->fghco", weight.detach().to(torch.complex128), *waves
-    ).flatten(0, 2)
-    real, imaginary = spectrum.real.float(), spectrum.imag.float()
-    upper = torch.cat([real, imaginary], dim=2)
-    lower = torch.cat([-imaginary, real], dim=2)
-    return torch.cat([upper, lower], dim=1)
+    depths, *planes = (torch.polar(one.expand_as(a), a) for a in (depth, plane, plane))
+    taps_in = weight.detach().to(torch.complex128)
+    outputs, inputs = weight.shape[:2]
+    result = torch.empty(DEPTH_FREQUENCIES, LENGTH, LENGTH, inputs, 2, outputs)
+    # One depth at a time: all of it in double precision would take as much as three results.
+    for slab, wave in zip(result, depths, strict=True):
+        spectrum = torch.einsum("ocklm,k,gl,hm->ghco", taps_in, wave, *planes)
+        slab[..., 0, :], slab[..., 1, :] = spectrum.real, spectrum.imag
+    return result.flatten(0, 2).flatten(2)
