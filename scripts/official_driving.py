@@ -19,8 +19,8 @@ from engine.liveportrait.retargeting import eye_delta, lip_delta, stitched
 from engine.liveportrait.sliders import moved_points
 from engine.performance.geometry import (
     KeypointMotion,
+    convex_hull_volume,
     flat,
-    motion_multiplier,
     transform_keypoints,
 )
 from engine.performance.lip_rest import LIP_REST
@@ -252,3 +252,14 @@ def _deltas(
         target = OPEN_EYE_RATIO if first < BLINK_RATIO else first
         after = after + eye_delta(networks, x_source, own, target)
     return before, after
+
+
+def motion_multiplier(x_source: np.ndarray, x_driving_first: np.ndarray) -> float:
+    """How much larger the source face moves than the driving one; both (21, 3) points.
+
+    The ratio of the square roots of the two convex hulls' volumes; 1.0 for a flat driving face.
+    """
+    driving = convex_hull_volume(x_driving_first)
+    if driving <= 0.0:
+        return 1.0
+    return float(np.sqrt(convex_hull_volume(x_source)) / np.sqrt(driving))

@@ -12,10 +12,7 @@ from ..performance.geometry import (
     rotation_matrix,
     transform_keypoints,
 )
-from ..performance.lip_rest import LIP_REST
 from ..performance.ratios import OpeningRatios
-from ..performance.smoothing import LIP_OBSERVATION_VARIANCE, smooth
-from ..performance.transfer import EYE_MASK
 from .model_set import Retargeting
 from .quirks import SENSIBLE, Quirks
 from .retargeting import eye_delta, lip_delta, stitched
@@ -73,32 +70,3 @@ def retargeted_points(
                 frames, targets = (np.array(column) for column in zip(*changed, strict=True))
                 x_driving[frames] += delta(networks, x_source, ratios, targets)
     return stitched(networks, x_source, x_driving) if use_stitching else x_driving
-
-
-def silenced_points(
-    source: KeypointMotion, networks: Retargeting | None = None, quirks: Quirks = SENSIBLE
-) -> np.ndarray:
-    """Lip silence: every frame of a video with a resting face, its own eyes and head pose.
-
-    networks  stitching, or None for none
-    """
-    expression = np.where(EYE_MASK, source.expression, LIP_REST)
-    translation = source.translation if quirks.keeps_translation_z else flat(source.translation)
-    x_driving = transform_keypoints(
-        source.keypoints, source.rotation, expression, source.scale, translation
-    )
-    return x_driving if networks is None else stitched(networks, source.points, x_driving)
-
-
-def lip_retargeted_points(
-    source: KeypointMotion,
-    ratios: OpeningRatios,
-    lip_ratio: float,
-    networks: Retargeting,
-    *,
-    observation_variance: float = LIP_OBSERVATION_VARIANCE,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Lips of a video held at one opening: (smoothed lip offsets, stitched keypoints)."""
-    x_source = source.points
-    offsets = smooth(lip_delta(networks, x_source, ratios, lip_ratio), observation_variance)
-    return offsets, stitched(networks, x_source, x_source + offsets)

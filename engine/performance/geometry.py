@@ -131,17 +131,6 @@ def orthonormal(matrices: np.ndarray) -> np.ndarray:
     return ((left * signs[:, None, :]) @ right).astype(np.float32)
 
 
-def motion_multiplier(x_source: np.ndarray, x_driving_first: np.ndarray) -> float:
-    """How much larger the source face moves than the driving one; both (21, 3) points.
-
-    The ratio of the square roots of the two convex hulls' volumes; 1.0 for a flat driving face.
-    """
-    driving = convex_hull_volume(x_driving_first)
-    if driving <= 0.0:
-        return 1.0
-    return float(np.sqrt(convex_hull_volume(x_source)) / np.sqrt(driving))
-
-
 def convex_hull_volume(points: np.ndarray) -> float:
     """Volume of the convex hull of a few (N, 3) points; 0.0 for flat ones.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
+from official_driving import motion_multiplier
 
 from engine.liveportrait import crop, paste_back, retargeting
 from engine.liveportrait.layouts import anchor_points
@@ -13,7 +14,6 @@ from engine.performance import ratios, smoothing
 from engine.performance.geometry import (
     KeypointMotion,
     degrees_from_bins,
-    motion_multiplier,
     rotation_matrix,
 )
 from engine.performance.lip_rest import LIP_REST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,6 +21,11 @@ MAX_OPERATOR_LINES = 15
 # The two places that may catch everything: one for Blender's operators, one for the engine.
 BOUNDARIES = {"operators/_base.py", "engine/service.py"}
 VAGUE_NAMES = {"util", "utils", "helper", "helpers", "common", "misc", "manager", "managers"}
+
+# What Blender or the interpreter calls by name.
+CALLED_OUTSIDE = {"register", "unregister", "main"}
+SEEN_BY_TESTS = {"list_performers"}  # who is in a clip
+EXCEPTIONS = CALLED_OUTSIDE | SEEN_BY_TESTS
 
 
 def python_files(folders: tuple[str, ...]) -> list[Path]:
@@ -213,3 +219,39 @@ def test_the_architecture_names_every_module_and_no_other() -> None:
         named |= {f"{folder}/{name}.py" for name in re.findall(r"`(\w+)`", modules)}
     there = {names(path) for path in PRODUCT_FILES if path.parent != ROOT}
     assert named == {name for name in there if not name.endswith("__init__.py")}
+
+
+def test_the_product_carries_nothing_that_it_does_not_use() -> None:
+    """Public functions and classes that only tests or scripts call belong to those."""
+    texts = {path: path.read_text(encoding="utf-8") for path in PRODUCT_FILES}
+    words = Counter(word for text in texts.values() for word in re.findall(r"\w+", text))
+    unused = []
+    for path, text in texts.items():
+        for node in ast.parse(text).body:
+            is_named = isinstance(node, ast.FunctionDef | ast.ClassDef)
+            if is_named and words[node.name] < 2 and node.name not in EXCEPTIONS:
+                unused.append(f"{names(path)}: {node.name}")
+    assert not unused, "\n".join(unused)
+
+
+def test_the_folder_of_the_wheels_says_what_lands_there() -> None:
+    readme = ROOT / "wheels" / "README.md"
+    assert "!wheels/README.md" in (ROOT / ".gitignore").read_text(encoding="utf-8").split()
+    manifest = (ROOT / "blender_manifest.toml").read_text(encoding="utf-8")
+    distributions = {name.split("-")[0] for name in re.findall(r"wheels/([\w.-]+)\.whl", manifest)}
+    assert distributions
+    text = readme.read_text(encoding="utf-8").lower()
+    assert [name for name in distributions if name.split("_")[0] not in text] == []
+
+
+def test_preferences_show_their_units() -> None:
+    units = {"s": "(s)", "mb": "(MB)", "mp": "(MP)"}
+    tree = ast.parse((ROOT / "preferences.py").read_text(encoding="utf-8"))
+    shown = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.AnnAssign) and isinstance(node.annotation, ast.Call):
+            keywords = {item.arg: ast.unparse(item.value) for item in node.annotation.keywords}
+            shown[ast.unparse(node.target)] = keywords.get("name", "")
+    measures = {name: units.get(name.rpartition("_")[2]) for name in shown}
+    assert {"frame_timeout_s", "open_timeout_s", "cache_limit_mb"} <= set(measures)
+    assert [n for n, unit in measures.items() if unit and unit not in shown[n]] == []

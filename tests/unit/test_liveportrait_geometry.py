@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+
+from official_driving import motion_multiplier
 
 from engine.performance.geometry import (
     KeypointMotion,
     convex_hull_volume,
     degrees_from_bins,
-    motion_multiplier,
     orthonormal,
     rotation_matrix,
     transform_keypoints,
