@@ -139,7 +139,7 @@ def size_rows() -> list[Row]:
             Row(f"{size}: open a face", engine[size]["fit"], "ms", 250.0),
             Row(f"{size}: slider to image", figures["slider to image"], "ms", 40.0),
             Row(f"{size}: of it in the engine", computed, "ms"),
-            Row(f"{size}: of it on the wire", max(rest, 0.0), "ms"),
+            Row(f"{size}: of it on the wire, and waiting", max(rest, 0.0), "ms"),
             Row(f"{size}: of it in Blender", figures["in Blender"], "ms"),
             Row(f"{size}: first move", figures["first move"], "ms"),
             Row(f"{size}: whole after rest", figures["whole after rest"], "ms", 500.0),
