@@ -260,18 +260,6 @@ def test_a_stopped_bake_has_changed_nothing(astronaut: str, module) -> None:
     assert wiring() == before
 
 
-def test_a_copy_of_the_scene_right_after_undo_is_separated(module) -> None:
-    duplicate()
-    bpy.context.view_layer.update()
-    while len(planes()) > 1:  # the copy, and before that its separation
-        assert bpy.ops.ed.undo() == {"FINISHED"}
-    module("rig.portraits").all_portraits()  # as panels ask, before anything is updated
-    copy_scene()
-    bpy.context.window_manager.windows[0].view_layer.update()
-    uids = [plane.keyportrait.portrait.uid for plane in planes()]
-    assert len(set(uids)) == len(uids) == 2
-
-
 def lose_and_undo(lose: Callable[[], None]) -> None:
     """Lose pointers as Blender's own undo at times does, and go back a step that keeps them lost.
 
