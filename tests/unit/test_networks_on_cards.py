@@ -89,7 +89,7 @@ def test_the_repeat_in_float32_runs_on_the_card(
     decoded = models.decode(features, points(1), points(2))
     assert decoded.images.shape == (2, 512, 512, 3)
     assert len(models.notices) == 1
-    generator = models._plain.generator
+    _, generator = models._plain.pair
     assert {p.device for p in generator.parameters()} == {torch.device(name)}
 
 
