@@ -23,6 +23,7 @@ _BEHIND_FROM = 0.1  # coverage at which the plate stands for the background
 _LOOKED, _SPACED = 2.0, 7
 _SEEN, _FULL = 1.0 / 255.0, 0.998  # coverage
 _ROW = 1024  # positions that are looked up at a time
+_GOES_ON = 12.0  # crop pixels that a head goes on outside of the picture's border
 _NEAR, _NEAR_SOFT = 7, 2.0  # crop pixels across which a head's outline is unsure
 
 
@@ -64,7 +65,9 @@ class Backdrop:
         if neighbours is not None:
             matte = matte * (1.0 - neighbours.face)
             self._kept = np.rint(neighbours.face * 255.0).astype(np.uint8)
-        self._matte = np.rint(matte * inside * 255.0).astype(np.uint8)
+        # A head that the border cuts goes on a little outside: no background shows beside a
+        # mouth that draws it in.
+        self._matte = np.rint(_continued(matte, crop, image.pixels.shape) * 255.0).astype(np.uint8)
         # What is around every place, to look at fewer places first.
         self._least = cv2.erode(self._matte, disc(_SPACED))
         self._most = cv2.dilate(self._matte, disc(_SPACED))
@@ -178,6 +181,20 @@ class Backdrop:
         if dtype == np.uint8:
             return (np.minimum(colours, 1.0) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
         return colours
+
+
+def _continued(field: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]) -> np.ndarray:
+    """A field over the crop whose values at the picture's border go on a little outside it."""
+    height, width = picture_shape[:2]
+    x, y = np.meshgrid(np.arange(crop.size), np.arange(crop.size))
+    picture_x, picture_y = (row[0] * x + row[1] * y + row[2] for row in crop.crop_to_picture)
+    inset = 1.0 / crop.scale  # so that no value from outside is mixed in
+    near_x = np.clip(picture_x, inset, width - 1 - inset)
+    near_y = np.clip(picture_y, inset, height - 1 - inset)
+    at = _placed(crop, near_x, near_y)
+    on = cv2.remap(field, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    beyond = crop.scale * np.hypot(picture_x - near_x, picture_y - near_y) / _GOES_ON
+    return on * np.clip(2.0 - beyond, 0.0, 1.0).astype(np.float32)
 
 
 def _over(field: np.ndarray, area: Rectangle, crop: Crop) -> np.ndarray:

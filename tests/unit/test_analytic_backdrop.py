@@ -7,9 +7,10 @@ import pytest
 from skimage import data
 from skimage.draw import polygon2mask
 
-from engine.analytic.backdrop import _looked_up
+from engine.analytic.backdrop import _continued, _looked_up
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
+from engine.faces.crop import Crop
 from engine.faces.find import find_faces
 from engine.motion import Face
 from engine.renderer import SourceImage
@@ -147,3 +148,15 @@ def test_a_head_that_is_turned_already_turns_less(wide, values):
     result = moved(opened(turned, face), turned, **values)
     seen = find_faces(SourceImage(result, "srgb"))[0]
     assert 3.0 < (seen.yaw - face.yaw) * np.sign(values["head_yaw"]) < 19.0
+
+
+def test_a_head_goes_on_a_little_outside_the_picture():
+    """A mouth that draws a cheek in from the border uncovers no background there."""
+    crop = Crop(np.array([[1.0, 0.0, 60.0], [0.0, 1.0, 20.0]]), 128)
+    matte = np.zeros((128, 128), np.float32)
+    matte[40:90, 60:100] = 1.0  # the picture begins at column 60
+    goes_on = _continued(matte, crop, (100, 60))
+    assert goes_on[45:85, 50:60].min() == pytest.approx(1.0)
+    assert goes_on[45:85, :34].max() == 0.0
+    inside = np.s_[22:116, 62:116]
+    np.testing.assert_allclose(goes_on[inside], matte[inside], atol=1e-5)
