@@ -59,7 +59,8 @@ def stage() -> Stage:
 @pytest.mark.parametrize(
     ("values", "measure", "share"),
     [
-        ({"smile": 0.9}, "mouth_width", 0.3),  # a wide smile that has little room left
+        ({"smile": 0.9}, "lift_left", 0.35),  # a wide smile that has little room left
+        ({"smile": 0.9}, "lift_right", 0.35),
         ({"smile": -0.25, "mouth_open": 0.5}, "lip_gap", 0.6),
         ({"smile": -0.25, "mouth_open": 0.5}, "lift_left", 0.6),
         ({"wink_left": 1.0}, "lid_left", 0.8),
@@ -75,6 +76,8 @@ def test_a_pictures_expression_is_copied(
     taken = capture(PerformanceSource(str(path), is_still=True), [stage.face], COPY, quiet)
     assert taken.values.shape[:2] == (1, 1)
     copied = dict(zip(taken.columns, map(float, taken.values[0, 0]), strict=True))
+    # Half a degree of the head, read where it never moved, changes a small mouth's measures.
+    copied = {name: v for name, v in copied.items() if not name.startswith("head_")}
     result = stage.look(stage.play(copied, taken.expression[0, 0])).measures[measure]
     own, goal = stage.face.measures[measure], stage.look(wanted).measures[measure]
     assert abs(goal - own) > 0.05
