@@ -15,3 +15,7 @@ def test_a_copy_is_separated_when_the_drag_is_over(undo: dict) -> None:
 
 def test_a_linked_copy_waits_for_nothing(undo: dict) -> None:
     assert undo["duplicate_alt"] == {"is_dragged": True, "waits": 0, "left": 0}
+
+
+def test_a_scene_copied_right_after_undo_is_separated(undo: dict) -> None:
+    assert undo["scene_after_undo"] == {"added": 1, "has_planes": True, "left": 0}

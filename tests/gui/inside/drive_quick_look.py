@@ -6,11 +6,8 @@ Started by run.sh; writes report.json and screenshots to FOLDER/out and ends Ble
 from __future__ import annotations
 
 import importlib
-import json
-import os
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +19,7 @@ OUT = FOLDER / "out"
 sys.path.insert(0, str(FOLDER))
 
 import pointer  # noqa: E402
+from performing import perform  # noqa: E402
 from pointer import Steps  # noqa: E402
 
 PATIENCE_S = 60.0
@@ -171,22 +169,4 @@ def scenario() -> Steps:
         yield from step()
 
 
-_running = scenario()
-
-
-def tick() -> float | None:
-    """One step of the scenario per timer; the report is written however it ends."""
-    try:
-        return next(_running)
-    except StopIteration:
-        pass
-    except Exception:
-        NOTES["error"] = {"traceback": traceback.format_exc()}
-        traceback.print_exc()
-        pointer.screenshot(OUT / "failure.png")
-    (OUT / "report.json").write_text(json.dumps(NOTES, indent=1))
-    sys.stdout.flush()
-    os._exit(0)
-
-
-bpy.app.timers.register(tick, first_interval=2.0)
+perform(scenario(), NOTES, OUT)

@@ -7,12 +7,10 @@ KEYPORTRAIT_HUNT="SECONDS SEED" it walks at random for that long instead: a hunt
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import random
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -24,6 +22,7 @@ OUT = FOLDER / "out"
 sys.path.insert(0, str(FOLDER))
 
 import pointer  # noqa: E402
+from performing import perform  # noqa: E402
 from pointer import Steps  # noqa: E402
 from soundness import is_picture, portraits, wiring  # noqa: E402
 
@@ -321,6 +320,23 @@ def walk() -> Steps:
         wiring()
         yield from check_pictures()
     NOTES["history"] = {"is_done": True}
+    yield from copy_scene_after_undo()
+
+
+def copy_scene_after_undo() -> Steps:
+    """Copies that undo has brought back wait; those of a new scene do not."""
+    yield from press("Z", ctrl=True)
+    yield 0.5
+    scenes, objects = len(bpy.data.scenes), len(planes())
+    with in_view():
+        bpy.ops.scene.new(*STEP, type="FULL_COPY")
+    yield 1.5
+    added = len(bpy.data.scenes) - scenes
+    NOTES["scene_after_undo"] = {
+        "added": added,
+        "has_planes": objects > 0,
+        "left": len(copies.pending()),
+    }
 
 
 HUNTED = (*WALK[1:], slide, slide, slide, delete_controller, add_portrait)
@@ -375,22 +391,4 @@ def scenario() -> Steps:
         yield from walk()
 
 
-_running = scenario()
-
-
-def tick() -> float | None:
-    """One step of the scenario per timer; the report is written however it ends."""
-    try:
-        return next(_running)
-    except StopIteration:
-        pass
-    except Exception:
-        NOTES["error"] = {"traceback": traceback.format_exc()}
-        traceback.print_exc()
-        pointer.screenshot(OUT / "failure.png")
-    (OUT / "report.json").write_text(json.dumps(NOTES, indent=1))
-    sys.stdout.flush()
-    os._exit(0)
-
-
-bpy.app.timers.register(tick, first_interval=2.0)
+perform(scenario(), NOTES, OUT)
