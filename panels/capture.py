@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..engine.take import CHOSEN, NETWORKS, READER_ITEMS
+from ..engine.take import CHOSEN, NETWORKS
 from ..rig import capture_settings, clip_sources, performer_list, portraits
 from ..rig import engine as engine_process
 from ..rig.capture_choices import CLIP, FILE, STRIP
@@ -115,14 +115,13 @@ class KEYPORTRAIT_PT_capture_options(KeyPortraitPanel, bpy.types.Panel):
 
 
 def draw_readers(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """Who reads the performer; networks that are not installed are grey."""
-    row = layout.row(heading="Read By", align=True)
+    """Who reads the performer; networks that are chosen and not installed are told."""
+    column = layout.column(align=True)
+    column.prop(settings, "reader")
     is_missing = engine_process.NETWORKS in engine_process.missing_renderers()
-    for name, _label, _description in READER_ITEMS:
-        choice = row.row(align=True)
-        choice.active = name != NETWORKS or not is_missing
-        choice.enabled = choice.active or settings.reader == name
-        choice.prop_enum(settings, "reader", name)
+    if settings.reader == NETWORKS and is_missing:
+        for line in wrapped("The networks are not set up: see Engine."):
+            column.label(text=line)
 
 
 def draw_motion(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 GUI = ROOT / "build" / "gui"
+CAPTURE = ROOT / "build" / "gui-capture"
 SHEET = ROOT / "build" / "demo" / "contact_sheet.png"
 
 # Name in docs/images → screenshot.
@@ -25,6 +26,10 @@ SCREENSHOTS = {
 }
 # On the 1440×1200 display of the GUI test: left, top, right, bottom.
 VIEWPORT = (0, 28, 1188, 1200)
+# Of the window while something is captured, and of its sidebar with the options.
+CAPTURED = (0, 28, 1188, 1174)
+OPTIONS = (902, 80, 1162, 860)
+CAPTURED_WIDTH_PX = 820
 WIDTH_PX = 760
 COLORS = 256
 LIMIT_BYTES = 200_000
@@ -48,6 +53,11 @@ def main() -> int:
         picture = Image.open(GUI / f"{screenshot}.png").crop(VIEWPORT)
         height = WIDTH_PX * picture.height // picture.width
         print(save_small(picture.resize((WIDTH_PX, height), Image.Resampling.LANCZOS), name))
+    picture = Image.open(CAPTURE / "3_captured.png").crop(CAPTURED)
+    height = CAPTURED_WIDTH_PX * picture.height // picture.width
+    small = picture.resize((CAPTURED_WIDTH_PX, height), Image.Resampling.LANCZOS)
+    print(save_small(small, "capture"))
+    print(save_small(Image.open(CAPTURE / "5_options.png").crop(OPTIONS), "capture_options"))
     sheet = Image.open(SHEET)
     # Rows 2 to 4 show the face; two rows are enough for a README.
     row = sheet.height // 4
