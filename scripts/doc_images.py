@@ -59,9 +59,9 @@ def main() -> int:
     print(save_small(small, "capture"))
     print(save_small(Image.open(CAPTURE / "5_options.png").crop(OPTIONS), "capture_options"))
     sheet = Image.open(SHEET)
-    # Rows 2 to 4 show the face; two rows are enough for a README.
-    row = sheet.height // 4
-    part = sheet.crop((0, row, sheet.width, 3 * row))
+    # The two rows before the last of five show both faces near.
+    row = sheet.height / 5
+    part = sheet.crop((0, round(2 * row), sheet.width, round(4 * row)))
     height = 900 * part.height // part.width
     print(save_small(part.resize((900, height), Image.Resampling.LANCZOS), "demo"))
     return 0
