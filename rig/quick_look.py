@@ -16,7 +16,7 @@ from ..preferences import preferences
 from . import cycles_view
 from .images import Canvas, Picture
 
-# After the last move; with the whole picture's own time this stays below half a second.
+# After the last move and the last small picture.
 REST_S = 0.15
 # A picture that is hardly larger than the small one is shown whole.
 _WORTHWHILE = 1.5
@@ -60,6 +60,16 @@ class QuickLook:
         """The still has come; of another size than the one wanted now it is dropped."""
         if picture.size == self.size:
             self.canvas = Canvas(picture)
+
+    def note_shown(self, *, is_small: bool) -> None:
+        """The live image shows another picture now.
+
+        Rest begins anew: a small one that has come late must not call for the whole one at once,
+        which the next move would wait behind.
+        """
+        self.is_shown = is_small
+        if is_small:
+            self._moved_at = time.monotonic()
 
     def forget(self) -> None:
         """The picture is another one, or the engine that made the small one is gone."""

@@ -353,7 +353,7 @@ class Session(LiveImage):
             self.picture.from_wire(message.arrays["pixels"]),
         )
         self.notices = list(message.fields.get("notices", ()))
-        self.look.is_shown = answer.size is not None
+        self.look.note_shown(is_small=answer.size is not None)
         self.push(item)
         self.shown = answer.motions
         self.problem = None
