@@ -7,16 +7,15 @@ that begins with "@bench".
 from __future__ import annotations
 
 import json
-import os
 import statistics
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import bpy
 from demo_scene import install
+from leaving import run_and_leave
 
 SLIDER_MOVES = 30
 BAKE_FRAMES = 100
@@ -76,13 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    status = 1
-    try:
-        main()
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stdout.flush()
-        # A bpy that leaves with handlers registered may hang.
-        os._exit(status)
+    run_and_leave(main)

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
 import statistics
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import bpy
 from demo_scene import install
+from leaving import run_and_leave
 
 PACKAGE = "bl_ext.user_default.keyportrait"
 MOVES = 12
@@ -128,13 +127,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    status = 1
-    try:
-        main()
-        status = 0
-    finally:
-        if status:
-            traceback.print_exc()
-        sys.stdout.flush()
-        # A bpy that leaves with handlers registered may hang.
-        os._exit(status)
+    run_and_leave(main)
