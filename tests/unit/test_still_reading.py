@@ -61,6 +61,7 @@ def stage() -> Stage:
     [
         ({"smile": 0.9}, "lift_left", 0.35),  # a wide smile that has little room left
         ({"smile": 0.9}, "lift_right", 0.35),
+        ({"smile": 0.9}, "mouth_width", 0.15),
         ({"smile": -0.25, "mouth_open": 0.5}, "lip_gap", 0.6),
         ({"smile": -0.25, "mouth_open": 0.5}, "lift_left", 0.6),
         ({"wink_left": 1.0}, "lid_left", 0.8),
