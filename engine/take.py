@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from .controls import CONTROLS_BY_NAME
 from .motion import KEYPOINT_COUNT, Motion
 from .sliders import CARRIERS
+from .speech_options import SpeechOptions
 
 # What is carried over: (name as in LivePortrait, label, description).
 REGION_ITEMS = (
@@ -78,6 +79,8 @@ class PerformanceSource:
     frame_rate  pictures per second of a sequence of pictures; 0 for files that know their own
     is_still   read the picture alone, as one moment, whatever follows it by number
     reader     who reads the performer of a clip: LANDMARKS or NETWORKS
+    speech     read the file's sound, not its pictures: the face says what is said; start_s and
+               end_s are then seconds of the sound
     """
 
     path: str
@@ -90,6 +93,7 @@ class PerformanceSource:
     frame_rate: float = 0.0
     is_still: bool = False
     reader: str = LANDMARKS
+    speech: SpeechOptions | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; PerformanceSource.from_json reads it back."""
@@ -101,6 +105,9 @@ class PerformanceSource:
         unknown = set(data) - {field.name for field in fields(cls)}
         if unknown:
             raise ValueError(f"unknown field {sorted(unknown)}")
+        speech = data.get("speech")
+        if speech is not None:
+            data = {**data, "speech": SpeechOptions.from_json(speech)}
         source = cls(**data)
         if not (source.path and source.performer >= 0 and 0.0 <= source.smooth <= 1.0):
             raise ValueError("a source without a path, or a number out of range")

@@ -21,6 +21,7 @@ SHARED = {
     "engine.motion",
     "engine.renderer_table",
     "engine.take",
+    "engine.speech_options",
     "engine.weight_table",
     "engine.weight_search",
     "engine.part_files",
@@ -35,6 +36,7 @@ TABLES = {
     "engine.motion",
     "engine.renderer_table",
     "engine.take",
+    "engine.speech_options",
     PARTS,
     *WEIGHTS,
 }
@@ -56,6 +58,7 @@ FLOOR = {
     "engine.motion",
     "engine.controls",
     "engine.take",
+    "engine.speech_options",
     "engine.sliders",
     "engine.renderer",
     "engine.alpha",
