@@ -132,3 +132,20 @@ class Renderer(Protocol):
         step  called at least every 0.1 s of work, as far as that can be
         """
         ...
+
+    def reopen(
+        self,
+        image: SourceImage,
+        face: Face,
+        reference: FacePortrait,
+        landmarks: np.ndarray | None = None,
+        step: Step = no_step,
+    ) -> FacePortrait:
+        """Fit the face of a clip in another frame of it; quicker than `open`, raises as that.
+
+        reference  the face's portrait from `open`, in the frame that all others of the clip refer
+                   to: what depends on the person alone is taken from it
+        landmarks  (478, 3) picture pixels in this frame, as a track has them; None to look for them
+        The result depends on the reference and on the frame, never on what was opened before.
+        """
+        ...

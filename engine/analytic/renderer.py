@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from ..motion import Face
-from ..renderer import SourceImage, Step, no_step
+from ..renderer import FacePortrait, SourceImage, Step, no_step
 from .portrait import AnalyticPortrait
 
 FACTS = {
@@ -36,3 +38,14 @@ class AnalyticRenderer:
     def open(self, image: SourceImage, face: Face, step: Step = no_step) -> AnalyticPortrait:
         """Fit one face. Raises ReportedError "bad_face" or "no_models"."""
         return AnalyticPortrait(image, face, step)
+
+    def reopen(
+        self,
+        image: SourceImage,
+        face: Face,
+        reference: FacePortrait,
+        landmarks: np.ndarray | None = None,
+        step: Step = no_step,
+    ) -> AnalyticPortrait:
+        """See Renderer.reopen."""
+        return self.open(image, face, step)

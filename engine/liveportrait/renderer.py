@@ -8,7 +8,7 @@ import numpy as np
 
 from ..faces.find import view_8bit
 from ..motion import Face
-from ..renderer import SourceImage, Step, no_step
+from ..renderer import FacePortrait, SourceImage, Step, no_step
 from .analysis import BoxAnalysis, FaceAnalysis, MeshAnalysis
 from .model_set import ModelSet
 from .portrait import Portrait, PortraitOptions
@@ -57,6 +57,17 @@ class LivePortraitRenderer:
         analysed = self._analysis.analyse(self._view_of(image, step), face)
         step()
         return Portrait(self.models, image, face, analysed, self._options, step)
+
+    def reopen(
+        self,
+        image: SourceImage,
+        face: Face,
+        reference: FacePortrait,
+        landmarks: np.ndarray | None = None,
+        step: Step = no_step,
+    ) -> Portrait:
+        """See Renderer.reopen: the networks read every frame anew."""
+        return self.open(image, face, step)
 
     def _view_of(self, image: SourceImage, step: Step) -> np.ndarray:
         """view_8bit of the picture, which the faces of one picture share."""
