@@ -98,10 +98,9 @@ def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
     elif problem is not None and settings.source is not None:
         draw_problem(layout, problem.message, problem.hint)
     elif live.is_stuck_in_cycles(plane):
-        mode = settings.output.bl_rna.properties["alpha_mode"].enum_items[
-            settings.output.alpha_mode
-        ]
-        text = f"Cycles' rendered view cannot follow a picture with alpha {mode.name}."
+        text = (
+            "Cycles' rendered view cannot follow: a world shows the picture, a material its alpha."
+        )
         draw_problem(layout, text, "Material Preview, renders and bakes do.")
 
 

@@ -1,14 +1,11 @@
 """Lets Cycles' rendered viewport follow the live images.
 
 Until 5.2 Cycles loads a picture once and keeps it for as long as its key stays the same; pixels
-written later are no part of the key. The image's alpha mode is: every change of it makes Cycles
-load the picture again. Straight and premultiplied come to the same in Cycles, whatever the picture,
-and in an opaque one all modes do. So the mode goes round with the pictures, but only while a
-viewport shows Cycles; it is put back when none does, before the file is saved, and for renders.
+written later are no part of the key. `cycles_keys` says what of it can change unseen. Keys go
+round with the pictures, but only while a viewport shows Cycles; the image's own is put back when
+none does, before the file is saved, and for renders.
 
-In a transparent picture of another mode nothing comes to the same, and nothing else in the key can
-be changed unseen: the frame is always 0 for a picture that is neither a movie nor a sequence. That
-view stands still, which the panel tells.
+Extensions of nodes are not quite unseen, so these are put back as soon as the picture stands still.
 
 Cycles looks at the scene again only when it has drawn something since the last time. Turns that
 come faster than that could end where they began, and the last picture would be missed; so they keep
@@ -23,14 +20,13 @@ import bpy
 
 from .. import compat
 from . import main_thread
+from .cycles_keys import Extensions, Key, equal_keys
 from .images import Picture
 
 SPACING_S = 0.15
 # Longer than Cycles takes to its first samples.
 CLOSING_S = 1.0
 TICK_S = 0.08
-OPAQUE_MODES = ("STRAIGHT", "PREMUL", "CHANNEL_PACKED", "NONE")
-TRANSPARENT_MODES = ("STRAIGHT", "PREMUL")
 
 
 def is_shown() -> bool:
@@ -47,16 +43,17 @@ def is_shown() -> bool:
 
 
 class Turns:
-    """The alpha modes that one live image goes through.
+    """The keys that one live image goes through.
 
-    home       the mode that the image has otherwise; "" while nothing is turned
+    home       the alpha mode that the image has otherwise; "" while nothing is turned
     is_stuck   whether the last picture could not be brought to Cycles' viewport
     """
 
     def __init__(self) -> None:
         self.home = ""
         self.is_stuck = False
-        self._mode = ""
+        self._key = Key("")
+        self._extensions = Extensions()
         self._turned_at = 0.0
         self._count = 0
         self._due_at: float | None = None
@@ -66,30 +63,32 @@ class Turns:
         self.is_stuck = False
         if not is_shown():
             return self.restore(image)
-        modes = TRANSPARENT_MODES if picture.is_transparent else OPAQUE_MODES
         home = self.home or image.alpha_mode
-        if home not in modes:
+        keys = equal_keys(image, home, is_transparent=picture.is_transparent)
+        if not keys:
             self.is_stuck = True
             return False
         now = time.monotonic()
         if now < self._turned_at + SPACING_S:
             self._look_again(self._turned_at + SPACING_S)
             return False
-        self._turn(image, modes, home, now)
+        self._turn(image, keys, home, now)
         return True
 
-    def _turn(self, image: bpy.types.Image, modes: tuple[str, ...], home: str, now: float) -> None:
+    def _turn(self, image: bpy.types.Image, keys: tuple[Key, ...], home: str, now: float) -> None:
         is_series = now < self._turned_at + CLOSING_S
         self._count = self._count + 1 if is_series else 1
         self.home = home
         # Not the image's own mode counts, which undo may have changed, but the last one set here.
-        last = self._mode if self._mode in modes else home
-        self._mode = modes[(modes.index(last) + 1) % len(modes)]
+        last = self._key if self._key in keys else Key(home)
+        self._key = keys[(keys.index(last) + 1) % len(keys)]
         self._turned_at = now
         self._due_at = None
-        image.alpha_mode = self._mode
+        image.alpha_mode = self._key.alpha_mode
+        self._extensions.turn(image, is_other=self._key.is_other_extension)
         # Fewer turns cannot have ended where they began.
-        self._look_again(now + CLOSING_S if self._count >= len(modes) else None)
+        is_open = self._count >= len(keys) or self._key.is_other_extension
+        self._look_again(now + CLOSING_S if is_open else None)
 
     def finish(self, image: bpy.types.Image) -> None:
         """Call after pixels were written: materials, worlds and lights that show them are read."""
@@ -98,10 +97,15 @@ class Turns:
     def restore(self, image: bpy.types.Image) -> bool:
         """Put the image's own mode back; whether its pixels must be written again."""
         home, self.home, self._due_at = self.home, "", None
+        self._extensions.turn(image, is_other=False)
         if not home or image.alpha_mode == home:
             return False
         image.alpha_mode = home
         return True
+
+    def note_undo(self) -> None:
+        """Nodes may have come back as they were turned."""
+        self._extensions.note_undo()
 
     @property
     def is_due(self) -> bool:

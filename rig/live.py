@@ -266,6 +266,7 @@ def push_all() -> None:
         for item in portraits.all_portraits() if is_free else ():
             found = _sessions.get(item.identity)
             if found is not None:
+                found.turns.note_undo()
                 found.push(item)
             fill_blank(item.settings)
         for copy in portraits.copies() if is_free else ():

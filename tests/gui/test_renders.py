@@ -52,9 +52,28 @@ def test_cycles_in_the_viewport_follows_frames(renders_in_window: dict) -> None:
     assert changed(report, "5_packed", "1_slider") < 0.001
 
 
-def test_what_cycles_in_the_viewport_cannot_follow_is_told(renders_in_window: dict) -> None:
-    notes = renders_in_window["packed_channel"]
-    assert notes == {"mode": "CHANNEL_PACKED", "stuck": True, "stuck_in_solid": False}
+def test_cycles_in_the_viewport_follows_a_packed_channel(renders_in_window: dict) -> None:
+    report = renders_in_window
+    assert changed(report, "6_rest", "6_drag_anew") > 0.002
+    assert changed(report, "6_drag", "6_drag_anew") < 0.001
+    assert changed(report, "6_rest", "6_undone") < 0.001
+    assert report["packed_channel"] == {
+        "mode": "CHANNEL_PACKED",
+        "extension": "CLIP",
+        "stuck": False,
+        "undone": "CLIP",
+        "is_whole": True,
+        "kept": {},
+    }
+
+
+def test_cycles_in_the_viewport_follows_packed_colours(renders_in_window: dict) -> None:
+    report = renders_in_window
+    assert changed(report, "7_rest", "7_drag_anew") > 0.002
+    assert changed(report, "7_drag", "7_drag_anew") < 0.001
+    notes = report["packed_colours"]
+    assert notes["turned"] in {"CHANNEL_PACKED", "NONE"}
+    assert notes["extension"] == "CLIP" and not notes["stuck"]
 
 
 def test_the_live_image_keeps_its_own_alpha_mode(renders_in_window: dict) -> None:

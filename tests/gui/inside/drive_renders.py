@@ -265,14 +265,14 @@ def a_handler_cannot_lock_the_interface() -> Steps:
     NOTES["lock"] = {"looks": len(locked), "is_locked": any(locked)}
 
 
-def cycles_stands_still_at_a_packed_channel() -> Steps:
-    """A transparent picture whose alpha mode has no equal: the panel tells."""
-    path = str(FOLDER / "packed.png")
+def packed_portrait(name: str) -> bpy.types.ShaderNodeTexImage:
+    """The texture node of a portrait in Channel Packed that fades out to the left."""
+    path = str(FOLDER / f"{name}.png")
     photo = bpy.data.images.load(PICTURE)
     values = np.empty(photo.size[0] * photo.size[1] * 4, np.float32)
     photo.pixels.foreach_get(values)
     values[3::4] = np.tile(np.linspace(0.6, 1.0, photo.size[0], dtype=np.float32), photo.size[1])
-    ghost = bpy.data.images.new("packed", *photo.size, alpha=True)
+    ghost = bpy.data.images.new("ghost", *photo.size, alpha=True)
     ghost.pixels.foreach_set(values)
     ghost.filepath_raw, ghost.file_format = path, "PNG"
     ghost.save()
@@ -284,18 +284,54 @@ def cycles_stands_still_at_a_packed_channel() -> Steps:
         bpy.ops.keyportrait.add_portrait(filepath=path, use_view=False, use_wait=True)
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
-    shading().type = "RENDERED"
-    yield from rest()
+    nodes = things("PORTRAIT")[0].active_material.node_tree.nodes
+    return next(node for node in nodes if node.type == "TEX_IMAGE")
+
+
+def drag_mouth() -> Steps:
     controller = things("FACE")[0]
     for step in range(20):
         controller["mouth_open"] = step / 19
         controller.update_tag()
         yield 0.02
-    yield from rest()
-    NOTES["packed_channel"] = {"mode": output().alpha_mode, "stuck": is_stuck()}
+
+
+def cycles_follows_a_packed_channel() -> Steps:
+    """Transparent, with an alpha mode that has no equal, and a material that uses alpha."""
+    node = packed_portrait("packed")
+    shading().type = "RENDERED"
+    yield 0.5
+    bpy.ops.ed.undo_push(message="Packed")
+    yield from shoot("6_rest")
+    yield from drag_mouth()
+    bpy.ops.ed.undo_push(message="Drag")
+    yield from shoot("6_drag")
+    yield from shoot_anew("6_drag_anew")
+    notes = {"mode": output().alpha_mode, "extension": node.extension, "stuck": is_stuck()}
+    with in_view():
+        bpy.ops.ed.undo()
+    yield from shoot("6_undone")
+    nodes = things("PORTRAIT")[0].active_material.node_tree.nodes
+    node = next(node for node in nodes if node.type == "TEX_IMAGE")
+    notes |= {"undone": node.extension, "is_whole": node.image == output(), "kept": dict(node)}
+    NOTES["packed_channel"] = notes
+
+
+def cycles_follows_packed_colours() -> Steps:
+    """The same where the material uses the colours alone."""
+    node = packed_portrait("colours")
+    for link in list(node.outputs["Alpha"].links):
+        link.to_socket.default_value = 1.0
+        node.id_data.links.remove(link)
+    shading().type = "RENDERED"
+    yield from shoot("7_rest")
+    yield from drag_mouth()
+    yield from shoot("7_drag")
+    turned, stuck = output().alpha_mode, is_stuck()
+    yield from shoot_anew("7_drag_anew")
     shading().type = "SOLID"
-    yield from rest()
-    NOTES["packed_channel"]["stuck_in_solid"] = is_stuck()
+    yield from wait_for(lambda: output().alpha_mode == "CHANNEL_PACKED", "its own alpha mode")
+    NOTES["packed_colours"] = {"turned": turned, "extension": node.extension, "stuck": stuck}
 
 
 def is_stuck() -> bool:
@@ -312,7 +348,8 @@ STEPS = (
     the_file_keeps_its_modes,
     render_under_an_artists_hands,
     a_handler_cannot_lock_the_interface,
-    cycles_stands_still_at_a_packed_channel,
+    cycles_follows_a_packed_channel,
+    cycles_follows_packed_colours,
 )
 
 
