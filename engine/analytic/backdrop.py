@@ -6,6 +6,8 @@ it, and lines behind it stay where they are.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 
@@ -55,8 +57,8 @@ class Backdrop:
         around = (np.maximum(matte, soft) >= _SEEN) | ~inside
         guess = guessed_behind(pixels, around)
         # Around the outline only what looks like the head goes along.
-        matte = np.maximum(matte, soft * likeness(pixels, guess, matte > 0.98))
-        self._plate = filled_behind(pixels, (matte >= _SEEN) | ~inside)
+        matte = np.maximum(matte, soft * likeness(pixels, guess, matte > 0.98, soft >= _SEEN))
+        self._seen = pixels, (matte >= _SEEN) | ~inside
         if not self._is_opaque:
             # Cut-outs end where they end, whatever the matte says of their edge.
             clear = cv2.dilate((pixels[..., 3] < _FULL).astype(np.float32), disc(2 * _NEAR))
@@ -71,6 +73,13 @@ class Backdrop:
         # What is around every place, to look at fewer places first.
         self._least = cv2.erode(self._matte, disc(_SPACED))
         self._most = cv2.dilate(self._matte, disc(_SPACED))
+
+    @cached_property
+    def _plate(self) -> np.ndarray:
+        """(size, size, 4) float32: made when something moves that background shows beside."""
+        plate = filled_behind(*self._seen)
+        del self._seen
+        return plate
 
     def part(
         self,
@@ -185,6 +194,8 @@ class Backdrop:
 
 def _continued(field: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]) -> np.ndarray:
     """A field over the crop whose values at the picture's border go on a little outside it."""
+    if crop.inside(picture_shape).all():
+        return field
     height, width = picture_shape[:2]
     x, y = np.meshgrid(np.arange(crop.size), np.arange(crop.size))
     picture_x, picture_y = (row[0] * x + row[1] * y + row[2] for row in crop.crop_to_picture)

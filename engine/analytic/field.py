@@ -26,11 +26,10 @@ from ..faces.canonical import (
     EyeIndices,
     Pose,
 )
-from ..renderer import Step, no_step
 from .decoder import Amounts
 from .deformers import deformers
 from .lids import LOWER_OVERLAP, UPPER_OVERLAP, across_lids
-from .rbf import MultiquadricInterpolator
+from .rbf import Multiquadric, solve_both
 from .shapes import falloff, smoothstep
 
 CELL = 3  # crop pixels between the field's nodes
@@ -98,7 +97,7 @@ class BackwardField(NamedTuple):
 class ExpressionField:
     """The deformers of one face, as vertex moves and as dense fields over its crop."""
 
-    def __init__(self, landmarks: np.ndarray, pose: Pose, step: Step = no_step) -> None:
+    def __init__(self, landmarks: np.ndarray, pose: Pose) -> None:
         """landmarks (478, 3) and pose in crop pixels."""
         self.points = np.asarray(landmarks, np.float64)[:MESH_COUNT, :2]
         moves = {name: move @ pose.face_to_picture.T for name, move in deformers().items()}
@@ -111,9 +110,11 @@ class ExpressionField:
         self._moves = np.stack(list(moves.values()))
         self.window = self._place_window()
         self._guarded = self._place_guards()
-        self._upper = self._dense(_excluded(EYES, below=True))
-        step()
-        self._lower = self._dense(_excluded(EYES, below=False))
+        # What no motion asks for is never spread.
+        self._spread: _Spread | None = None
+        shape = (2, len(self._moves), 2, self.window.rows, self.window.columns)
+        self._fields = np.zeros(shape, np.float32)
+        self._is_ready = np.zeros(len(self._moves), bool)
 
     def weights(self, amounts: Amounts, lid_offset: float) -> np.ndarray:
         """(deformers,) float32 amounts in this field's order."""
@@ -140,7 +141,8 @@ class ExpressionField:
         if not len(active):
             return None
         forward = [
-            np.tensordot(weights[active], side[active], 1) for side in (self._upper, self._lower)
+            cv2.merge(np.tensordot(weights[active], side[active], 1))
+            for side in self._ready(active)
         ]
         moving = np.maximum(*(np.abs(field).max(axis=2) for field in forward)) > MOVED
         if not moving.any():
@@ -256,30 +258,49 @@ class ExpressionField:
             guards.append(cv2.dilate(free, np.ones((3, 3), np.uint8)) == 0)
         return guards[0], guards[1]
 
-    def _dense(self, excluded: set[int]) -> np.ndarray:
-        """(deformers, rows, columns, 2) float32: every move, spread over the window."""
-        window = self.window
-        kept = np.array([i for i in range(MESH_COUNT) if i not in excluded])
+    def _ready(self, wanted: np.ndarray) -> np.ndarray:
+        """(2, deformers, 2, rows, columns) float32: x and y of the upper and the lower field, of
+        the wanted deformers at least."""
+        missing = wanted[~self._is_ready[wanted]]
+        if len(missing):
+            if self._spread is None:
+                self._spread = _Spread(self.points, self._moves, self.window)
+            self._fields[:, missing] = self._spread(missing)
+            self._is_ready[missing] = True
+        return self._fields
+
+
+class _Spread:
+    """Spreads moves of the vertices over the window, once for what lies above the openings and
+    once for what lies below them."""
+
+    def __init__(self, points: np.ndarray, moves: np.ndarray, window: Window) -> None:
+        """points (468, 2) and moves (deformers, 468, 2) in crop pixels."""
+        self._window = window
         anchors = _frame(window.box, margin=2.0 * CELL, per_side=14)
-        values = np.zeros((len(kept) + len(anchors), len(self._moves), 2))
-        values[: len(kept)] = self._moves[:, kept].transpose(1, 0, 2)
-        interpolator = MultiquadricInterpolator(
-            np.concatenate([self.points[kept], anchors]),
-            values.reshape(len(values), -1),
-            softness=_SOFTNESS,
-            smoothing=_SMOOTHING,
-        )
-        field = interpolator(window.nodes()).reshape(window.rows, window.columns, -1, 2)
-        field = field.transpose(2, 0, 1, 3)
-        strength = np.hypot(field[..., 0], field[..., 1])
-        strongest = np.maximum(strength.max(axis=(1, 2), keepdims=True), 1e-6)
-        fade = smoothstep((strength / strongest - _NOISE_FLOOR) / _NOISE_FADE)
+        self._kernel = Multiquadric(np.concatenate([points, anchors]), softness=_SOFTNESS)
+        right = np.zeros((len(points) + len(anchors) + 1, 2 * len(moves)))
+        right[: len(points)] = moves.transpose(1, 0, 2).reshape(len(points), -1)
+        left_out = tuple(np.array(sorted(_excluded(EYES, below=b))) for b in (True, False))
+        system = self._kernel.system(_SMOOTHING)
+        upper, lower = solve_both(system, right, (left_out[0], left_out[1]))
+        self._weights = np.stack([upper, lower], axis=1).reshape(len(right), 2, -1, 2)
+
+    def __call__(self, deformers: np.ndarray) -> np.ndarray:
+        """(2, D, 2, rows, columns) float32 fields of D deformers."""
+        window = self._window
+        weights = self._weights[:, :, deformers]
+        field = self._kernel(window.nodes(), weights.reshape(len(weights), -1))
+        field = field.reshape(2, len(deformers), 2, window.rows, window.columns)
+        strength = np.hypot(field[:, :, 0], field[:, :, 1])
+        strongest = np.maximum(strength.max(axis=(2, 3), keepdims=True), np.float32(1e-6))
+        fade = smoothstep((strength / strongest - np.float32(_NOISE_FLOOR)) / _NOISE_FADE)
         edge_x, edge_y = (
             smoothstep(np.minimum(np.arange(n), np.arange(n)[::-1]) / _BORDER_CELLS)
             for n in (window.columns, window.rows)
         )
-        fade = fade * edge_y[:, None] * edge_x
-        return np.ascontiguousarray(field * fade[..., None], np.float32)
+        fade *= (edge_y[:, None] * edge_x).astype(np.float32)
+        return field * fade[:, :, None]
 
 
 def _excluded(eyes, *, below: bool) -> set[int]:

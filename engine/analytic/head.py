@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -92,9 +93,8 @@ class HeadField:
         self._pivot = pose.to_picture(_PIVOT)
         nodes = self.window.nodes()
         self._x, self._y = (nodes[:, i].reshape(count, count).astype(np.float32) for i in (0, 1))
-        self._depth = self._fit_depth(landmarks)
-        self._weight = self._fit_weight(nodes, person, crop_size)
-        self._pins = self._fit_pins(person, crop, picture_shape)
+        self._landmarks, self._person = landmarks, person
+        self._crop, self._picture_shape = crop, picture_shape
 
     def backward(self, move: HeadMove) -> np.ndarray | None:
         """(rows, columns, 2) float32 crop pixels: where each node's content comes from."""
@@ -127,13 +127,15 @@ class HeadField:
             offset_x, offset_y = offset_x - across * entering, offset_y - down * entering
         return np.dstack([offset_x, offset_y]).astype(np.float32)
 
-    def _fit_pins(
-        self, person: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]
-    ) -> list[_Pin]:
+    # What follows waits for a head that moves.
+
+    @cached_property
+    def _pins(self) -> list[_Pin]:
         """The borders of the picture that cut the person."""
-        height, width = picture_shape[:2]
+        height, width = self._picture_shape[:2]
         corners = np.array([[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]])
-        corners = corners @ crop.picture_to_crop[:, :2].T + crop.picture_to_crop[:, 2]
+        to_crop = self._crop.picture_to_crop
+        corners = corners @ to_crop[:, :2].T + to_crop[:, 2]
         pins: list[_Pin] = []
         for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
             length = float(np.hypot(*(end - start)))
@@ -141,7 +143,7 @@ class HeadField:
             inward = np.array([-along[1], along[0]])
             steps = np.arange(0.0, max(length, 1.0))
             foot = start + steps[:, None] * along + 2.0 * inward
-            cut = self._held(_at_points(person, foot) > 0.5)
+            cut = self._held(_at_points(self._person, foot) > 0.5)
             x, y = self._x - start[0], self._y - start[1]
             hold = np.interp(x * along[0] + y * along[1], steps, cut).astype(np.float32)
             inside = (x * inward[0] + y * inward[1]).astype(np.float32)
@@ -160,9 +162,10 @@ class HeadField:
         cut = cv2.dilate(cut, np.ones((beyond, 1)))
         return cv2.GaussianBlur(cut, (1, beyond), _CUT_MARGIN * scale / 2.0)[:, 0]
 
-    def _fit_depth(self, landmarks: np.ndarray) -> np.ndarray:
+    @cached_property
+    def _depth(self) -> np.ndarray:
         """Depth of every node: the face's own, the skull's around it, the neck's below."""
-        pose = self._pose
+        pose, landmarks = self._pose, self._landmarks
         angles = np.linspace(0.0, 2.0 * np.pi, 24, endpoint=False)
 
         def ring(radius_x: float, radius_y: float, depth: float) -> np.ndarray:
@@ -195,9 +198,11 @@ class HeadField:
         depth = cv2.remap(depth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.GaussianBlur(depth, (0, 0), _DEPTH_BLUR * pose.scale / CELL)
 
-    def _fit_weight(self, nodes: np.ndarray, person: np.ndarray, crop_size: int) -> np.ndarray:
+    @cached_property
+    def _weight(self) -> np.ndarray:
         """How far every node follows the head: 1 on it, 0 on background, body and crop border."""
-        shape = (self.window.rows, self.window.columns)
+        shape, crop_size = (self.window.rows, self.window.columns), self._crop.size
+        nodes = self.window.nodes()
         roll = np.radians(self._pose.euler[2])
         cosine, sine = np.cos(roll), np.sin(roll)
         upright = (nodes - self._pose.translation[:2]) / self._pose.scale
@@ -206,7 +211,7 @@ class HeadField:
         around = 1.0 - smoothstep((np.hypot(across / 9.5, (down + 2.5) / 12.5) - 0.95) / 0.85)
         neck = 1.0 - smoothstep((down - 6.5) / 7.5)
 
-        is_person = cv2.resize((person > 0.4).astype(np.uint8), shape[::-1]) > 0
+        is_person = cv2.resize((self._person > 0.4).astype(np.uint8), shape[::-1]) > 0
         is_person |= np.hypot(across / 7.6, (down + 1.0) / 10.5) < 1.0
         away = cv2.distanceTransform((~is_person).astype(np.uint8), cv2.DIST_L2, 5)
         near_person = 1.0 - smoothstep(away * CELL / self._pose.scale / 4.0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from .shapes import disc, smoothstep
+from .shapes import blurred, disc, smoothstep
 
 _CLEAR = 5  # crop pixels around what is hidden from which no background is taken
 _LEVELS = 7  # of the pyramid on which a hole is filled
 _RELAXED = 6  # rounds of smoothing on each of its levels
+_AROUND_ASKED = 9  # crop pixels, diameter
 _BESIDE = 13.0  # crop pixels of the head beside a place that say what the head looks like
 
 
@@ -60,20 +61,31 @@ def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x, y
 
 
-def likeness(pixels: np.ndarray, plate: np.ndarray, inner: np.ndarray) -> np.ndarray:
+def likeness(
+    pixels: np.ndarray, plate: np.ndarray, inner: np.ndarray, asked: np.ndarray
+) -> np.ndarray:
     """(H, W) float32 0..1: where pixels are mixed of what is behind and of the head beside them.
 
     inner  (H, W) bool, surely the head
+    asked  (H, W) bool, where it matters; elsewhere inner is taken for all there is
     """
-    weight = inner.astype(np.float32)
-    head = cv2.GaussianBlur(pixels * weight[..., None], (0, 0), _BESIDE)
-    head /= np.maximum(cv2.GaussianBlur(weight, (0, 0), _BESIDE), 1e-4)[..., None]
-    apart, towards = pixels - plate, head - plate
-    length = (towards * towards).sum(axis=2) + 2e-3 * float((plate[..., :3] ** 2).mean()) + 1e-12
-    share = np.clip((apart * towards).sum(axis=2) / length, 0.0, 1.0)
-    strange = ((apart - towards * share[..., None]) ** 2).sum(axis=2) / length
-    likeness = smoothstep(share / 0.8) * (1.0 - smoothstep((np.sqrt(strange) - 0.35) / 0.4))
-    return cv2.GaussianBlur(likeness.astype(np.float32), (0, 0), 1.0)
+    result = inner.astype(np.float32)
+    # One pixel further than what is smoothed at last reads.
+    places = cv2.dilate((asked & ~inner).astype(np.uint8), disc(_AROUND_ASKED)).view(bool)
+    head = blurred(pixels * result[..., None], _BESIDE)[places]
+    head /= np.maximum(blurred(result, _BESIDE)[places], 1e-4)[:, None]
+    behind = plate[places]
+    apart, towards = pixels[places] - behind, head - behind
+    length = _dot(towards, towards) + 2e-3 * float((plate[..., :3] ** 2).mean()) + 1e-12
+    share = np.clip(_dot(apart, towards) / length, 0.0, 1.0)
+    off = apart - towards * share[:, None]
+    strange = np.sqrt(_dot(off, off) / length)
+    result[places] = smoothstep(share / 0.8) * (1.0 - smoothstep((strange - 0.35) / 0.4))
+    return cv2.GaussianBlur(result, (0, 0), 1.0)
+
+
+def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.einsum("nc,nc->n", first, second)
 
 
 def _spread(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:

@@ -71,8 +71,7 @@ class AnalyticPortrait:
         self.landmarks = fit_lids(crop_view, self.landmarks)
         step()
         self._size = image.pixels.shape[1], image.pixels.shape[0]
-        self._field = ExpressionField(self.landmarks, self._pose, step)
-        step()
+        self._field = ExpressionField(self.landmarks, self._pose)
         person = person_matte(crop_view)
         self._head = HeadField(self.landmarks, self._pose, person, self._crop, image.pixels.shape)
         step()

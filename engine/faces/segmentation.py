@@ -53,12 +53,28 @@ def _guided(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
     centre, average = mean(small), mean(level)
     unsure = (average > 1e-3) & (average < 1.0 - 1e-3)
     shared = mean(small * level[..., None]) - centre * average[..., None]
-    products = [
-        mean(small * small[..., i : i + 1]) - centre * centre[..., i : i + 1] for i in range(3)
+    pairs = [(0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2)]
+    spread = [
+        (mean(small[..., i] * small[..., j]) - centre[..., i] * centre[..., j])[unsure]
+        for i, j in pairs
     ]
-    spread = np.stack(products, axis=2)[unsure] + _EVENNESS * np.eye(3, dtype=np.float32)
     slope = np.zeros_like(centre)
-    slope[unsure] = np.linalg.solve(spread, shared[unsure][..., None])[..., 0]
+    slope[unsure] = _solved(spread, shared[unsure])
     offset = average - (slope * centre).sum(axis=2)
     fitted = cv2.resize(np.dstack([mean(slope), mean(offset)]), mask.shape[::-1])
     return (fitted[..., :3] * guide).sum(axis=2) + fitted[..., 3]
+
+
+def _solved(spread: list[np.ndarray], shared: np.ndarray) -> np.ndarray:
+    """(N, 3) slopes of N fits: variances of three channels and of 01, 02, 12, and (N, 3) what
+    they share with the mask. By cofactors: a solver that takes N small matrices is slow."""
+    (a, b, c), (d, e, f) = ([v.astype(np.float64) for v in spread[k : k + 3]] for k in (0, 3))
+    a, b, c = a + _EVENNESS, b + _EVENNESS, c + _EVENNESS
+    rows = (
+        (b * c - f * f, e * f - d * c, d * f - e * b),
+        (e * f - d * c, a * c - e * e, d * e - a * f),
+        (d * f - e * b, d * e - a * f, a * b - d * d),
+    )
+    determinant = a * rows[0][0] + d * rows[0][1] + e * rows[0][2]
+    x, y, z = shared.T
+    return np.stack([(p * x + q * y + r * z) / determinant for p, q, r in rows], axis=1)

@@ -7,7 +7,7 @@ import numpy as np
 
 from engine.analytic.deformers import deformers
 from engine.analytic.field import invert_field, without_folds
-from engine.analytic.rbf import MultiquadricInterpolator
+from engine.analytic.rbf import MultiquadricInterpolator, solve_both
 from engine.analytic.shapes import curve, filled
 from engine.faces.canonical import MESH_COUNT, MIRROR
 
@@ -30,6 +30,17 @@ def test_interpolation_gives_the_known_values_back():
     points, values = rng.uniform(0, 100, (40, 2)), rng.normal(0, 5, (40, 3))
     exact = MultiquadricInterpolator(points, values, softness=2.0, smoothing=0.0)
     assert np.allclose(exact(points), values, atol=2e-2, rtol=0)
+
+
+def test_two_fits_that_share_points_are_what_each_is_alone():
+    rng = np.random.default_rng(4)
+    half = rng.normal(0, 1, (30, 30))
+    system, right = half + half.T, rng.normal(0, 1, (30, 4))
+    left_out = np.array([2, 3, 11]), np.array([5, 28])
+    for solved, missing in zip(solve_both(system, right, left_out), left_out, strict=True):
+        kept = np.setdiff1d(np.arange(30), missing)
+        assert np.allclose(solved[kept], np.linalg.solve(system[np.ix_(kept, kept)], right[kept]))
+        assert not solved[missing].any()
 
 
 def test_inversion_undoes_a_field():
