@@ -141,7 +141,7 @@ class ExpressionField:
         if not len(active):
             return None
         forward = [
-            cv2.merge(np.tensordot(weights[active], side[active], 1))
+            cv2.merge([*np.tensordot(weights[active], side[active], 1)])
             for side in self._ready(active)
         ]
         moving = np.maximum(*(np.abs(field).max(axis=2) for field in forward)) > MOVED
