@@ -29,6 +29,11 @@ RANKS = {
     "performers": Rank.BACKGROUND,
     "render": Rank.LIVE,
     "close": Rank.LIVE,
+    "camera_start": Rank.LIVE,
+    "camera_poll": Rank.LIVE,
+    "camera_neutral": Rank.LIVE,
+    "camera_record": Rank.LIVE,
+    "camera_stop": Rank.LIVE,
 }
 
 

@@ -34,6 +34,7 @@ from .take import TakeOptions
 if TYPE_CHECKING:
     import numpy as np
 
+    from .camera_requests import CameraRequests
     from .compose import Composition
     from .liveportrait.model_set import ModelSet
     from .liveportrait.renderer import LivePortraitRenderer
@@ -63,6 +64,7 @@ class Operations:
         self._compositions: dict[int, Composition] = {}
         self._opened_by: dict[int, Renderer] = {}
         self._renderers: dict[str, Renderer] = {}
+        self._camera: CameraRequests | None = None
 
     @classmethod
     def hello(cls, message: Message) -> tuple[Operations, dict[str, Any]]:
@@ -101,6 +103,8 @@ class Operations:
             return _list_performers(message, report)
         if message.type == "store":
             return _store(message, report)
+        if message.type.startswith("camera_"):
+            return self._camera_requests().answer(message)
         if message.type == "probe":
             name = check_renderer(message.fields["renderer"])
             return Message("probed", message.id, {"renderer": name, "facts": probe(name, report)})
@@ -110,6 +114,11 @@ class Operations:
             del self._compositions[handle], self._opened_by[handle]
             return Message("closed", message.id, {"handle": handle})
         raise ReportedError("bad_request", f"'{message.type}' cannot be asked now.")
+
+    def close(self) -> None:
+        """End what runs beside the requests."""
+        if self._camera is not None:
+            self._camera.close()
 
     def _detect(self, message: Message, report: Report) -> Message:
         wanted = check_renderer(message.fields.get("renderer", PREVIEW))
@@ -197,6 +206,12 @@ class Operations:
         if name not in self._renderers:
             self._renderers[name] = create(name, report)
         return self._renderers[name]
+
+    def _camera_requests(self) -> CameraRequests:
+        from .camera_requests import CameraRequests
+
+        self._camera = self._camera or CameraRequests()
+        return self._camera
 
     def _motion_reader(self, report: Report) -> MotionReader:
         """M, of the networks that render; they are loaded when a clip has to be read."""

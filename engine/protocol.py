@@ -21,6 +21,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
+from .camera_table import CAMERA_MESSAGES
+
 PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
@@ -172,7 +174,8 @@ _ROWS = (
     MessageType("shutdown", "bye", (), (), "End the engine after the running request."),
     MessageType("bye", "", (), (), "Last message of the engine."),
 )
-MESSAGE_TYPES: Mapping[str, MessageType] = {row.name: row for row in _ROWS}
+_ALL = (*_ROWS, *map(MessageType._make, CAMERA_MESSAGES))
+MESSAGE_TYPES: Mapping[str, MessageType] = {row.name: row for row in _ALL}
 
 # Error codes on the wire. The host may add its own (engine_died, timeout…), see host/errors.py.
 ERROR_CODES: Mapping[str, str] = {

@@ -65,6 +65,8 @@ class Service:
             if message.type == "shutdown":
                 break
         self._writers.shutdown()
+        if self._operations is not None:
+            self._operations.close()
         log.info("engine %d ends", os.getpid())
 
     # --- the listening thread -----------------------------------------------------------------

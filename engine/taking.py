@@ -10,7 +10,7 @@ import numpy as np
 from .analytic.slider_fit import FITTED, fit_sliders
 from .controls import CONTROLS_BY_NAME
 from .faces.measures import MEASURE_NAMES
-from .motion import Face
+from .motion import Face, Motion
 from .neutral import neutral_frame
 from .performance.curve_keys import CurveKeys, beside, fit_curves
 from .performance.mirror import mirrored_performance
@@ -130,6 +130,14 @@ def make_takes(
         reference=reference,
         notices=performance.notices,
     )
+
+
+def live_motions(
+    performance: Performance, faces: Sequence[Face], options: TakeOptions
+) -> list[Motion]:
+    """What faces do at a single moment of a performer whose rest is known: no keys, no fitting."""
+    tracks = [_track(performance, _target(face), options, KNOWN_REST) for face in faces]
+    return [track.motions()[0] for track in tracks]
 
 
 def _target(face: Face) -> TargetFace:

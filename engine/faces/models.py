@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -38,13 +39,18 @@ def model_path(name: str) -> Path:
     return path
 
 
-@cache
 def load(name: str) -> cv2.dnn.Net:
-    """The network of one of SHA256's names, read once per process.
+    """The network of one of SHA256's names, read once for each thread that uses it.
 
-    A Net keeps its input between calls, so that one thread at a time may use it.
+    A Net keeps its input between calls, so that each thread has its own.
     Raises ReportedError "no_models".
     """
+    return load_for(name, threading.get_ident())
+
+
+@cache
+def load_for(name: str, _thread: int) -> cv2.dnn.Net:
+    """See `load`; the network of a thread. Few threads use networks, and they live long."""
     path = model_path(name)
     try:
         # OpenCV 5's new engine cannot give several outputs in one pass; results are the same.

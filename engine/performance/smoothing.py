@@ -98,7 +98,10 @@ class OneEuro:
     """Causal smoothing of a stream of (C,) samples: still ones much, fast ones little."""
 
     def __init__(
-        self, cutoff_hz: np.ndarray | float, speed_gain: float, speed_cutoff_hz: float = 1.0
+        self,
+        cutoff_hz: np.ndarray | float,
+        speed_gain: np.ndarray | float,
+        speed_cutoff_hz: float = 1.0,
     ) -> None:
         """Begin a stream.
 

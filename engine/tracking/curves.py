@@ -18,9 +18,9 @@ from .performers import FaceTrack
 # Centimetres of the face frame in half a crop's width, LivePortrait's unit of translation.
 _HALF_CROP_CM = 0.5 * 512 / face_crop(CANONICAL, size=512).scale
 # Usual noise, and time constant in seconds: pitch, yaw, roll (degrees), log size, place x, y (cm).
-_HEAD_NOISE = np.array([0.25, 0.2, 0.12, 0.0025, 0.03, 0.03])
-_HEAD_WINDOW_S = np.array([0.32, 0.32, 0.32, 0.8, 0.32, 0.32])
-_MEASURE_NOISE = {
+HEAD_NOISE = np.array([0.25, 0.2, 0.12, 0.0025, 0.03, 0.03])
+HEAD_WINDOW_S = np.array([0.32, 0.32, 0.32, 0.8, 0.32, 0.32])
+MEASURE_NOISE = {
     "lid_left": (0.006, 0.05), "lid_right": (0.006, 0.05),
     "lip_gap": (0.03, 0.06), "mouth_width": (0.04, 0.08),
     "lift_left": (0.02, 0.07), "lift_right": (0.02, 0.07),
@@ -103,7 +103,7 @@ def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth
     head[seen, 3] = np.log(track.scale[seen])
     head[seen, 4:] = track.place[seen]
     measures = np.asarray(track.measures, np.float64)
-    noise, window = np.array([_MEASURE_NOISE[name] for name in MEASURE_NAMES]).T
+    noise, window = np.array([MEASURE_NOISE[name] for name in MEASURE_NAMES]).T
     for shot in shots_of(len(times), cuts):
         rows = seen[(seen >= shot.start) & (seen < shot.stop)]
         if not len(rows):
@@ -111,21 +111,32 @@ def curves_of(track: FaceTrack, times: np.ndarray, cuts: tuple[int, ...], smooth
         middle = head[rows, 3].mean()
         head[rows, 3] -= middle
         head[rows, 4:] = (head[rows, 4:] - np.median(head[rows, 4:], axis=0)) / np.exp(middle)
-    head = gapless(head, times, cuts, _HEAD_NOISE, _HEAD_WINDOW_S, smooth)
+    head = gapless(head, times, cuts, HEAD_NOISE, HEAD_WINDOW_S, smooth)
     measures = gapless(measures, times, cuts, noise, window, smooth)
-    size = head[:, 3]
-    size = size**3 / np.maximum(size**2 + (_SIZE_REST * min(1.0, 2.0 * smooth)) ** 2, 1e-12)
-    translation = np.zeros((len(times), 3), np.float32)
-    translation[:, :2] = _REACH * np.tanh(head[:, 4:] / (_HALF_CROP_CM * _REACH))
+    rotation, translation, scale = moves_of(head, smooth)
     return Curves(
-        rotation=rotation_matrix(*head[:, :3].T),
+        rotation=rotation,
         translation=translation,
-        scale=np.exp(size).astype(np.float32),
+        scale=scale,
         measures=measures,
         is_seen=track.is_seen.copy(),
         rest_rotation=rotation_matrix(*np.median(head[seen, :3], axis=0)[:, None])[0],
-        rest=_at_rest(measures[seen]),
+        rest=at_rest(measures[seen]),
     )
+
+
+def moves_of(head: np.ndarray, smooth: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(T, 3, 3) rotation, (T, 3) translation and (T,) scale of a head, float32, as in Curves.
+
+    head    (T, 6) pitch, yaw, roll in degrees; logarithm of the size and place in cm, both from
+            where the head usually is
+    smooth  0 as it was read, 1 very smooth
+    """
+    size = head[:, 3]
+    size = size**3 / np.maximum(size**2 + (_SIZE_REST * min(1.0, 2.0 * smooth)) ** 2, 1e-12)
+    translation = np.zeros((len(head), 3), np.float32)
+    translation[:, :2] = _REACH * np.tanh(head[:, 4:] / (_HALF_CROP_CM * _REACH))
+    return rotation_matrix(*head[:, :3].T), translation, np.exp(size).astype(np.float32)
 
 
 def gapless(
@@ -161,11 +172,11 @@ def held(measures: np.ndarray) -> np.ndarray:
 
     A picture that sliders move comes back to that; a filmed face hardly ever does.
     """
-    noise = np.array([_MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
+    noise = np.array([MEASURE_NOISE[name][0] for name in MEASURE_NAMES])
     return np.asarray((np.abs(measures - usual_of(measures)) < _SAME_NOISES * noise).all(axis=1))
 
 
-def _at_rest(measures: np.ndarray) -> np.ndarray:
+def at_rest(measures: np.ndarray) -> np.ndarray:
     """(M,) measures of a performer's face at rest, from (N, M) of what it does."""
     is_held = held(measures)
     if is_held.mean() > _HELD_SHARE:

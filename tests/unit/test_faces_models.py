@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -23,9 +24,9 @@ def folder(tmp_path, monkeypatch):
     for name in models.SHA256:
         shutil.copy(models.model_path(name), tmp_path)
     monkeypatch.setattr(models, "MODELS_FOLDER", tmp_path)
-    models.load.cache_clear()
+    models.load_for.cache_clear()
     yield tmp_path
-    models.load.cache_clear()
+    models.load_for.cache_clear()
 
 
 def test_missing_model(folder):
@@ -34,6 +35,12 @@ def test_missing_model(folder):
         models.load("iris_landmark")
     assert caught.value.code == "no_models" and caught.value.hint
     assert models.load("face_landmark") is models.load("face_landmark")
+
+
+def test_each_thread_has_its_own_networks():
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(models.load, "face_landmark").result()
+    assert other is not models.load("face_landmark")
 
 
 def test_damaged_model(folder):

@@ -22,6 +22,7 @@ SHARED = {
     "engine.renderer_table",
     "engine.take",
     "engine.speech_options",
+    "engine.camera_table",
     "engine.weight_table",
     "engine.weight_search",
     "engine.part_files",
@@ -37,6 +38,7 @@ TABLES = {
     "engine.renderer_table",
     "engine.take",
     "engine.speech_options",
+    "engine.camera_table",
     PARTS,
     *WEIGHTS,
 }
@@ -59,6 +61,7 @@ FLOOR = {
     "engine.controls",
     "engine.take",
     "engine.speech_options",
+    "engine.camera_table",
     "engine.sliders",
     "engine.renderer",
     "engine.alpha",
@@ -68,6 +71,7 @@ FLOOR = {
 # the packages and may import all of them.
 ENGINE_ARROWS: dict[str, set[str]] = {
     "engine.clips": set(),
+    "engine.camera": {"engine.clips"},
     "engine.performance": set(),
     "engine.faces": set(),
     "engine.analytic": {"engine.faces"},
