@@ -46,6 +46,23 @@ def set_curve_group(datablock: bpy.types.ID, curve: bpy.types.FCurve, name: str)
         curve.group = holder.groups.get(name) or holder.groups.new(name)
 
 
+def copy_curve(datablock: bpy.types.ID, curve: bpy.types.FCurve, data_path: str) -> None:
+    """A copy of a curve of a data-block's own action, for another property of the data-block."""
+    animation = datablock.animation_data
+    bags = _slot_bags(animation.action, animation.action_slot) if HAS_SLOTS else [animation.action]
+    holder = next(bag for bag in bags if curve in list(bag.fcurves))
+    copy = holder.fcurves.find(data_path, index=curve.array_index)
+    if copy is not None:
+        holder.fcurves.remove(copy)
+    copy = holder.fcurves.new(data_path, index=curve.array_index)
+    copy.extrapolation, copy.mute = curve.extrapolation, curve.mute
+    copy.keyframe_points.add(len(curve.keyframe_points))
+    names = ("co", "interpolation", "easing", "handle_left_type", "handle_right_type")
+    for point, old in zip(copy.keyframe_points, curve.keyframe_points, strict=True):
+        for name in (*names, "handle_left", "handle_right"):
+            setattr(point, name, getattr(old, name))
+
+
 def driven_paths(datablock: bpy.types.ID) -> set[str]:
     """Data paths of a data-block that animation writes: action, NLA strips and drivers."""
     animation = datablock.animation_data
@@ -255,26 +272,47 @@ def set_video_output(scene: bpy.types.Scene) -> None:
     scene.render.ffmpeg.codec = "H264"
 
 
-def active_strip(context: bpy.types.Context) -> tuple[Any, bpy.types.Scene]:
-    """The active strip, None when there is none, and its scene.
+def sequencer_scene(context: bpy.types.Context) -> bpy.types.Scene:
+    """The scene that is edited in the sequencer; since 5.0 it may be another than the window's."""
+    shown: Any = context
+    return getattr(shown.workspace, "sequencer_scene", None) or shown.scene
 
-    Since 5.0 the sequencer may show another scene than the window.
-    """
-    scene: Any = getattr(context.workspace, "sequencer_scene", None) or context.scene
+
+def active_strip(context: bpy.types.Context) -> tuple[Any, bpy.types.Scene]:
+    """The active strip of the sequencer, None when there is none, and its scene."""
+    scene = sequencer_scene(context)
     editor = scene.sequence_editor
     return (None if editor is None else editor.active_strip), scene
 
 
 def strip_named(context: bpy.types.Context, name: str) -> tuple[Any, bpy.types.Scene]:
     """A strip of the sequencer by its name, also inside meta strips; None when there is none."""
-    _, scene = active_strip(context)
+    scene = sequencer_scene(context)
+    return next((s for s in all_strips(scene) if s.name == name), None), scene
+
+
+def all_strips(scene: bpy.types.Scene) -> list[Any]:
+    """Every strip of a scene, also inside meta strips; `.sequences_all` until 4.4."""
     editor = scene.sequence_editor
-    return (None if editor is None else _all_strips(editor).get(name)), scene
+    if editor is None:
+        return []
+    return list(editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all)
 
 
-def _all_strips(editor: Any) -> dict[str, Any]:
-    everything = editor.strips_all if hasattr(editor, "strips_all") else editor.sequences_all
-    return {strip.name: strip for strip in everything}
+def strips(scene: bpy.types.Scene) -> Any:
+    """The strips of a scene's sequence editor, made when it has none; `.sequences` until 4.4."""
+    return _strips_in(scene.sequence_editor or scene.sequence_editor_create())
+
+
+def strips_beside(scene: bpy.types.Scene, strip: Any) -> Any:
+    """The strips that a strip lies among: those of the scene, or of its meta strip."""
+    metas = [other for other in all_strips(scene) if other.type == "META"]
+    holders = (_strips_in(meta) for meta in metas)
+    return next((found for found in holders if strip in list(found)), strips(scene))
+
+
+def _strips_in(holder: Any) -> Any:
+    return holder.strips if hasattr(holder, "strips") else holder.sequences
 
 
 class StripPlace(NamedTuple):
@@ -287,20 +325,41 @@ class StripPlace(NamedTuple):
 
 
 def strip_place(strip: Any) -> StripPlace:
-    """Where a strip lies. Since 5.1 there are other names for this; these go in 6.0."""
+    """Where a strip lies. Since 5.1 there are other names for this; the old ones go in 6.0."""
+    if hasattr(strip, "left_handle"):
+        handles = float(strip.left_handle), float(strip.right_handle)
+        return StripPlace(float(strip.content_start), float(strip.content_end), *handles)
     left, right = float(strip.frame_final_start), float(strip.frame_final_end)
     return StripPlace(strip.frame_start, right + strip.frame_offset_end, left, right)
+
+
+def place_strip(strip: Any, place: StripPlace) -> None:
+    """Put a strip's content at a frame, and its handles where they shall be."""
+    content, left, right = ("frame_start", "frame_final_start", "frame_final_end")
+    if hasattr(strip, "left_handle"):
+        content, left, right = "content_start", "left_handle", "right_handle"
+    setattr(strip, content, place.content_start)
+    setattr(strip, right, int(place.right))
+    setattr(strip, left, int(place.left))
+
+
+def strip_trims(strip: Any) -> tuple[int, int]:
+    """Frames of a strip's clip before and after what the strip holds; other names since 5.1."""
+    old = ("animation_offset_start", "animation_offset_end")
+    new = ("content_trim_start", "content_trim_end")
+    names = new if hasattr(strip, new[0]) else old
+    start, end = (int(getattr(strip, name, 0)) for name in names)
+    return start, end
+
+
+def strip_length(strip: Any) -> int:
+    """Frames of what a strip holds, before its handles and its speed; another name since 5.1."""
+    return int(getattr(strip, "content_duration", 0) or strip.frame_duration)
 
 
 def clip_of_strip(strip: Any) -> bpy.types.MovieClip | None:
     """The movie clip of a clip strip. Until 4.4 only its name may tell: it is called like it."""
     return strip.clip if hasattr(strip, "clip") else bpy.data.movieclips.get(strip.name)
-
-
-def strips(scene: bpy.types.Scene) -> Any:
-    """The strips of a scene's sequence editor, made when it has none; `.sequences` until 4.4."""
-    editor = scene.sequence_editor or scene.sequence_editor_create()
-    return editor.strips if hasattr(editor, "strips") else editor.sequences
 
 
 def set_movie_format(scene: bpy.types.Scene, file_format: str) -> None:

@@ -10,6 +10,7 @@ MODULES = (
     "preferences",
     "rig.properties",
     "rig.bake_properties",
+    "rig.strip_settings",
     "rig.capture_settings",
     "rig.preset_library",
     "rig.engine",
@@ -38,6 +39,7 @@ MODULES = (
     "operators.copies",
     "operators.view",
     "operators.bake",
+    "operators.strips",
     "operators.engine",
     "operators.setup",
     "panels.source",
@@ -51,6 +53,7 @@ MODULES = (
     "panels.performance_library",
     "panels.transfer",
     "panels.bake",
+    "panels.strips",
     "panels.engine",
     "panels.setup",
 )

@@ -173,10 +173,9 @@ def _has_extra(groups: tuple[str, ...]) -> bool:
     return any(control.is_extra for control in CONTROLS if control.group in groups)
 
 
-register, unregister = registration_of(
-    (
-        KEYPORTRAIT_PT_face,
-        *(_group_panel(groups) for groups in folded_groups()),
-        *(_extra_panel(groups) for groups in folded_groups() if _has_extra(groups)),
-    )
+CLASSES = (
+    KEYPORTRAIT_PT_face,
+    *(_group_panel(groups) for groups in folded_groups()),
+    *(_extra_panel(groups) for groups in folded_groups() if _has_extra(groups)),
 )
+register, unregister = registration_of(CLASSES)

@@ -85,12 +85,12 @@ def safe_name(name: str) -> str:
     return f"{safe}_" if safe.split(".")[0].upper() in RESERVED or not safe else safe
 
 
-def settings_of(scene: bpy.types.Scene) -> BakeSettings:
-    """The settings in the Bake panel. Raises BakeError."""
+def settings_of(scene: bpy.types.Scene, frames: tuple[int, ...] = ()) -> BakeSettings:
+    """The settings in the Bake panel; other frames than those in it if given. Raises BakeError."""
     bake = scene.keyportrait_bake
     depth = bake.exr_depth if bake.format == "OPEN_EXR" else bake.png_depth
     return BakeSettings(
-        frames=frames_of(scene),
+        frames=frames or frames_of(scene),
         folder=absolute_folder(bake.folder),
         step=bake.frame_step,
         format=bake.format,

@@ -168,8 +168,7 @@ def _strip_part(
     """The part of a file that lies between a strip's handles, as the strip plays it."""
     path, frame_rate, clip_fps = file
     place, fps = compat.strip_place(strip), scene_fps(scene)
-    skipped = float(getattr(strip, "animation_offset_start", 0))
-    dropped = float(getattr(strip, "animation_offset_end", 0))
+    skipped, dropped = compat.strip_trims(strip)
     speed = 1.0
     if strip.type == "MOVIE" and abs(clip_fps - fps) > 1e-3:
         left_over = _movie_frames(path) - skipped - dropped

@@ -14,6 +14,8 @@ from typing import NamedTuple
 
 import bpy
 
+from .. import compat
+from . import strip_links
 from .errors import PortraitError
 
 
@@ -162,14 +164,25 @@ def plane_of(item: bpy.types.Object | None) -> bpy.types.Object | None:
     return plane if plane is not None and is_placed(plane) else None
 
 
+def active_object(context: bpy.types.Context) -> bpy.types.Object | None:
+    """The active object; in the Sequencer the plane of the active strip, or its face if active."""
+    plane = strip_links.active_strip_plane(context)
+    if plane is None:
+        return context.active_object
+    scene = compat.sequencer_scene(context)
+    layer = context.view_layer if scene == context.scene else scene.view_layers[0]
+    item = layer.objects.active
+    return item if plane_of(item) == plane else plane
+
+
 def active_plane(context: bpy.types.Context) -> bpy.types.Object | None:
     """The plane of the active object, None when that is not part of a portrait."""
-    return plane_of(context.active_object)
+    return plane_of(active_object(context))
 
 
 def active_controller(context: bpy.types.Context) -> bpy.types.Object | None:
     """The active face controller; with a plane active, its only controller."""
-    item = context.active_object
+    item = active_object(context)
     if item is None:
         return None
     if item.keyportrait.kind == "FACE":
@@ -184,6 +197,9 @@ def active_controller(context: bpy.types.Context) -> bpy.types.Object | None:
 def selected_controllers(context: bpy.types.Context) -> list[bpy.types.Object]:
     """The selected face controllers, the active one first."""
     found = [o for o in context.selected_objects if o.keyportrait.kind == "FACE"]
+    strip_plane = strip_links.active_strip_plane(context)
+    if strip_plane is not None:
+        found = [o for o in found if plane_of(o) == strip_plane]
     active = active_controller(context)
     if active is not None:
         found = [active, *(o for o in found if o != active)]

@@ -1,0 +1,155 @@
+"""Strips of the Video Sequencer: animate their faces, and bake them back as strips."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import bpy
+from bpy.props import EnumProperty, IntProperty, StringProperty
+
+from .. import compat
+from ..engine.renderer_table import RENDERER_ITEMS
+from ..preferences import MATERIAL_ITEMS, preferences
+from ..rig import bake, creation, frame_cache, live, strip_links, strip_portraits, strip_results
+from ._base import poll_object_mode
+from ._detect import FindsFaces, Source
+from ._long_run import RunsLong
+from .bake import BUSY
+
+NO_STRIP = "No strip is active: select one in the Video Sequencer"
+
+
+def poll_strip(cls: type, context: bpy.types.Context) -> bool:
+    """True when a strip of the sequencer is active and its scene can be changed."""
+    strip, scene = compat.active_strip(context)
+    if strip is None:
+        cls.poll_message_set(NO_STRIP)
+        return False
+    if not scene.is_editable:
+        cls.poll_message_set(f"'{scene.name}' is linked from another file: make it local first")
+        return False
+    return True
+
+
+class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
+    """Give each face in the active strip a controller, on a plane in the strip's scene"""
+
+    bl_idname = "keyportrait.animate_strip"
+    bl_label = "Animate Strip"
+    bl_options = {"UNDO"}
+
+    material: EnumProperty(
+        name="Material", items=MATERIAL_ITEMS, description="How the plane shows the picture"
+    )
+    renderer: EnumProperty(
+        name="Renderer",
+        items=RENDERER_ITEMS,
+        description="What moves the faces; Animal looks for cats' faces",
+    )
+    max_faces: IntProperty(
+        name="Most Faces", description="Only this many of the largest faces; 0 for all", min=0
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if not poll_strip(cls, context):
+            return False
+        strip, _ = compat.active_strip(context)
+        if strip.type == "SOUND":
+            cls.poll_message_set(f"The strip '{strip.name}' is a sound: select one with pictures")
+            return False
+        if strip_links.plane_of_strip(strip) is not None:
+            cls.poll_message_set(f"The strip '{strip.name}' has a portrait already")
+            return False
+        return poll_object_mode(cls, context)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        if not self.properties.is_property_set("material"):
+            self.material = preferences().default_material
+        return self.execute(context)
+
+    def sources(self, context: bpy.types.Context) -> list[Source]:
+        strip, scene = compat.active_strip(context)
+        self._strip_name, self._scene_name = strip.name, scene.name
+        return [partial(strip_portraits.open_strip, scene, strip.name)]
+
+    def wanted_renderer(self) -> str:
+        return self.renderer
+
+    def finish(
+        self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
+    ) -> str:
+        scene = bpy.data.scenes[self._scene_name]
+        strip_portraits.strip_of(scene, self._strip_name)
+        with strip_portraits.in_scene(context, scene):
+            item = creation.add_portrait(
+                bpy.context, image, finding.faces, self.material, renderer=self.renderer
+            )
+        strip_portraits.adopt(scene, self._strip_name, item.plane)
+        live.refresh_later()
+        return f"'{self._strip_name}' has the portrait '{item.plane.name}'"
+
+
+class KEYPORTRAIT_OT_bake_strip(RunsLong, bpy.types.Operator):
+    """Render the portrait of the active strip to pictures, and put them as a strip above it. \
+Esc stops; baking again goes on where it stopped, and swaps the pictures in place"""
+
+    bl_idname = "keyportrait.bake_strip"
+    bl_label = "Bake to Strip"
+    bl_options = {"UNDO"}
+
+    strip: StringProperty(
+        name="Strip",
+        description="Name of a strip with a portrait; empty for the active one",
+        options={"SKIP_SAVE"},
+    )
+
+    stop_text = "Bake stopped: finished frames are kept, bake again to go on"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if bake.active() is not None:
+            cls.poll_message_set(BUSY)
+            return False
+        if not poll_strip(cls, context):
+            return False
+        strip, _ = compat.active_strip(context)
+        if strip_links.plane_of_strip(strip) is None:
+            cls.poll_message_set(f"The strip '{strip.name}' has no portrait: press Animate Strip")
+            return False
+        return True
+
+    def _begin(self, context: bpy.types.Context) -> strip_results.StripBake:
+        strip, scene = compat.active_strip(context)
+        if self.strip:
+            strip = strip_portraits.strip_of(scene, self.strip)
+        return strip_results.StripBake(scene, strip_results.source_strip(scene, strip))
+
+    def _finish(self, context: bpy.types.Context, run: strip_results.StripBake) -> set[str]:
+        strip, is_new = run.put()
+        for warning in run.summary.warnings:
+            self.report({"WARNING"}, warning)
+        how = "the new strip" if is_new else "the strip"
+        self.report({"INFO"}, f"{run.summary.text}, as {how} '{strip.name}'")
+        frame_cache.measure()
+        return {"FINISHED"}
+
+
+def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
+    self.layout.separator()
+    self.layout.operator(KEYPORTRAIT_OT_animate_strip.bl_idname, icon="USER")
+    self.layout.operator(KEYPORTRAIT_OT_bake_strip.bl_idname, icon="RENDER_ANIMATION")
+
+
+CLASSES = (KEYPORTRAIT_OT_animate_strip, KEYPORTRAIT_OT_bake_strip)
+_register, _unregister = compat.registration_of(CLASSES)
+
+
+def register() -> None:
+    _register()
+    bpy.types.SEQUENCER_MT_strip.append(_draw_menu)
+
+
+def unregister() -> None:
+    bpy.types.SEQUENCER_MT_strip.remove(_draw_menu)
+    _unregister()

@@ -1,0 +1,90 @@
+"""Portraits of strips: the image that a strip shows becomes a plane with face controllers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import bpy
+
+from .. import compat
+from . import stills, strip_links, strip_reading
+from .errors import ImageError, PortraitError
+from .image_files import load_file
+from .strip_reading import StripPictures
+
+
+def pictures_of(strip: Any) -> StripPictures:
+    """What a strip shows. Raises PortraitError where its files do not tell."""
+    reason = strip_reading.why_unreadable(strip)
+    if reason:
+        raise PortraitError(
+            f"The strip '{strip.name}' {reason}.",
+            "Render it to a file, and animate a strip of that.",
+        )
+    return strip_reading.read(strip)
+
+
+def open_strip(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.Image, bool]:
+    """The picture of a strip for a portrait, and whether it is new. Raises AddonError."""
+    pictures = pictures_of(strip_of(scene, name))
+    image, is_new = _load(pictures)
+    try:
+        picture, is_other = stills.open_image(image, pictures, scene)
+    except ImageError:
+        if is_new:
+            bpy.data.images.remove(image)
+        raise
+    if picture != image and is_new:
+        bpy.data.images.remove(image)
+    return picture, is_new or is_other
+
+
+def strip_of(scene: bpy.types.Scene, name: str) -> Any:
+    """A strip of a scene by its name. Raises PortraitError when it is gone."""
+    for strip in compat.all_strips(scene):
+        if strip.name == name:
+            return strip
+    raise PortraitError(f"The strip '{name}' was deleted meanwhile.", "Undo, and try again.")
+
+
+@contextmanager
+def in_scene(context: bpy.types.Context, scene: bpy.types.Scene) -> Iterator[None]:
+    """Let bpy.context be that of a scene: since 5.0 the window may show another one."""
+    if context.scene == scene:
+        yield
+        return
+    layer = scene.view_layers[0]
+    with context.temp_override(scene=scene, view_layer=layer, collection=scene.collection):
+        yield
+
+
+def adopt(scene: bpy.types.Scene, name: str, plane: bpy.types.Object) -> None:
+    """Let a new portrait be that of a strip. Raises PortraitError when the strip is gone."""
+    strip_links.link(strip_of(scene, name), plane)
+
+
+def _load(pictures: StripPictures) -> tuple[bpy.types.Image, bool]:
+    image, is_new = load_file(str(pictures.path))
+    if not is_new and not _is_read_alike(image, pictures):
+        image, is_new = image.copy(), True
+    if is_new:
+        if pictures.kind == strip_reading.SEQUENCE:
+            image.source = "SEQUENCE"
+        image.colorspace_settings.name = pictures.space
+        image.alpha_mode = "PREMUL" if pictures.is_premultiplied else "STRAIGHT"
+    return image, is_new
+
+
+def _is_read_alike(image: bpy.types.Image, pictures: StripPictures) -> bool:
+    """Whether an image that is in the file already has the pixels that the strip shows."""
+    is_same_kind = (image.source == "SEQUENCE") == (pictures.kind == strip_reading.SEQUENCE)
+    space = image.colorspace_settings.name
+    is_premultiplied = image.alpha_mode == "PREMUL"
+    return (
+        is_same_kind
+        and not image.is_dirty
+        and space == pictures.space
+        and is_premultiplied == pictures.is_premultiplied
+    )
