@@ -129,7 +129,8 @@ class TakeOptions:
     multiplier  factor on all motion
     reference   which frame is the performer's rest, a name of REFERENCE_ITEMS: the face moves by
                 the difference to it
-    tolerance   how far a reduced curve may be from the performance, in the control's range
+    tolerance   how far a reduced curve may be from the performance, in the control's range; up to
+                thrice that where more than eight keys per second would be needed
     reference_s  for CHOSEN, seconds from the performance's first moment
     use_relative_motion  add the performer's motion to the face's own pose and expression, else
                 the face ends at the performer's own

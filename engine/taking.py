@@ -24,6 +24,8 @@ POSE = ("head_pitch", "head_yaw", "head_roll")
 COLUMNS = (*POSE, "head_scale", *FITTED)
 # Columns that only some options need.
 EYES_OPEN, LIPS_OPEN = "eyes_open", "lips_open"
+# As many as an artist can still edit. Filmed clips with fast heads and eyes would need 13.
+ENOUGH_KEYS_PER_S = 8.0
 # Where the performance itself knows its rest, no frame is the reference.
 KNOWN_REST = -1
 
@@ -244,6 +246,7 @@ def _curves(
         is_seen=performance.is_seen,
         starts=starts,
         is_moving=is_moving,
+        enough_per_s=ENOUGH_KEYS_PER_S,
         tick=tick,
     )
     values = _limited(curves.values, tuple(names)) if is_moving else limited

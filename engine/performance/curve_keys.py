@@ -3,7 +3,7 @@
 Between two keys runs a cubic that leaves and meets them with the slopes there: what an animator
 gets from aligned Bezier handles a third of the way along. The first keys lie where the curve turns,
 more are added where it is furthest off, in all parts at once, and all of them are fitted to the
-moments around them in turn.
+moments around them in turn. Then keys go again that the curve does without.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ import numpy as np
 
 _PASSES = 3  # of fitting all keys, after each round of new ones
 _MOST_ROUNDS = 200
+_APART = 4  # keys that are tried to do without at once do not touch each other
+_MOST_THINNINGS = 8
+_MOST_RELAXED = 3.0  # how often its tolerance a curve may be off for the sake of few keys
+_RELAXING = 1.2
 _SINGULAR = 1e-9
 
 
@@ -38,6 +42,7 @@ def fit_keys(
     tolerance: float,
     *,
     is_moving: bool = True,
+    enough_per_s: float = np.inf,
     tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """The keys of a curve that no moment is further off from than a tolerance.
@@ -45,6 +50,7 @@ def fit_keys(
     values     (T,) and `times` (T,) seconds, rising
     tolerance  in the values' unit; 0 keeps every moment that is no straight going on
     is_moving  keys may leave their moment's value by the tolerance; else they lie on it
+    enough_per_s  a curve that needs more keys per second may be off by up to thrice the tolerance
     tick       called for every round of the work; may raise to stop it
     A curve that stays within the tolerance of its first value, or of 0, keeps one key.
     """
@@ -61,6 +67,12 @@ def fit_keys(
             tick()
         if not curve.refine(tolerance):
             break
+    enough = 1.0 + enough_per_s * (times[-1] - times[0])
+    allowed = tolerance
+    curve.thin(allowed, tick)
+    while len(curve.keys) > enough and allowed * _RELAXING <= _MOST_RELAXED * tolerance > 0.0:
+        allowed *= _RELAXING
+        curve.thin(allowed, tick)
     is_key = np.zeros(count, bool)
     is_key[curve.keys] = True
     return CurveKeys(is_key, *curve.sampled())
@@ -74,6 +86,7 @@ def fit_curves(
     is_seen: np.ndarray,
     starts: np.ndarray,
     is_moving: bool = True,
+    enough_per_s: float = np.inf,
     tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """fit_keys for (T, C) curves: is_key, values and slopes are (T, C).
@@ -94,6 +107,7 @@ def fit_curves(
                 times[first:last],
                 tolerance,
                 is_moving=is_moving,
+                enough_per_s=enough_per_s,
                 tick=tick,
             )
             for whole, part in zip(result, piece, strict=True):
@@ -172,6 +186,46 @@ class _Curve:
         self.levels[pinned] = self.values[self.keys[pinned]]
         return True
 
+    def thin(self, tolerance: float, tick: Callable[[], None] | None = None) -> None:
+        """Take out the keys that the curve does without when those beside them move."""
+        in_vain = 0
+        for start in range(_MOST_THINNINGS * _APART):
+            if tick is not None:
+                tick()
+            tried = np.arange(1 + start % _APART, len(self.keys) - 1, _APART)
+            has_gone = bool(len(tried)) and self._try_without(tried, tolerance)
+            in_vain = 0 if has_gone else in_vain + 1
+            if in_vain == _APART:
+                return
+
+    def _try_without(self, tried: np.ndarray, tolerance: float) -> bool:
+        """Take out keys, at least _APART from each other, where that fits. Whether any went."""
+        before = self.keys, self.levels, self.slopes
+        stays = np.ones(len(self.keys), bool)
+        stays[tried] = False
+        self.keys, self.levels, self.slopes = (part[stays].copy() for part in before)
+        places = tried - np.arange(len(tried))  # of the keys after those that went
+        movable = np.zeros(len(self.keys), bool)
+        movable[places] = movable[places - 1] = True
+        part = self._parts()
+        self._fit(part, movable)
+        off = np.abs(self._between(part) - self.values)
+        worst = np.maximum.reduceat(off, self.keys[:-1])
+        worst[-1] = max(worst[-1], off[-1])
+        around = [np.clip(places + step, 0, len(worst) - 1) for step in (-2, -1, 0)]
+        is_fit = np.max([worst[place] for place in around], axis=0) <= tolerance
+        if is_fit.all():
+            return True
+        # What does not fit comes back, and with it the keys beside.
+        moved = self.levels, self.slopes
+        stays[tried[~is_fit]] = True
+        keys, levels, slopes = (part.copy() for part in before)
+        for place, index in zip(places[is_fit], tried[is_fit], strict=True):
+            for new, old in ((place - 1, index - 1), (place, index + 1)):
+                levels[old], slopes[old] = moved[0][new], moved[1][new]
+        self.keys, self.levels, self.slopes = keys[stays], levels[stays], slopes[stays]
+        return bool(is_fit.any())
+
     def sampled(self) -> tuple[np.ndarray, np.ndarray]:
         """(T,) values and (T,) slopes of the curve."""
         part = self._parts()
@@ -199,8 +253,11 @@ class _Curve:
         curve = before * self.levels[part] + leave * self.slopes[part]
         return curve + after * self.levels[part + 1] + meet * self.slopes[part + 1]
 
-    def _fit(self, part: np.ndarray) -> None:
-        """Move every key to where the moments around it want it, its neighbours held still."""
+    def _fit(self, part: np.ndarray, is_free: np.ndarray | None = None) -> None:
+        """Move every key, or those that are free, to where the moments around it want it.
+
+        A key's neighbours are held still meanwhile.
+        """
         basis = self._basis(part)
         for number in range(2 * _PASSES):
             residual = self.values - self._between(part)
@@ -210,9 +267,11 @@ class _Curve:
             determinant = a * c - b * b
             is_solved = determinant > _SINGULAR * a * c
             safe = np.where(is_solved, determinant, 1.0)
-            chosen = slice(number % 2, None, 2)
-            self.levels[chosen] += np.where(is_solved, (c * d - b * e) / safe, 0.0)[chosen]
-            self.slopes[chosen] += np.where(is_solved, (a * e - b * d) / safe, 0.0)[chosen]
+            is_solved[1 - number % 2 :: 2] = False
+            if is_free is not None:
+                is_solved &= is_free
+            self.levels += np.where(is_solved, (c * d - b * e) / safe, 0.0)
+            self.slopes += np.where(is_solved, (a * e - b * d) / safe, 0.0)
 
     def _normal(self, basis: tuple[np.ndarray, ...], residual: np.ndarray) -> list[np.ndarray]:
         """Sums over the moments around each key: level², level·slope, slope², and what is left."""

@@ -142,6 +142,42 @@ def played(
     return line
 
 
+def test_a_fast_performance_has_few_keys_too(tmp_path) -> None:
+    """Looks that jump, blinks, a head that is never still: they needed up to 13 keys per second."""
+    rng = np.random.default_rng(5)
+    count, fps = 300, 30.0
+    times = np.arange(count) / fps
+    sliders = np.zeros((count, len(FITTED)))
+    sliders[:, FITTED.index("gaze_x")] = np.repeat(rng.uniform(-0.6, 0.6, count // 10), 10)
+    blinks = sum(np.exp(-(((times - at) / 0.05) ** 2)) for at in np.arange(0.2, 10.0, 0.6))
+    sliders[:, FITTED.index("blink")] = blinks + rng.normal(0.0, 0.03, count)
+    nods = np.convolve(rng.normal(0.0, 1.0, count + 6), np.full(7, 0.4), "valid")
+    still = np.zeros(count)
+    template = MotionTemplate(
+        rotation=rotation_matrix(nods, still, still),
+        expression=expression_of(sliders).reshape(count, 21, 3).astype(np.float32),
+        translation=np.zeros((count, 3), np.float32),
+        scale=np.ones(count, np.float32),
+        fps=fps,
+    )
+    path = tmp_path / "fast.pkl"
+    write_template(path, template)
+    captured = capture(PerformanceSource(str(path)), [FACE], TakeOptions(), quiet)
+    assert captured.keys[0].sum(axis=0).max() <= 8.0 * times[-1] + 2
+    fitted = np.stack([values_of(captured, name) for name in FITTED], axis=1)
+    wanted = (template.expression - template.expression[:1]).reshape(count, -1)
+    assert expression_of(fitted) + captured.expression[0] == pytest.approx(wanted, abs=1e-6)
+    loose = fit_sliders(wanted)
+    for name in ("gaze_x", "blink"):
+        low, high = CONTROLS_BY_NAME[name].soft_range
+        off = np.abs(values_of(captured, name) - loose[:, FITTED.index(name)])
+        assert off.max() <= 3 * 0.02 * (high - low) + 1e-5, name
+    index = COLUMNS.index("head_pitch")
+    column, is_key = captured.values[0, :, index], captured.keys[0, :, index]
+    line = played(column, captured.slopes[0, :, index], is_key, captured.times)
+    assert np.abs(line - column).max() <= 3 * 0.02 * 15.0 + 1e-4, "degrees"
+
+
 @pytest.mark.parametrize("is_moving", [True, False])
 def test_few_keys_make_a_noisy_curve_within_the_tolerance(is_moving: bool) -> None:
     rng = np.random.default_rng(2)
