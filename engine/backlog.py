@@ -27,6 +27,7 @@ RANKS = {
     "shutdown": Rank.ALONE,
     "capture": Rank.BACKGROUND,
     "performers": Rank.BACKGROUND,
+    "write_movie": Rank.BACKGROUND,
     "render": Rank.LIVE,
     "close": Rank.LIVE,
     "camera_start": Rank.LIVE,

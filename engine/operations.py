@@ -103,6 +103,10 @@ class Operations:
             return _list_performers(message, report)
         if message.type == "store":
             return _store(message, report)
+        if message.type == "write_movie":
+            from .movie_requests import answer_movie
+
+            return answer_movie(message, report)
         if message.type.startswith("camera_"):
             return self._camera_requests().answer(message)
         if message.type == "probe":

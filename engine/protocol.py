@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple
 
 from .camera_table import CAMERA_MESSAGES
+from .movie_table import MOVIE_MESSAGES
 
 PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 4 * 1024 * 1024
@@ -174,7 +175,7 @@ _ROWS = (
     MessageType("shutdown", "bye", (), (), "End the engine after the running request."),
     MessageType("bye", "", (), (), "Last message of the engine."),
 )
-_ALL = (*_ROWS, *map(MessageType._make, CAMERA_MESSAGES))
+_ALL = (*_ROWS, *map(MessageType._make, (*CAMERA_MESSAGES, *MOVIE_MESSAGES)))
 MESSAGE_TYPES: Mapping[str, MessageType] = {row.name: row for row in _ALL}
 
 # Error codes on the wire. The host may add its own (engine_died, timeout…), see host/errors.py.

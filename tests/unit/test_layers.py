@@ -23,6 +23,7 @@ SHARED = {
     "engine.take",
     "engine.speech_options",
     "engine.camera_table",
+    "engine.movie_table",
     "engine.weight_table",
     "engine.weight_search",
     "engine.part_files",
@@ -39,6 +40,7 @@ TABLES = {
     "engine.take",
     "engine.speech_options",
     "engine.camera_table",
+    "engine.movie_table",
     PARTS,
     *WEIGHTS,
 }
@@ -62,6 +64,7 @@ FLOOR = {
     "engine.take",
     "engine.speech_options",
     "engine.camera_table",
+    "engine.movie_table",
     "engine.sliders",
     "engine.renderer",
     "engine.alpha",
