@@ -6,6 +6,7 @@ it, and lines behind it stay where they are.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 
 import cv2
@@ -26,6 +27,7 @@ _LOOKED, _SPACED = 2.0, 7
 _SEEN, _FULL = 1.0 / 255.0, 0.998  # coverage
 _ROW = 1024  # positions that are looked up at a time
 _GOES_ON = 12.0  # crop pixels that a head goes on outside of the picture's border
+_SLIGHT = 0.3  # crop pixels that nobody misses at a face's outline
 _NEAR, _NEAR_SOFT = 7, 2.0  # crop pixels across which a head's outline is unsure
 
 
@@ -190,6 +192,66 @@ class Backdrop:
         if dtype == np.uint8:
             return (np.minimum(colours, 1.0) * np.float32(255.0) + np.float32(0.5)).astype(np.uint8)
         return colours
+
+
+class LateBackdrop:
+    """A backdrop that is only made when more than the inside of a face moves visibly."""
+
+    def __init__(self, make: Callable[[], Backdrop], outline: np.ndarray, size: int) -> None:
+        """outline (N, 2) crop pixels around the face; size of the crop."""
+        self._make = make
+        self._is_used = False
+        self._inside = np.zeros((size, size), np.uint8)
+        cv2.fillPoly(self._inside, [np.rint(outline).astype(np.int32)], 255)
+
+    @cached_property
+    def _made(self) -> Backdrop:
+        return self._make()
+
+    def part(
+        self,
+        moved: np.ndarray,
+        changed: np.ndarray,
+        canvas: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+        shift: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """See Backdrop.part."""
+        # A frame must not depend on those that were drawn before it.
+        self._is_used = self._is_needed(changed, area, crop, shift)
+        if self._is_used:
+            self._made.part(moved, changed, canvas, area, crop, shift)
+
+    def keep(
+        self,
+        moved: np.ndarray,
+        changed: np.ndarray,
+        canvas: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+    ) -> None:
+        """See Backdrop.keep: what has not moved visibly covers nobody."""
+        if self._is_used:
+            self._made.keep(moved, changed, canvas, area, crop)
+
+    def _is_needed(
+        self,
+        changed: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+        shift: tuple[np.ndarray, np.ndarray],
+    ) -> bool:
+        step = max(1, int(_LOOKED / crop.scale))
+        rows, columns = np.nonzero(changed[::step, ::step])
+        shift_x, shift_y = (values[::step, ::step][rows, columns] for values in shift)
+        far = np.maximum(np.abs(shift_x), np.abs(shift_y)) * crop.scale > _SLIGHT
+        x = (area.x + step * columns[far]).astype(np.float32)
+        y = (area.y + step * rows[far]).astype(np.float32)
+        for at in (_placed(crop, x, y), _placed(crop, x + shift_x[far], y + shift_y[far])):
+            if (_looked_up(self._inside, *at) < _OPAQUE).any():
+                return True
+        return False
 
 
 def _continued(field: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]) -> np.ndarray:

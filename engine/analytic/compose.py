@@ -14,7 +14,7 @@ import numpy as np
 from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..renderer import NOTHING, Rectangle
-from .backdrop import Backdrop
+from .backdrop import Backdrop, LateBackdrop
 from .field import MOVED, BackwardField, Window
 from .layer import Layer, Mask
 from .tone import to_unit
@@ -43,7 +43,7 @@ class Scene(NamedTuple):
     expression: BackwardField | None
     below: list[Mask]
     openings: list[Layer]
-    backdrop: Backdrop
+    backdrop: Backdrop | LateBackdrop
 
 
 class _Maps(NamedTuple):

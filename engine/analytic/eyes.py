@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -9,7 +10,7 @@ import numpy as np
 
 from ..faces.canonical import EyeIndices
 from ..faces.crop import Crop
-from .iris import find_rim
+from .iris import Rim, find_rim
 from .layer import Layer, Mask, Patch
 from .lid_skin import LidSkin
 from .lids import across_lids
@@ -95,15 +96,33 @@ class Eye:
         self.patch = Patch.around(low - margin, high + below, scale)
         margin, below = _MASK_MARGIN * self.width, _MASK_MARGIN_BELOW * self.width
         self._mask_patch = Patch.around(low - margin, high + np.array([margin, below]), _MASK_SCALE)
-        self._source = self.patch.read(picture, crop)
-        self._opening = self._coverage(self._upper, self._lower)
-        centre, radius = self.patch.place(self._centre[None])[0], self._radius * scale
-        self._rim = find_rim(tone.shown(self._source), self._opening, centre, radius)
-        self._iris = self._separate_iris()
-        self._skin = LidSkin(
-            self.patch, self._source, landmarks, eye, tone, is_blind=not self.has_iris
+        self._picture, self._crop, self._landmarks, self._indices = picture, crop, landmarks, eye
+
+    # What follows waits for an eye that looks around or shuts.
+
+    @cached_property
+    def _source(self) -> np.ndarray:
+        return self.patch.read(self._picture, self._crop)
+
+    @cached_property
+    def _opening(self) -> np.ndarray:
+        return self._coverage(self._upper, self._lower)
+
+    @cached_property
+    def _rim(self) -> Rim:
+        centre, radius = self.patch.place(self._centre[None])[0], self._radius * self.patch.scale
+        return find_rim(self._tone.shown(self._source), self._opening, centre, radius)
+
+    @cached_property
+    def _skin(self) -> LidSkin:
+        return LidSkin(
+            self.patch,
+            self._source,
+            self._landmarks,
+            self._indices,
+            self._tone,
+            is_blind=not self.has_iris,
         )
-        self._lash_colour = self._read_lashes()
 
     @property
     def has_iris(self) -> bool:
@@ -124,7 +143,7 @@ class Eye:
         if not is_looking and abs(state.blink) < 0.02:
             return None
         colours, coverage = self._eyeball(state)
-        if self._skin.strength(state.blink) <= 0.0:
+        if LidSkin.strength(state.blink) <= 0.0:
             return Layer.covering(self.patch, colours, coverage)
         lid = self._skin.cover(state.upper, state.lower, state.blink)
         closing = float(np.clip(state.blink, 0.0, 1.0)) ** 2
@@ -157,7 +176,8 @@ class Eye:
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
         return colours * shade, coverage
 
-    def _read_lashes(self) -> np.ndarray:
+    @cached_property
+    def _lash_colour(self) -> np.ndarray:
         """(3,) colour of the darker pixels along the edge of the upper lid."""
         scale = self.width * self.patch.scale
         reach = max(1, int(0.07 * scale))
@@ -196,7 +216,8 @@ class Eye:
         light = cv2.warpAffine(iris.light, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         return looking + light * (0.25 + 0.75 * moved[..., 3:])
 
-    def _separate_iris(self) -> _Iris:
+    @cached_property
+    def _iris(self) -> _Iris:
         """Split the eyeball into its white and its iris, and complete what each hides."""
         patch, source = self.patch, self._source
         scale, width, radius = patch.scale, self.width * patch.scale, self._rim.radius

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -76,14 +77,14 @@ class HeadField:
         self,
         landmarks: np.ndarray,
         pose: Pose,
-        person: np.ndarray,
+        person: Callable[[], np.ndarray],
         crop: Crop,
         picture_shape: tuple[int, ...],
     ) -> None:
         """Prepare a head.
 
         landmarks      (478, 3) crop pixels
-        person         (size, size) float32 over the crop, 1 where a person is seen
+        person         gives (size, size) float32 over the crop, 1 where a person is seen
         picture_shape  (height, width, …) of the picture that the crop is of
         """
         crop_size = crop.size
@@ -143,7 +144,7 @@ class HeadField:
             inward = np.array([-along[1], along[0]])
             steps = np.arange(0.0, max(length, 1.0))
             foot = start + steps[:, None] * along + 2.0 * inward
-            cut = self._held(_at_points(self._person, foot) > 0.5)
+            cut = self._held(_at_points(self._person(), foot) > 0.5)
             x, y = self._x - start[0], self._y - start[1]
             hold = np.interp(x * along[0] + y * along[1], steps, cut).astype(np.float32)
             inside = (x * inward[0] + y * inward[1]).astype(np.float32)
@@ -211,7 +212,7 @@ class HeadField:
         around = 1.0 - smoothstep((np.hypot(across / 9.5, (down + 2.5) / 12.5) - 0.95) / 0.85)
         neck = 1.0 - smoothstep((down - 6.5) / 7.5)
 
-        is_person = cv2.resize((self._person > 0.4).astype(np.uint8), shape[::-1]) > 0
+        is_person = cv2.resize((self._person() > 0.4).astype(np.uint8), shape[::-1]) > 0
         is_person |= np.hypot(across / 7.6, (down + 1.0) / 10.5) < 1.0
         away = cv2.distanceTransform((~is_person).astype(np.uint8), cv2.DIST_L2, 5)
         near_person = 1.0 - smoothstep(away * CELL / self._pose.scale / 4.0)

@@ -97,7 +97,8 @@ class LidSkin:
         )
         return np.maximum(found, self._line(distance, closing)) * self.strength(blink)
 
-    def strength(self, blink: float) -> float:
+    @staticmethod
+    def strength(blink: float) -> float:
         """How much of the lid is made rather than moved."""
         return float(smoothstep((blink - 0.02) / 0.18))
 

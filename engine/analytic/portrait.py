@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
+from functools import cache, cached_property
 
 import numpy as np
 
-from ..faces.canonical import (
-    EYES,
-    LIP_LOWER_INNER,
-    LIP_UPPER_INNER,
-    fit_pose,
-)
+from ..faces.canonical import EYES, LIP_LOWER_INNER, LIP_UPPER_INNER, OVAL, fit_pose
 from ..faces.checks import check_fit
 from ..faces.crop import Crop, face_crop, resized_matrix
 from ..faces.lips import fit_lips
 from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.near_view import NearView
-from ..faces.neighbours import find_neighbours
+from ..faces.neighbours import Neighbours, find_neighbours
 from ..faces.segmentation import person_matte
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
-from .backdrop import Backdrop
+from .backdrop import Backdrop, LateBackdrop
 from .compose import Scene, draw
 from .decoder import Amounts, decode
 from .deformers import CHEEK_DEFORMERS, LIP_DEFORMERS, MOUTH_DEFORMERS
@@ -34,6 +30,7 @@ from .head import HeadField, HeadMove
 from .lids import fit_lids
 from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
+from .person import Person, lid_moves, skin_light
 from .shapes import smoothstep
 from .texture import edge_width
 from .tone import Tone, to_unit
@@ -45,17 +42,30 @@ _BLIND = "No iris is seen in the eyes of this face, as in a statue's: Gaze moves
 class AnalyticPortrait:
     """Warps one face by hand-made deformers; see FacePortrait for the contract."""
 
-    def __init__(self, image: SourceImage, face: Face, step: Step = no_step) -> None:
-        """Fit the face. Raises ReportedError "bad_face" or "no_models"."""
+    def __init__(
+        self,
+        image: SourceImage,
+        face: Face,
+        step: Step = no_step,
+        landmarks: np.ndarray | None = None,
+        person: Person | None = None,
+    ) -> None:
+        """Fit the face. Raises ReportedError "bad_face" or "no_models".
+
+        landmarks  (478, 3) picture pixels where they are known; None to look for them
+        person     what another frame of the same clip says of the person; then what lies around
+                   the face is only looked at when a motion needs it
+        """
         if face.problem:
             raise ReportedError(
                 "bad_face", face.problem.get("message", ""), face.problem.get("hint", "")
             )
         self.face = face
         self.notices: Sequence[str] = ()
-        self._has_emission = image.has_emission
-        around = NearView.of_face(image, face, step)
-        landmarks = around.to_picture(fit_landmarks(around.rgb, around.place(face)))
+        self._image = image
+        if landmarks is None:
+            near = NearView.of_face(image, face, step)
+            landmarks = near.to_picture(fit_landmarks(near.rgb, near.place(face)))
         step()
         self._crop = face_crop(landmarks)
         view = NearView.of_crop(image, self._crop, step)
@@ -68,49 +78,104 @@ class AnalyticPortrait:
         if not face.keypoints:  # drawn by hand, and not read yet
             ratios = self._measures.eyes_open, self._measures.lips_open
             self.face = replace(face, eyes_open=ratios[0], lips_open=ratios[1])
-        self.landmarks = fit_lids(crop_view, self.landmarks)
-        step()
-        self._size = image.pixels.shape[1], image.pixels.shape[0]
-        self._field = ExpressionField(self.landmarks, self._pose)
-        person = person_matte(crop_view)
-        self._head = HeadField(self.landmarks, self._pose, person, self._crop, image.pixels.shape)
-        step()
-        neighbours = find_neighbours(
-            around.rgb, around.crop(self._crop), self.landmarks, self._pose
+        unfitted = self.landmarks
+        self.landmarks = (
+            fit_lids(crop_view, unfitted) if person is None else person.with_lids(unfitted)
         )
-        self._backdrop = Backdrop(image, self._crop, person, neighbours)
         step()
-        gap = max(self._measures.lip_gap, 0.0)
-        self._edge_width = edge_width(crop_view, self.landmarks)
-        self._colours = choose_colours(crop_view, self.landmarks, self._pose, gap)
+        self._field = ExpressionField(self.landmarks, self._pose)
+        self._fit_surroundings(image, crop_view, step, person)
+        step()
+        light = skin_light(crop_view, self.landmarks, self._pose)
+        if person is None:
+            person = self._read_person(crop_view, unfitted, light)
+        self.person = person
+        self._colours = person.colours_under(light)
         self._tone = Tone.measured(image, self._skin_colour(image), self._colours.skin)
-        step()
-        self._paint_layers(image, step)
 
-    def _paint_layers(self, image: SourceImage, step: Step = no_step) -> None:
-        """Prepare eyes and mouth, as fine as the picture is."""
-        pixels, gap = image.pixels, max(self._measures.lip_gap, 0.0)
-        self._eyes = [Eye(pixels, self._crop, self.landmarks, eye, self._tone) for eye in EYES]
+    def _fit_surroundings(
+        self, image: SourceImage, crop_view: np.ndarray, step: Step, person: Person | None
+    ) -> None:
+        """Prepare the head and what is behind it."""
+        crop, landmarks, pose, face = self._crop, self.landmarks, self._pose, self.face
+
+        @cache
+        def matte() -> np.ndarray:
+            return person_matte(crop_view)
+
+        @cache
+        def neighbours() -> Neighbours | None:
+            if person is not None and not person.has_neighbours:
+                return None
+            around = NearView.of_face(image, face, step)
+            return find_neighbours(around.rgb, around.crop(crop), landmarks, pose)
+
+        def backdrop() -> Backdrop:
+            return Backdrop(image, crop, matte(), neighbours())
+
+        self._neighbours = neighbours
+        self._head = HeadField(landmarks, pose, matte, crop, image.pixels.shape)
+        if person is not None:
+            self._backdrop = LateBackdrop(backdrop, landmarks[list(OVAL), :2], crop.size)
+            return
+        matte()
         step()
-        self._mouth = Mouth(
-            pixels,
+        neighbours()
+        step()
+        self._backdrop = backdrop()
+
+    def _read_person(
+        self, crop_view: np.ndarray, unfitted: np.ndarray, light: np.ndarray
+    ) -> Person:
+        """What other frames of a clip need.
+
+        unfitted  the landmarks before the lids were fitted
+        """
+        gap = max(self._measures.lip_gap, 0.0)
+        return Person(
+            *lid_moves(unfitted, self.landmarks),
+            choose_colours(crop_view, self.landmarks, self._pose, gap),
+            light,
+            edge_width(crop_view, self.landmarks),
+            self._neighbours() is not None,
+        )
+
+    # Eyes and mouth are as fine as the picture is, and wait for a motion that moves them.
+
+    @cached_property
+    def _eyes(self) -> list[Eye]:
+        pixels = self._image.pixels
+        return [Eye(pixels, self._crop, self.landmarks, eye, self._tone) for eye in EYES]
+
+    @cached_property
+    def _mouth(self) -> Mouth:
+        return Mouth(
+            self._image.pixels,
             self._crop,
             self.landmarks,
             self._pose,
-            gap,
+            max(self._measures.lip_gap, 0.0),
             self._colours,
             self._tone,
-            self._edge_width,
+            self.person.edge_width,
         )
 
     def resized(self, image: SourceImage) -> AnalyticPortrait:
         """See FacePortrait.resized: fields and landmarks lie in the crop and stay."""
         other = copy(self)
-        other._size = image.pixels.shape[1], image.pixels.shape[0]
-        matrix = resized_matrix(self._crop.picture_to_crop, other._size, self._size)
+        for name in ("_eyes", "_mouth"):
+            other.__dict__.pop(name, None)
+        other._image = image
+        size, own = (item.pixels.shape[1::-1] for item in (image, self._image))
+        matrix = resized_matrix(self._crop.picture_to_crop, size, own)
         other._crop = Crop(matrix, self._crop.size)
-        other._paint_layers(image)
         return other
+
+    def reopened(
+        self, image: SourceImage, face: Face, landmarks: np.ndarray | None, step: Step = no_step
+    ) -> AnalyticPortrait:
+        """This person in another frame of a clip; see Renderer.reopen."""
+        return AnalyticPortrait(image, face, step, landmarks, self.person)
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """Nothing: frames do not get faster by being made together."""
@@ -120,8 +185,8 @@ class AnalyticPortrait:
         amounts = decode(motion, self._measures, self.face.eyes_open, self.face.lips_open)
         amounts = _spare_far_side(_follow_gaze(amounts), float(self._pose.euler[1]))
         is_looking = max(abs(amount) for amount in amounts.gaze) > _LOOKING
-        is_blind = not any(eye.has_iris for eye in self._eyes)
-        self.notices = (_BLIND,) if is_looking and is_blind else ()
+        is_blind = is_looking and not any(eye.has_iris for eye in self._eyes)
+        self.notices = (_BLIND,) if is_blind else ()
         weights = self._field.weights(amounts, motion.lid_offset)
         scene = Scene(
             head=self._head.backward(self._head_move(motion)),
@@ -134,7 +199,7 @@ class AnalyticPortrait:
         vertices = self._field.move_vertices(weights)
         self._add_eyes(scene, vertices, amounts)
         self._add_mouth(scene, vertices, amounts)
-        return draw(canvas, self._crop, scene, has_emission=self._has_emission)
+        return draw(canvas, self._crop, scene, has_emission=self._image.has_emission)
 
     def _add_eyes(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
         for eye, indices, blink in zip(self._eyes, EYES, amounts.blink, strict=True):

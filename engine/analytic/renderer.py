@@ -48,4 +48,6 @@ class AnalyticRenderer:
         step: Step = no_step,
     ) -> AnalyticPortrait:
         """See Renderer.reopen."""
-        return self.open(image, face, step)
+        if not isinstance(reference, AnalyticPortrait):
+            return self.open(image, face, step)
+        return reference.reopened(image, face, landmarks, step)
