@@ -17,7 +17,8 @@ import numpy as np
 _PASSES = 3  # of fitting all keys, after each round of new ones
 _MOST_ROUNDS = 200
 _APART = 4  # keys that are tried to do without at once do not touch each other
-_MOST_THINNINGS = 8
+_MOST_THINNINGS = 3
+_PASSES_WITHOUT = 2  # of fitting the keys beside those that are tried to do without
 _MOST_RELAXED = 3.0  # how often its tolerance a curve may be off for the sake of few keys
 _RELAXING = 1.2
 _SINGULAR = 1e-9
@@ -208,7 +209,7 @@ class _Curve:
         movable = np.zeros(len(self.keys), bool)
         movable[places] = movable[places - 1] = True
         part = self._parts()
-        self._fit(part, movable)
+        self._fit(part, movable, _PASSES_WITHOUT)
         off = np.abs(self._between(part) - self.values)
         worst = np.maximum.reduceat(off, self.keys[:-1])
         worst[-1] = max(worst[-1], off[-1])
@@ -253,13 +254,15 @@ class _Curve:
         curve = before * self.levels[part] + leave * self.slopes[part]
         return curve + after * self.levels[part + 1] + meet * self.slopes[part + 1]
 
-    def _fit(self, part: np.ndarray, is_free: np.ndarray | None = None) -> None:
+    def _fit(
+        self, part: np.ndarray, is_free: np.ndarray | None = None, passes: int = _PASSES
+    ) -> None:
         """Move every key, or those that are free, to where the moments around it want it.
 
         A key's neighbours are held still meanwhile.
         """
         basis = self._basis(part)
-        for number in range(2 * _PASSES):
+        for number in range(2 * passes):
             residual = self.values - self._between(part)
             a, b, c, d, e = self._normal(basis, residual)
             is_pinned = self._is_pinned[self.keys]
