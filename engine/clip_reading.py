@@ -18,6 +18,7 @@ from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .faces.measures import MEASURE_NAMES
+from .motion import MINIMUM_FACE_PX
 from .own_face import VERSION, load_response, response_of, save_response
 from .own_reading import own_expression, resting_rows
 from .performance.files import SUFFIXES
@@ -38,7 +39,9 @@ _HELD = 0.03
 _FEWEST_FRAMES = 20  # that a face must be seen in to be worth that
 _REPORT_S = 0.04  # between two reports
 _HASHED = 1 << 20  # bytes at either end of a file that tell its content
-_FACE_HINT = "Choose a clip whose face looks at the camera and is at least 40 px wide."
+_FACE_HINT = (
+    f"Choose a clip whose face looks at the camera and is at least {MINIMUM_FACE_PX} px wide."
+)
 _CHANGE_HINT = "Choose another performer: 1 is the one that fills most of the clip."
 
 

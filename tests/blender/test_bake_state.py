@@ -9,6 +9,7 @@ from typing import Any
 import bpy
 import pytest
 from baking import bake, bake_folder, fresh, image_node, key_smile, performance, summary  # noqa: F401
+from test_panels import Layout, operators_drawn
 
 
 @pytest.fixture
@@ -67,6 +68,23 @@ def test_a_bake_is_out_of_date_where_the_face_would_move_otherwise(baked, module
     bake(scope="ALL")
     follow(module, 6)
     assert not state.is_stale(plane)
+
+
+@pytest.mark.parametrize("name", ["source", "face"])
+def test_both_panels_say_that_the_bake_is_shown_and_lead_back(baked, name) -> None:
+    """Above everything else, where sliders that do nothing are looked at."""
+    _plane, face = baked
+    bpy.context.view_layer.objects.active = face
+    texts, calls = [], []
+    panel = getattr(bpy.types, f"KEYPORTRAIT_PT_{name}")
+    panel.draw(SimpleNamespace(layout=Layout(texts, calls)), bpy.context)
+    banner = texts.index("Shows its bake")
+    assert texts[:banner] in ([], [""])
+    assert {"keyportrait.show_live", "keyportrait.bake"} <= operators_drawn(calls)
+    bpy.ops.keyportrait.show_live()
+    texts.clear()
+    panel.draw(SimpleNamespace(layout=Layout(texts, calls)), bpy.context)
+    assert "Shows its bake" not in texts
 
 
 def test_held_frames_of_a_bake_on_twos_are_not_out_of_date(performance, module) -> None:

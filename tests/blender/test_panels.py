@@ -210,4 +210,4 @@ def test_a_view_that_cannot_follow_is_told(add_portrait, module, monkeypatch) ->
     assert "Cycles" not in draw_all()[0]
     live.session(module("rig.portraits").portrait(plane)).turns.is_stuck = True
     text = draw_all()[0].replace("\n", " ")
-    assert "Cycles' rendered view cannot follow a picture with alpha Channel Packed." in text
+    assert "Cycles' rendered view cannot follow: a world shows the picture" in text

@@ -8,6 +8,7 @@ import bpy
 import numpy as np
 import pytest
 from conftest import ASTRONAUT
+from test_panels import Layout
 
 
 def counts() -> dict[str, int]:
@@ -239,4 +240,11 @@ def test_one_bad_box_stops_no_other_face_and_says_why(add_portrait, pixels, modu
     live = module("rig.live")
     assert live.problem_of(plane) is None
     assert live.face_problem_of(plane, 0) == ""
-    assert live.face_problem_of(plane, 1)
+    problem = live.face_problem_of(plane, 1)
+    texts: list[str] = []
+    source = module("panels.source")
+    source.draw_faces(Layout(texts, []), plane, face)
+    bad = plane.keyportrait.portrait.faces[1].controller.name
+    below = texts[texts.index(bad) + 1 :]
+    assert problem and " ".join(below).startswith(" ".join(source.wrapped(problem)))
+    assert texts[: texts.index(bad) + 1] == [face.name, bad]

@@ -178,6 +178,18 @@ def test_stretched_picture_is_refused_truthfully(astronaut, factors, words):
     assert "nimal" not in str(found.problem)
 
 
+@pytest.mark.parametrize("by", [1.35, 1.5])
+@pytest.mark.parametrize("is_wide", [True, False])
+def test_stretched_picture_is_found_or_refused_truthfully(astronaut, by, is_wide):
+    factors = (by, 1.0) if is_wide else (1.0, by)
+    stretched = cv2.resize(astronaut[:320, 64:384], None, fx=factors[0], fy=factors[1])
+    (found,) = find_faces(source(stretched))
+    words = "stretched sideways" if is_wide else "stretched upwards"
+    assert not found.problem or words in found.problem["message"]
+    if not found.problem:
+        assert np.abs(centre(found) / factors - [160, 122]).max() < 15
+
+
 @pytest.mark.parametrize("factors", [(1.0, 1.0), (1.4, 1.0), (1.0, 1.4), (1.6, 1.0)])
 def test_stretched_cats_stay_cats(factors):
     cat = cv2.resize(data.chelsea(), None, fx=factors[0], fy=factors[1])

@@ -242,6 +242,17 @@ def test_the_folder_of_the_wheels_says_what_lands_there() -> None:
     assert [name for name in distributions if name.split("_")[0] not in text] == []
 
 
+def test_documents_and_messages_name_one_smallest_face() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md")}
+    folders = ("engine", "rig", "operators", "panels")
+    texts |= {p: p.read_text(encoding="utf-8") for f in folders for p in (ROOT / f).rglob("*.py")}
+    named = re.compile(r"at least (?:about )?([0-9]+) (?:px|pixels) (?:wide|from side)")
+    found = {path.name: set(named.findall(text)) for path, text in texts.items()}
+    measured = re.search(r"^MINIMUM_FACE_PX = ([0-9]+)$", texts[ROOT / "engine/motion.py"], re.M)
+    assert measured and found["guide.md"] == {measured[1]}
+    assert set().union(*found.values()) == {measured[1]}
+
+
 def test_preferences_show_their_units() -> None:
     units = {"s": "(s)", "mb": "(MB)", "mp": "(MP)"}
     tree = ast.parse((ROOT / "preferences.py").read_text(encoding="utf-8"))
