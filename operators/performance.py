@@ -5,12 +5,12 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..rig import capture_run, capture_settings, performance_cache, portraits
+from ..rig import capture_run, performance_cache, portraits, take_records
 from ._base import ReportsErrors, poll_face
 
 
 class KEYPORTRAIT_OT_set_scene_range(ReportsErrors, bpy.types.Operator):
-    """Let the scene begin and end with the captured performance of the active face"""
+    """Let the scene begin and end with what was captured and spoken by the active face"""
 
     bl_idname = "keyportrait.set_scene_range"
     bl_label = "Set Scene Range"
@@ -21,15 +21,17 @@ class KEYPORTRAIT_OT_set_scene_range(ReportsErrors, bpy.types.Operator):
         if not poll_face(cls, context):
             return False
         controller = portraits.active_controller(context)
-        if not capture_settings.is_captured(controller):
-            cls.poll_message_set(f"'{controller.name}' was not captured: press Capture")
+        if not take_records.in_use(controller):
+            cls.poll_message_set(f"'{controller.name}' was not captured: press Capture or Speak")
             return False
         return True
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        record = portraits.active_controller(context).keyportrait_capture
+        records = take_records.in_use(portraits.active_controller(context))
         scene = context.scene
-        capture_run.set_scene_range(scene, record.first_frame, record.last_frame)
+        first = min(record.first_frame for record in records)
+        last = max(record.last_frame for record in records)
+        capture_run.set_scene_range(scene, first, last)
         self.report({"INFO"}, f"'{scene.name}': frames {scene.frame_start} to {scene.frame_end}")
         return {"FINISHED"}
 

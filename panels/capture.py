@@ -9,7 +9,7 @@ from ..engine.take import CHOSEN, NETWORKS
 from ..rig import capture_settings, clip_sources, performer_list, portraits
 from ..rig import engine as engine_process
 from ..rig.capture_choices import CLIP, FILE, STRIP
-from .performance import draw_cache
+from .performance import draw_cache, draw_record
 from .source import KeyPortraitPanel, wrapped
 
 
@@ -31,7 +31,8 @@ class KEYPORTRAIT_PT_capture(KeyPortraitPanel, bpy.types.Panel):
         row.scale_y = 1.3
         row.operator("keyportrait.capture", icon="OUTLINER_DATA_ARMATURE")
         row.operator("keyportrait.recapture", icon="FILE_REFRESH")
-        draw_captured(layout, context, controller)
+        if capture_settings.is_captured(controller):
+            draw_record(layout, context, settings)
 
 
 def draw_source(
@@ -75,23 +76,6 @@ def draw_performers(
             emboss=False,
         )
         choice.number = item.number
-
-
-def draw_captured(
-    layout: bpy.types.UILayout, context: bpy.types.Context, controller: bpy.types.Object
-) -> None:
-    """What the last capture was, and the way to see all of it."""
-    settings, scene = controller.keyportrait_capture, context.scene
-    if not capture_settings.is_captured(controller):
-        return
-    column = layout.column(align=True)
-    for number, line in enumerate(wrapped(settings.captured)):
-        column.label(text=line, icon="BLANK1" if number else "CHECKMARK")
-    last = round(settings.last_frame)
-    if last > scene.frame_end:
-        text = f"Ends at {last}, the scene at {scene.frame_end}"
-        column.label(text=text, icon="INFO")
-        column.operator("keyportrait.set_scene_range", icon="PREVIEW_RANGE")
 
 
 class KEYPORTRAIT_PT_capture_options(KeyPortraitPanel, bpy.types.Panel):

@@ -7,7 +7,7 @@ import bpy
 from ..compat import registration_of
 from ..engine.take import AMOUNTS
 from ..rig import performance_cache, portraits
-from .source import KeyPortraitPanel
+from .source import KeyPortraitPanel, wrapped
 
 
 class KEYPORTRAIT_PT_performance(KeyPortraitPanel, bpy.types.Panel):
@@ -29,7 +29,7 @@ class KEYPORTRAIT_PT_amounts(KeyPortraitPanel, bpy.types.Panel):
     bl_idname = "KEYPORTRAIT_PT_amounts"
     bl_parent_id = "KEYPORTRAIT_PT_performance"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 3
+    bl_order = 4
 
     def draw(self, context: bpy.types.Context) -> None:
         controller = portraits.active_controller(context)
@@ -40,6 +40,21 @@ class KEYPORTRAIT_PT_amounts(KeyPortraitPanel, bpy.types.Panel):
         for amount in AMOUNTS:
             if amount.name in controller:
                 column.prop(controller, f'["{amount.name}"]', text=amount.label, slider=True)
+
+
+def draw_record(
+    layout: bpy.types.UILayout, context: bpy.types.Context, record: bpy.types.PropertyGroup
+) -> None:
+    """What a take was that a face remembers, and the way to see all of it."""
+    scene = context.scene
+    column = layout.column(align=True)
+    for number, line in enumerate(wrapped(record.captured)):
+        column.label(text=line, icon="BLANK1" if number else "CHECKMARK")
+    last = round(record.last_frame)
+    if last > scene.frame_end:
+        text = f"Ends at {last}, the scene at {scene.frame_end}"
+        column.label(text=text, icon="INFO")
+        column.operator("keyportrait.set_scene_range", icon="PREVIEW_RANGE")
 
 
 def draw_cache(layout: bpy.types.UILayout) -> None:

@@ -13,7 +13,7 @@ class KEYPORTRAIT_PT_exchange(KeyPortraitPanel, bpy.types.Panel):
     bl_idname = "KEYPORTRAIT_PT_exchange"
     bl_parent_id = "KEYPORTRAIT_PT_performance"
     bl_options = {"DEFAULT_CLOSED"}
-    bl_order = 2
+    bl_order = 3
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column(align=True)

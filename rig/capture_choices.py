@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import bpy
 
@@ -39,6 +39,35 @@ MODE_ITEMS = (
     ),
     (ADD, "Add", "The performance is added to what the face does already"),
 )
+
+
+class TakeChoices(Protocol):
+    """What decides how a take, from whatever it was made, is written to faces.
+
+    name    what the performance is called
+    region  what is written, as in take_channels.Reach.of
+    is_whole_pose  channels that need no keys go to rest in Replace; else they stay as they are
+    Others as the property of CaptureChoices of the same name.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def region(self) -> str: ...
+    @property
+    def is_whole_pose(self) -> bool: ...
+    @property
+    def use_detail(self) -> bool: ...
+    @property
+    def mode(self) -> str: ...
+    @property
+    def use_track(self) -> bool: ...
+    @property
+    def use_whole_frames(self) -> bool: ...
+    @property
+    def use_markers(self) -> bool: ...
+    @property
+    def use_scene_range(self) -> bool: ...
 
 
 class CaptureChoices:
@@ -222,6 +251,11 @@ class Choices:
     face_offset: float
     use_markers: bool
     use_scene_range: bool
+
+    @property
+    def is_whole_pose(self) -> bool:
+        """A performer is seen whole."""
+        return True
 
     @property
     def options(self) -> TakeOptions:

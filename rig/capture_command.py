@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from ..engine.take import READER_ITEMS, REFERENCE_ITEMS, REGION_ITEMS
 from . import portraits
 from .capture_choices import FILE, MODE_ITEMS, Choices, choices_of
 from .capture_run import CaptureRun, jobs_for
+from .take_job import TakeJob
 from .terminal import OK, Progress, UsageError, save_file, say, say_error, scene_named
 
 NAME = "capture"
@@ -54,10 +56,7 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     """Add the parser of this command to those of `--command keyportrait`."""
     parser = commands.add_parser(NAME, help="carry a clip's performance over to faces")
     parser.add_argument("--clip", required=True, metavar="FILE", help="clip, picture or template")
-    parser.add_argument(
-        "--face", nargs="+", metavar="NAME", default=[],
-        help="face controllers, or planes with one face (default: the scene's only face)",
-    )  # fmt: skip
+    add_face_argument(parser)
     for option, (target, kind, text) in VALUES.items():
         parser.add_argument(option, dest=target, type=kind, metavar="N", help=text)
     for option, (target, choices) in LISTS.items():
@@ -70,29 +69,46 @@ def add_parser(commands: Any) -> argparse.ArgumentParser:
     return parser
 
 
+def add_face_argument(parser: argparse.ArgumentParser) -> None:
+    """Let a command take names for faces_named."""
+    parser.add_argument(
+        "--face", nargs="+", metavar="NAME", default=[],
+        help="face controllers, or planes with one face (default: the scene's only face)",
+    )  # fmt: skip
+
+
 def run(options: argparse.Namespace) -> int:
     """Capture, and save the file. Returns the exit status; raises UsageError and AddonError."""
     scene = scene_named(options.scene)
-    faces = _faces(scene, options.face)
+    faces = faces_named(scene, options.face)
     choices = _choices(faces[0], options)
     with bpy.context.temp_override(scene=scene):
-        running = CaptureRun(jobs_for(bpy.context, faces, choices), is_blocking=True)
-        try:
-            running.run(Progress())
-        except KeyboardInterrupt:
-            running.cancel()
-            raise
-        summary = running.finish(bpy.context, is_again=False)
+        return finish(jobs_for(bpy.context, faces, choices), options.output)
+
+
+def finish(jobs: Sequence[TakeJob], output: str) -> int:
+    """Do some jobs, and save the file.
+
+    output  name for the file, "" for its own
+    Returns the exit status; raises UsageError and AddonError.
+    """
+    running = CaptureRun(jobs, is_blocking=True)
+    try:
+        running.run(Progress())
+    except KeyboardInterrupt:
+        running.cancel()
+        raise
+    summary = running.finish(bpy.context, is_again=False)
     for warning in summary.warnings:
         say_error(f"Warning: {warning}")
     say(f"{summary.text}.")
-    save_file(options.output, "--output")
+    save_file(output, "--output")
     return OK
 
 
 def _choices(face: bpy.types.Object, options: argparse.Namespace) -> Choices:
     given = {name: value for name, value in vars(options).items() if value is not None}
-    defaults = choices_of(_Defaults(face.keyportrait_capture))
+    defaults = choices_of(PropertyDefaults(face.keyportrait_capture))
     chosen = {name: given[name] for name in given if name in Choices.__dataclass_fields__}
     path = str(Path(options.clip).absolute())
     choices = replace(defaults, **chosen)
@@ -104,7 +120,7 @@ def _choices(face: bpy.types.Object, options: argparse.Namespace) -> Choices:
     return choices
 
 
-class _Defaults:
+class PropertyDefaults:
     """The defaults of a property group, whatever a file has set."""
 
     def __init__(self, group: bpy.types.PropertyGroup) -> None:
@@ -114,7 +130,8 @@ class _Defaults:
         return getattr(self._properties[name], "default", None)
 
 
-def _faces(scene: bpy.types.Scene, names: list[str]) -> list[bpy.types.Object]:
+def faces_named(scene: bpy.types.Scene, names: list[str]) -> list[bpy.types.Object]:
+    """Face controllers of a scene by their names; its only one for none. Raises UsageError."""
     known: dict[str, bpy.types.Object] = {}
     for item in portraits.portraits_of(scene):
         known.update({controller.name: controller for controller in item.controllers})

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from typing import Any, ClassVar
 
 import bpy
 
+from ..engine.protocol import Message
 from ..engine.renderer_table import PREVIEW
 from ..engine.take import AUTO, LANDMARKS, MOTION_SUFFIXES, NETWORKS, PerformanceSource
 from ..host.client import EngineError, Ticket
@@ -23,24 +25,21 @@ from . import (
     take_placing,
     takes,
 )
-from .capture_choices import ADD, STRIP, Choices, choices_of, store
-from .clip_sources import ClipSource, active_strip_name, scene_fps, source_of
-from .controllers import complete, face_of
+from .capture_choices import ADD, STRIP, Choices, TakeChoices, choices_of, store
+from .clip_sources import active_strip_name, scene_fps, source_of
+from .controllers import complete
 from .errors import AddonError
 from .take_channels import Sampling, Timing, channels_of, loss_spans
+from .take_job import TakeJob
 
 
-@dataclass
-class Job:
-    """One performance for some faces.
-
-    faces  names of their controllers, each with the frames that it begins later
-    """
+@dataclass(kw_only=True)
+class Job(TakeJob):
+    """One performance for some faces, seen in a clip or read from a file."""
 
     choices: Choices
-    source: ClipSource
-    faces: list[tuple[str, float]]
-    ticket: Ticket | None = None
+
+    has_markers: ClassVar[bool] = True
 
     @property
     def reader(self) -> str:
@@ -55,9 +54,26 @@ class Job:
         return NETWORKS if is_ready else LANDMARKS
 
     @property
-    def name(self) -> str:
-        """What the performance is called."""
-        return self.choices.name
+    def written(self) -> TakeChoices:
+        """How its takes are written."""
+        return self.choices
+
+    def record_of(self, controller: bpy.types.Object) -> Any:
+        """The record of captures."""
+        return controller.keyportrait_capture
+
+    def remember(self, controller: bpy.types.Object) -> None:
+        """Let a face know the choices for Re-capture."""
+        store(self.choices, controller.keyportrait_capture)
+
+    def check(self, answer: Message, found: Sequence[takes.FaceTake]) -> None:
+        """Somebody must have been seen; who, the panel lists. Raises AddonError."""
+        if not found[0].is_seen.any():
+            raise AddonError(
+                f"No face was seen in '{self.choices.name}'.", "Choose another part or performer."
+            )
+        if performers := answer.fields.get("performers"):
+            performer_list.remember(self.choices, performers)
 
     def fields(self) -> dict[str, object]:
         """The fields of the request."""
@@ -72,10 +88,7 @@ class Job:
             arkit_table=str(arkit_tables.user_table() or ""),
             reader=self.reader,
         )
-        controllers = [bpy.data.objects[name] for name, _ in self.faces]
-        faces = [replace(face_of(c), reading=live.reading_of(c)).to_json() for c in controllers]
-        options = self.choices.options.to_json()
-        return {"source": source.to_json(), "faces": faces, "options": options}
+        return self._request(source, self.choices.options)
 
 
 @dataclass
@@ -103,7 +116,7 @@ def jobs_for(
         choices = replace(choices, strip=active_strip_name(context))
     offsets = [index * choices.face_offset for index in range(len(controllers))]
     faces = [(c.name, offset) for c, offset in zip(controllers, offsets, strict=True)]
-    return [Job(choices, source_of(context, choices), faces)]
+    return [Job(choices=choices, source=source_of(context, choices), faces=faces)]
 
 
 def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Object]) -> list[Job]:
@@ -115,7 +128,7 @@ def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Objec
         offset = controller.keyportrait_capture.frame_offset
         same = next((job for job in jobs if job.choices == choices), None)
         if same is None:
-            same = Job(choices, source_of(context, choices), [])
+            same = Job(choices=choices, source=source_of(context, choices), faces=[])
             jobs.append(same)
         same.faces.append((controller.name, offset))
     return jobs
@@ -124,7 +137,7 @@ def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Objec
 class CaptureRun:
     """Some jobs one after the other, as a LongRun of operators."""
 
-    def __init__(self, jobs: Sequence[Job], *, is_blocking: bool) -> None:
+    def __init__(self, jobs: Sequence[TakeJob], *, is_blocking: bool) -> None:
         self.jobs = list(jobs)
         self.is_cancelled = False
         self._is_blocking = is_blocking
@@ -193,39 +206,33 @@ class CaptureRun:
         """Write what was read onto the faces. Raises AddonError or EngineError."""
         messages = [job.ticket.result() for job in self.jobs if job.ticket]
         answers = [takes.FaceTake.read(message) for message in messages]
-        for job, found in zip(self.jobs, answers, strict=True):
-            if not found[0].is_seen.any():
-                raise AddonError(
-                    f"No face was seen in '{job.name}'.", "Choose another part or performer."
-                )
         summary = Summary()
-        for job, message in zip(self.jobs, messages, strict=True):
-            if performers := message.fields.get("performers"):
-                performer_list.remember(job.choices, performers)
+        for job, message, found in zip(self.jobs, messages, answers, strict=True):
+            job.check(message, found)
             summary.warnings += message.fields.get("notices", ())
         # Markers that several faces share go before the first of them gets new ones.
         if is_again:
-            for job in self.jobs:
+            for job in self.jobs if self.jobs[0].has_markers else ():
                 for controller in _present(job):
                     markers.remove_markers(context.scene, controller)
         for job, found in zip(self.jobs, answers, strict=True):
             _write(context, job, found, summary, is_again=is_again)
         if summary.last < summary.first:
             raise AddonError("The faces were deleted meanwhile.", "Capture again.")
-        _note_range(context.scene, self.jobs[0].choices, summary)
+        _note_range(context.scene, self.jobs[0].written, summary)
         performance_cache.measure()
         live.refresh_later()
         return summary
 
 
-def _present(job: Job) -> list[bpy.types.Object]:
+def _present(job: TakeJob) -> list[bpy.types.Object]:
     found = (bpy.data.objects.get(name) for name, _ in job.faces)
     return [controller for controller in found if controller is not None]
 
 
 def _write(
     context: bpy.types.Context,
-    job: Job,
+    job: TakeJob,
     found: Sequence[takes.FaceTake],
     summary: Summary,
     *,
@@ -247,13 +254,13 @@ def _write(
         summary.warnings += _write_face(
             context.scene, controller, take, timing, job, is_again=is_again
         )
-        controller.keyportrait_capture.frame_offset = offset
+        job.record_of(controller).frame_offset = offset
         written.append((controller, take, timing))
     if not written:
         return
-    if job.choices.use_markers:
+    if job.written.use_markers:
         _write_markers(context.scene, written)
-    records = [controller.keyportrait_capture for controller, _, _ in written]
+    records = [job.record_of(controller) for controller, _, _ in written]
     summary.first = min(summary.first, *(record.first_frame for record in records))
     summary.last = max(summary.last, *(record.last_frame for record in records))
     _describe(job, written, summary)
@@ -264,22 +271,22 @@ def _write_face(
     controller: bpy.types.Object,
     take: takes.FaceTake,
     timing: Timing,
-    job: Job,
+    job: TakeJob,
     *,
     is_again: bool,
 ) -> list[str]:
     """Put a take on a face; what the artist should look at."""
-    choices, name = job.choices, controller.name
+    choices, name = job.written, controller.name
     complete(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
     put = take_placing.place_again if is_again else take_placing.place
-    record = controller.keyportrait_capture
-    record.action = put(controller, channels, choices, job.name)
-    store(choices, record)
+    record = job.record_of(controller)
+    record.action = put(controller, record, channels, choices, choices.name)
+    job.remember(controller)
     record.first_frame, record.last_frame = take_placing.covered(channels, choices)
     record.captured_region = choices.region
-    if not is_again:
+    if job.has_markers and not is_again:
         is_kept = choices.mode == ADD or choices.use_track
         first, last = (round(frame) for frame in timing.frames(take.times[[0, -1]]))
         markers.remove_markers(scene, controller, first, -1 if is_kept else last)
@@ -302,13 +309,13 @@ def _write_markers(
 
 
 def _describe(
-    job: Job,
+    job: TakeJob,
     written: Sequence[tuple[bpy.types.Object, takes.FaceTake, Timing]],
     summary: Summary,
 ) -> None:
     controller, take, _ = written[0]
     what = f"'{controller.name}'" if len(written) == 1 else f"{len(written)} faces"
-    begin = f"{len(take.times)} frames of '{job.name}'"
+    begin = job.described(take)
     parts = []
     cuts, losses = len(take.cuts), len(loss_spans(take.is_seen))
     if cuts:
@@ -317,12 +324,12 @@ def _describe(
         unseen = int((~take.is_seen).sum())
         parts.append(f"face lost {losses}×, {unseen} frame{'s' if unseen > 1 else ''} without keys")
     for item, _, _ in written:
-        item.keyportrait_capture.captured = ", ".join([begin, *parts])
+        job.record_of(item).captured = ", ".join([begin, *parts])
     text = ", ".join([f"{begin} on {what}", *parts])
-    summary.text = f"{summary.text}; {text}" if summary.text else f"Captured {text}"
+    summary.text = f"{summary.text}; {text}" if summary.text else f"{job.done_text} {text}"
 
 
-def _note_range(scene: bpy.types.Scene, choices: Choices, summary: Summary) -> None:
+def _note_range(scene: bpy.types.Scene, choices: TakeChoices, summary: Summary) -> None:
     first, last = round(summary.first), round(summary.last)
     summary.text += f", frames {first} to {last}"
     if choices.use_scene_range:

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import bpy
 
-from .. import compat
 from .capture_choices import CaptureChoices
-from .kept_properties import (
-    CollectionProperty,
-    FloatProperty,
-    IntProperty,
-    PointerProperty,
-    StringProperty,
-)
+from .kept_properties import CollectionProperty, IntProperty, PointerProperty, StringProperty
+from .take_records import TakeRecord, is_in_use
 
 
 class KEYPORTRAIT_PG_capture_marker(bpy.types.PropertyGroup):
@@ -22,28 +16,18 @@ class KEYPORTRAIT_PG_capture_marker(bpy.types.PropertyGroup):
     frame: IntProperty()
 
 
-class KEYPORTRAIT_PG_capture(CaptureChoices, bpy.types.PropertyGroup):
+class KEYPORTRAIT_PG_capture(CaptureChoices, TakeRecord, bpy.types.PropertyGroup):
     """`Object.keyportrait_capture` of a face: how it is captured, and its last capture."""
 
     clip: PointerProperty(
         type=bpy.types.MovieClip, name="Movie Clip", description="A movie clip of this file"
     )
-    # What the last capture left.
-    action: PointerProperty(type=bpy.types.Action, description="The action with the performance")
-    base: PointerProperty(type=bpy.types.Action, description="The action that was there before")
-    # Scene frames between which the action's keys are the performance.
-    first_frame: FloatProperty()
-    last_frame: FloatProperty()
-    captured_region: StringProperty()
-    frame_offset: FloatProperty(description="Frames by which this face begins after the first")
-    captured: StringProperty(description="What was captured, for the panel")
     markers: CollectionProperty(type=KEYPORTRAIT_PG_capture_marker)
 
 
 def is_captured(controller: bpy.types.Object) -> bool:
     """Whether a face has a capture that is still in use, as its action or in its NLA."""
-    action = controller.keyportrait_capture.action
-    return action is not None and action in compat.used_actions(controller)
+    return is_in_use(controller, controller.keyportrait_capture)
 
 
 CLASSES = (KEYPORTRAIT_PG_capture_marker, KEYPORTRAIT_PG_capture)

@@ -118,8 +118,19 @@ def _strip_source(context: bpy.types.Context, choices: Choices) -> ClipSource:
             f"The strip '{strip.name}' is retimed, and Blender does not tell how.",
             "Reset its retiming and use Stretch, or render the strip to a file first.",
         )
+    return part_of_strip(context, strip, scene, choices.stretch)
+
+
+def part_of_strip(
+    context: bpy.types.Context, strip: Any, scene: bpy.types.Scene, stretch: float = 1.0
+) -> ClipSource:
+    """The part of a movie, image or movie clip strip that it plays. Raises AddonError.
+
+    scene    that the strip lies in
+    stretch  2 takes twice the strip's own time
+    """
     path, frame_rate, clip_fps = _strip_file(strip, scene_fps(scene))
-    return _strip_part(context, choices, strip, scene, (path, frame_rate, clip_fps))
+    return _strip_part(context, stretch, strip, scene, (path, frame_rate, clip_fps))
 
 
 def active_strip_name(context: bpy.types.Context) -> str:
@@ -160,7 +171,7 @@ def _first_picture(strip: Any) -> Path:
 
 def _strip_part(
     context: bpy.types.Context,
-    choices: Choices,
+    stretch: float,
     strip: Any,
     scene: bpy.types.Scene,
     file: tuple[Path, float, float],
@@ -182,7 +193,7 @@ def _strip_part(
         start_s=start_s - lead_s or None,
         end_s=start_s + length_s - 0.5 / clip_fps,
         start_frame=place.left * scene_fps(context.scene) / fps,
-        stretch=choices.stretch * clip_fps / (speed * fps),
+        stretch=stretch * clip_fps / (speed * fps),
         frame_rate=frame_rate,
         lead_s=lead_s,
     )

@@ -1,4 +1,4 @@
-"""`blender -b FILE.blend --command keyportrait …`: baking and capturing without the interface.
+"""`blender -b FILE.blend --command keyportrait …`: baking, performances, without the interface.
 
 Exit status: 0 done, 1 it failed, 2 wrong arguments, 130 interrupted.
 """
@@ -15,7 +15,7 @@ import bpy
 from ..engine.renderer_table import RENDERERS
 from ..host.client import EngineError
 from ..host.sequence import EXTENSIONS, BakeError
-from . import bake, capture_command, portraits
+from . import bake, capture_command, portraits, speech_command
 from .bake_properties import (
     EXR_DEPTH_ITEMS,
     FORMAT_ITEMS,
@@ -56,6 +56,7 @@ The .blend file comes before the command. What is left out is taken from the fil
   blender -b shot.blend --command keyportrait bake --chunk 3/8
   blender -b shot.blend --command keyportrait bake --save shot_baked.blend
   blender -b shot.blend --command keyportrait capture --face Ada --clip talk.mp4
+  blender -b shot.blend --command keyportrait speak talk.wav --face Ada
 """
 
 
@@ -63,13 +64,14 @@ def make_parser() -> argparse.ArgumentParser:
     """The parser of everything behind `--command keyportrait`."""
     parser = argparse.ArgumentParser(
         prog="blender -b FILE.blend --command keyportrait",
-        description="Capture performances onto the faces of a .blend file, and bake its portraits.",
+        description="Let the faces of a .blend file perform and speak, and bake its portraits.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_scene(commands.add_parser("list", help="list the portraits of the file"))
     _add_scene(capture_command.add_parser(commands))
+    _add_scene(speech_command.add_parser(commands))
     command = commands.add_parser("bake", help="render portraits to files")
     _add_scene(command)
     command.add_argument(
@@ -161,6 +163,8 @@ def run(arguments: list[str]) -> int:
             return _list(options)
         if options.command == capture_command.NAME:
             return capture_command.run(options)
+        if options.command == speech_command.NAME:
+            return speech_command.run(options)
         return _bake(options)
     except UsageError as error:
         say_error(str(error))
@@ -169,7 +173,7 @@ def run(arguments: list[str]) -> int:
         say_error(str(error))
         return FAILED
     except KeyboardInterrupt:
-        is_bake = options.command != capture_command.NAME
+        is_bake = options.command == "bake"
         bake.cancel_active()
         kept = "Finished frames are kept; bake again to go on." if is_bake else "Nothing was saved."
         say_error(f"Interrupted. {kept}")

@@ -173,8 +173,8 @@ def _write_take_properties(controller: bpy.types.Object) -> None:
         controller.id_properties_ui(amount.name).update(
             min=0.0, max=1.0, default=1.0, description=amount.description
         )
-    record = controller.keyportrait_capture
-    record.frame_offset = record.frame_offset  # makes the group, for the same reason
+    for record in (controller.keyportrait_capture, controller.keyportrait_speech):
+        record.frame_offset = record.frame_offset  # makes the group, for the same reason
     for name in (*SIZES, *(amount.name for amount in AMOUNTS)):
         controller.property_overridable_library_set(f'["{name}"]', True)
 

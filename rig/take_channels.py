@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +17,36 @@ from .takes import FaceTake
 LONG_LOSS_S = 1.0
 # Channels that stay below this are at rest.
 STILL = 1e-6
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a take may move.
+
+    groups    of controls, whole
+    controls  single ones of other groups
+    rows      of the 63 offsets of exp
+    """
+
+    groups: frozenset[str]
+    controls: frozenset[str]
+    rows: tuple[int, ...]
+
+    @classmethod
+    def of(cls, region: str) -> Reach:
+        """Of a region's name, and of names of controls after it, with spaces between them."""
+        names = region.split()
+        regions = [name for name in names if name in REGION_GROUPS]
+        points = sorted({point for name in regions for point in REGION_KEYPOINTS[name]})
+        return cls(
+            groups=frozenset(group for name in regions for group in REGION_GROUPS[name]),
+            controls=frozenset(names) - frozenset(regions),
+            rows=tuple(3 * point + axis for point in points for axis in range(3)),
+        )
+
+    def has_control(self, name: str) -> bool:
+        """Whether a control may move."""
+        return name in self.controls or CONTROLS_BY_NAME[name].group in self.groups
 
 
 @dataclass(frozen=True)
@@ -163,32 +194,35 @@ class Keys:
 def channels_of(
     take: FaceTake, sampling: Sampling, region: str, *, use_detail: bool
 ) -> list[Channel]:
-    """Every channel of a take that its region moves. At least one moment must be seen."""
+    """Every channel of a take that its region moves. At least one moment must be seen.
+
+    region  as in Reach.of
+    """
     channels = []
-    groups = REGION_GROUPS[region]
+    reach = Reach.of(region)
     dense = sampling.dense
     for index, column in enumerate(take.columns):
-        group = CONTROLS_BY_NAME[column].group
-        if group in groups:
+        if reach.has_control(column):
             samples = take.values[:, index].astype(np.float64)
             keys = sampling.at(take.keys[:, index])
             channels.append(
                 Channel(
-                    f'["{column}"]', 0, group,
+                    f'["{column}"]', 0, CONTROLS_BY_NAME[column].group,
                     keys.frames, keys.values(samples), keys.holds,
                     dense.frames, dense.values(samples),
                     slopes=keys.values(take.slopes[:, index]) / sampling.frames_per_second,
                     straights=keys.straights,
                 )
             )  # fmt: skip
-    if "Head" in groups:
+    if "Head" in reach.groups:
         channels += _array_channels(TRANSLATION, dense, take.translation, range(3))
-    rows = [3 * point + axis for point in REGION_KEYPOINTS[region] for axis in range(3)]
     detail = take.expression if use_detail else np.zeros_like(take.expression)
-    return channels + _array_channels(EXPRESSION, dense, detail, rows)
+    return channels + _array_channels(EXPRESSION, dense, detail, reach.rows)
 
 
-def _array_channels(name: str, dense: Keys, samples: np.ndarray, indices) -> list[Channel]:
+def _array_channels(
+    name: str, dense: Keys, samples: np.ndarray, indices: Iterable[int]
+) -> list[Channel]:
     values = dense.values(samples.astype(np.float64))
     ends = np.unique([0, len(values) - 1])
     channels = []

@@ -7,20 +7,21 @@ capture made again starts from what was there before the first.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import bpy
 
 from .. import compat
-from ..engine.take import EXPRESSION, REGION_GROUPS, REGION_KEYPOINTS, TRANSLATION
-from .capture_choices import ADD, Choices
-from .capture_settings import is_captured
+from ..engine.controls import CONTROLS_BY_NAME
+from ..engine.take import EXPRESSION, TRANSLATION
+from .capture_choices import ADD, TakeChoices
 from .controllers import SIZES, control_defaults, face_of
 from .errors import AddonError
-from .keying import CONTROL_GROUPS, control_path
-from .take_channels import Channel
+from .keying import control_path
+from .take_channels import Channel, Reach
 from .take_curves import CurveKey, add_keys, by_key, grown, replace_keys, restore_keys
+from .take_records import follow, is_in_use
 
 
 class Span(NamedTuple):
@@ -49,36 +50,46 @@ def check_free(controller: bpy.types.Object) -> None:
 
 
 def place(
-    controller: bpy.types.Object, channels: Sequence[Channel], choices: Choices, name: str
+    controller: bpy.types.Object,
+    record: Any,
+    channels: Sequence[Channel],
+    choices: TakeChoices,
+    name: str,
 ) -> bpy.types.Action:
     """Put a take on a face as its choices say; the action that it lies in.
 
-    name  of the performance, for the action
+    record  the face's record of takes of this kind
+    name    of the performance, for the action
     """
     animation = controller.animation_data or controller.animation_data_create()
     if choices.use_track:
-        return _place_strip(controller, animation, channels, choices, name)
+        return _place_strip(controller, record, channels, choices, name)
     former = animation.action
     action, curves = _own_action(controller, former, compat.slot_of(animation), name)
     _write(controller, curves, channels, choices, _others(controller, animation))
     if former is not None:
         former.use_fake_user = True  # the artist's own keys are not lost
+        follow(controller, former, action)  # takes of another kind lie in it
     animation.action = action
     curves.choose_slot(animation)
-    controller.keyportrait_capture.base = former
+    record.base = former
     return action
 
 
 def place_again(
-    controller: bpy.types.Object, channels: Sequence[Channel], choices: Choices, name: str
+    controller: bpy.types.Object,
+    record: Any,
+    channels: Sequence[Channel],
+    choices: TakeChoices,
+    name: str,
 ) -> bpy.types.Action:
-    """Put a take in the place of the face's last capture; keys around that stay."""
-    if not is_captured(controller):
-        return place(controller, channels, choices, name)
-    record, animation = controller.keyportrait_capture, controller.animation_data
+    """Put a take in the place of the face's last one of this kind; keys around that stay."""
+    if not is_in_use(controller, record):
+        return place(controller, record, channels, choices, name)
+    animation = controller.animation_data
     own, base = record.action, record.base
     if own != animation.action:
-        action = _replace_strip(controller, animation, channels, choices, name)
+        action = _replace_strip(controller, record, channels, choices, name)
     else:
         action, curves = compat.ActionCurves.copy_of(own, compat.slot_of(animation), controller)
         former = [] if base is None else compat.curves_with_slot_of(base, animation)
@@ -89,14 +100,16 @@ def place_again(
         if choices.use_track:
             if not list(curves):
                 animation.action = None
-            placed = _place_strip(controller, animation, channels, choices, name)
+            placed = _place_strip(controller, record, channels, choices, name)
         else:
             _write(controller, curves, channels, choices, _others(controller, animation))
             placed = action
         if action is not placed and not action.users:
             bpy.data.actions.remove(action)
         action = placed
-    record.action, kept_name = action, own.name
+    kept_name = own.name
+    follow(controller, own, action)
+    record.action = action
     if not own.users:
         bpy.data.actions.remove(own)
     action.name = kept_name
@@ -104,13 +117,15 @@ def place_again(
 
 
 def region_keys(region: str) -> set[CurveKey]:
-    """The channels that a capture of a region may move."""
-    groups = REGION_GROUPS[region]
-    keys = {(path, 0) for path, group in CONTROL_GROUPS.items() if group in groups}
-    if "Head" in groups:
+    """The channels that a take of a region may move.
+
+    region  as in Reach.of
+    """
+    reach = Reach.of(region)
+    keys = {(control_path(n), 0) for n in CONTROLS_BY_NAME if reach.has_control(n)}
+    if "Head" in reach.groups:
         keys |= {(control_path(TRANSLATION), axis) for axis in range(SIZES[TRANSLATION])}
-    points = REGION_KEYPOINTS[region]
-    return keys | {(control_path(EXPRESSION), 3 * p + axis) for p in points for axis in range(3)}
+    return keys | {(control_path(EXPRESSION), row) for row in reach.rows}
 
 
 def _action_name(controller: bpy.types.Object, name: str) -> str:
@@ -140,7 +155,7 @@ def _write(
     controller: bpy.types.Object,
     curves: compat.ActionCurves,
     channels: Sequence[Channel],
-    choices: Choices,
+    choices: TakeChoices,
     others: set[CurveKey],
 ) -> None:
     span = span_of(channels)
@@ -149,8 +164,7 @@ def _write(
         now = {(c.path, c.index): _value(controller, c) for c in channels}
         add_keys(curves, channels, span, rest, now)
         return
-    for channel in replace_keys(curves, channels, span, others):
-        _set_value(controller, channel, 0.0)
+    _rest_unkeyed(controller, replace_keys(curves, channels, span, others), choices)
 
 
 def _rest(controller: bpy.types.Object, channels: Sequence[Channel]) -> dict[CurveKey, float]:
@@ -167,7 +181,16 @@ def _set_value(controller: bpy.types.Object, channel: Channel, value: float) -> 
     controller.path_resolve(channel.path)[channel.index] = value
 
 
-def covered(channels: Sequence[Channel], choices: Choices) -> Span:
+def _rest_unkeyed(
+    controller: bpy.types.Object, channels: Iterable[Channel], choices: TakeChoices
+) -> None:
+    """Write keys, by reading `channels`; those that need none go to rest where a take is all."""
+    for channel in channels:
+        if choices.is_whole_pose:
+            _set_value(controller, channel, 0.0)
+
+
+def covered(channels: Sequence[Channel], choices: TakeChoices) -> Span:
     """The frames that belong to a capture, with the guards of one that was added."""
     span = span_of(channels)
     return Span(*grown(span)) if choices.mode == ADD and not choices.use_track else span
@@ -178,12 +201,13 @@ def covered(channels: Sequence[Channel], choices: Choices) -> Span:
 
 def _place_strip(
     controller: bpy.types.Object,
-    animation: bpy.types.AnimData,
+    record: Any,
     channels: Sequence[Channel],
-    choices: Choices,
+    choices: TakeChoices,
     name: str,
 ) -> bpy.types.Action:
     """A strip on a new track above all others; the face's action becomes a strip below it."""
+    animation = controller.animation_data
     _push_down(animation)
     action, curves = _own_action(controller, None, None, name)
     _fill_strip(controller, animation, curves, channels, choices)
@@ -197,7 +221,7 @@ def _place_strip(
     is_alone = len(list(compat.nla_strips(controller))) == 1
     # Outside of the strip what lies below is seen again.
     strip.extrapolation = "HOLD" if is_alone else "NOTHING"
-    controller.keyportrait_capture.base = None
+    record.base = None
     return action
 
 
@@ -206,7 +230,7 @@ def _fill_strip(
     animation: bpy.types.AnimData,
     curves: compat.ActionCurves,
     channels: Sequence[Channel],
-    choices: Choices,
+    choices: TakeChoices,
 ) -> None:
     others = _others(controller, animation)
     if choices.mode == ADD:
@@ -215,8 +239,7 @@ def _fill_strip(
         moving = [c for c in channels if abs(c.values - rest[c.path, c.index]).max() > 0.0]
         list(replace_keys(curves, moving or channels[:1], span_of(channels), others))
         return
-    for channel in replace_keys(curves, channels, span_of(channels), others):
-        _set_value(controller, channel, 0.0)
+    _rest_unkeyed(controller, replace_keys(curves, channels, span_of(channels), others), choices)
 
 
 def _push_down(animation: bpy.types.AnimData) -> None:
@@ -238,13 +261,13 @@ def _push_down(animation: bpy.types.AnimData) -> None:
 
 def _replace_strip(
     controller: bpy.types.Object,
-    animation: bpy.types.AnimData,
+    record: Any,
     channels: Sequence[Channel],
-    choices: Choices,
+    choices: TakeChoices,
     name: str,
 ) -> bpy.types.Action:
     """A take in place of that of a strip, which stays where the artist has moved it."""
-    record = controller.keyportrait_capture
+    animation = controller.animation_data
     track, strip = next(
         (track, strip)
         for track in animation.nla_tracks
@@ -255,7 +278,7 @@ def _replace_strip(
         track.strips.remove(strip)
         if not track.strips:
             animation.nla_tracks.remove(track)
-        return place(controller, channels, choices, name)
+        return place(controller, record, channels, choices, name)
     shift = strip.frame_start - strip.action_frame_start
     action, curves = _own_action(controller, None, None, name)
     _fill_strip(controller, animation, curves, channels, choices)

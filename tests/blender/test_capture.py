@@ -59,7 +59,8 @@ def write(module: Any, controller: Any, found: Any, start: float = 1.0, **change
     module("rig.controllers").complete(controller)
     sampling = channels.Sampling(found, timing, use_whole_frames=choices.use_whole_frames)
     made = channels.channels_of(found, sampling, choices.region, use_detail=choices.use_detail)
-    module("rig.take_placing").place(controller, made, choices, "take")
+    record = controller.keyportrait_capture
+    module("rig.take_placing").place(controller, record, made, choices, "take")
 
 
 def test_few_keys_play_as_the_engine_means_them(face, module) -> None:

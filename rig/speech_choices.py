@@ -1,0 +1,205 @@
+"""What can be chosen when a face speaks: one list for the operator, the panel and plain values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import bpy
+
+from .. import compat
+from ..engine.speech_options import LANGUAGE_ITEMS, MAX_SEED, SPEECH_AMOUNTS, SpeechOptions
+from .capture_choices import FILE, MODE_ITEMS, STRIP
+from .kept_properties import (
+    BoolProperty,
+    EnumProperty,
+    FloatProperty,
+    IntProperty,
+    StringProperty,
+)
+
+SOUND = "SOUND"
+SOURCE_ITEMS = (
+    (FILE, "File", "A sound, the sound of a movie, or mouth shapes from another program"),
+    (STRIP, "Strip", "The active sound or movie strip of the Video Sequencer: its part and place"),
+    (SOUND, "Sound", "A sound of this file, packed ones too"),
+)
+# Channels that speech writes beside the mouth, where they are wanted.
+BLINK_CONTROLS = ("blink",)
+HEAD_CONTROLS = ("head_pitch", "head_yaw", "head_roll")
+
+
+def _amount(name: str) -> dict[str, Any]:
+    """Options of the property of one of SPEECH_AMOUNTS."""
+    found = next(amount for amount in SPEECH_AMOUNTS if amount.name == name)
+    return {
+        "name": found.label,
+        "description": found.description,
+        "default": getattr(SpeechOptions(), name),
+        "min": found.minimum,
+        "max": found.maximum,
+        "subtype": "FACTOR",
+    }
+
+
+class SpeechChoices:
+    """What can be chosen when a face speaks; the operator and every face have these properties."""
+
+    source: EnumProperty(
+        name="Source", items=SOURCE_ITEMS, description="Where the sound comes from"
+    )
+    filepath: StringProperty(
+        name="File",
+        description="A sound, a movie with sound, or mouth shapes from Rhubarb or Papagayo",
+        subtype="FILE_PATH",
+        options=compat.relative_path_options(),
+    )
+    strip: StringProperty(
+        name="Strip", description="Name of a strip of the Video Sequencer; empty for the active one"
+    )
+    range_start: FloatProperty(
+        name="In",
+        description="Second of the sound at which speech begins",
+        min=0.0,
+        precision=2,
+    )
+    range_end: FloatProperty(
+        name="Out",
+        description="Second of the sound at which the speech ends; 0 for the sound's end",
+        min=0.0,
+        precision=2,
+    )
+    start_frame: FloatProperty(
+        name="Start Frame",
+        description="Scene frame at which the speech begins",
+        default=1.0,
+        step=100,
+        precision=1,
+    )
+    strength: FloatProperty(**_amount("strength"))
+    jaw: FloatProperty(**_amount("jaw"))
+    articulation: FloatProperty(**_amount("articulation"))
+    blinks: FloatProperty(**_amount("blinks"))
+    head_motion: FloatProperty(**_amount("head_motion"))
+    language: EnumProperty(
+        name="Language", items=LANGUAGE_ITEMS, description="What is spoken in the sound"
+    )
+    seed: IntProperty(
+        name="Seed",
+        description="Other blinks and other head motion; the same number gives the same again",
+        min=0,
+        max=MAX_SEED,
+    )
+    visemes: StringProperty(
+        name="Table",
+        description="A table of your own of what the mouth does for each sound; empty for the one "
+        "that comes with KeyPortrait",
+        subtype="FILE_PATH",
+        options=compat.relative_path_options(),
+    )
+    mode: EnumProperty(
+        name="Mode", items=MODE_ITEMS, description="What becomes of the keys that are there"
+    )
+    use_track: BoolProperty(
+        name="As NLA Strip",
+        description="Put the speech on a new NLA track; the face's action, if it has one, becomes "
+        "a strip below",
+    )
+    use_whole_frames: BoolProperty(
+        name="Keys on Whole Frames",
+        description="Keys lie on the scene's frames; off, where the sounds are",
+        default=True,
+    )
+    face_offset: FloatProperty(
+        name="Offset",
+        description="Frames by which each selected face begins after the one selected before it",
+        step=100,
+        precision=1,
+    )
+    use_scene_range: BoolProperty(
+        name="Set Scene Range", description="Let the scene begin and end with the speech"
+    )
+
+
+@dataclass(frozen=True)
+class Speech:
+    """The properties of SpeechChoices as plain values that outlive an operator.
+
+    sound  name of a sound of this file
+    Others as the property of the same name.
+    """
+
+    source: str
+    filepath: str
+    strip: str
+    sound: str
+    range_start: float
+    range_end: float
+    start_frame: float
+    strength: float
+    jaw: float
+    articulation: float
+    blinks: float
+    head_motion: float
+    language: str
+    seed: int
+    visemes: str
+    mode: str
+    use_track: bool
+    use_whole_frames: bool
+    face_offset: float
+    use_scene_range: bool
+
+    # Speech is few keys on sliders, and leaves alone what it does not move.
+    use_detail = False
+    use_markers = False
+    is_whole_pose = False
+
+    @property
+    def name(self) -> str:
+        """What is spoken: the name of its file, strip or sound."""
+        if self.source == STRIP:
+            return self.strip
+        return self.sound if self.source == SOUND else Path(self.filepath).stem
+
+    @property
+    def region(self) -> str:
+        """The mouth, and what else is wanted to move."""
+        blinks = BLINK_CONTROLS if self.blinks > 0.0 else ()
+        head = HEAD_CONTROLS if self.head_motion > 0.0 else ()
+        return " ".join(("lip", *blinks, *head))
+
+    def options(self, stream: int) -> SpeechOptions:
+        """How the engine shall speak.
+
+        stream  of the file's sounds
+        """
+        amounts = {item.name: round(getattr(self, item.name), 4) for item in SPEECH_AMOUNTS}
+        path = str(Path(bpy.path.abspath(self.visemes)).absolute()) if self.visemes else ""
+        return SpeechOptions(
+            **amounts, language=self.language, seed=self.seed, visemes=path, stream=stream
+        )
+
+
+def speech_of(holder: Any) -> Speech:
+    """What an operator or a face's `keyportrait_speech` has chosen."""
+    values = {field.name: getattr(holder, field.name) for field in fields(Speech)}
+    sound = values["sound"]
+    if isinstance(sound, bpy.types.Sound):
+        values["sound"] = sound.name
+    return Speech(**{**values, "sound": values["sound"] or ""})
+
+
+def store(speech: Speech, holder: Any, *, own: Any = None) -> None:
+    """Write choices to an operator or to a face's `keyportrait_speech`.
+
+    own  of an operator: its bpy properties; those that its caller has set are kept
+    """
+    for field in fields(Speech):
+        if own is not None and own.is_property_set(field.name):
+            continue
+        value: Any = getattr(speech, field.name)
+        if field.name == "sound" and isinstance(holder, bpy.types.PropertyGroup):
+            value = bpy.data.sounds.get(value)
+        setattr(holder, field.name, value)

@@ -1,0 +1,84 @@
+"""Speech: a job of CaptureRun with a record of its own on the faces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import bpy
+
+from ..engine.take import AUTO, PerformanceSource, TakeOptions
+from . import performance_cache, take_placing
+from .capture_choices import STRIP, TakeChoices
+from .speech_choices import Speech, speech_of, store
+from .speech_sources import SpeechSource, active_strip_name, source_of
+from .take_job import TakeJob
+from .takes import FaceTake
+
+
+@dataclass(kw_only=True)
+class SpeechJob(TakeJob):
+    """One sound that some faces speak."""
+
+    speech: Speech
+    source: SpeechSource
+
+    done_text: ClassVar[str] = "Spoke"
+
+    @property
+    def written(self) -> TakeChoices:
+        """How its takes are written."""
+        return self.speech
+
+    def record_of(self, controller: bpy.types.Object) -> Any:
+        """The record of speech."""
+        return controller.keyportrait_speech
+
+    def remember(self, controller: bpy.types.Object) -> None:
+        """Let a face know the choices for Speak Again."""
+        store(self.speech, controller.keyportrait_speech)
+
+    def described(self, take: FaceTake) -> str:
+        """What was heard, in words."""
+        return f"{take.times[-1] - take.times[0]:.1f} s of '{self.speech.name}'"
+
+    def fields(self) -> dict[str, object]:
+        """The fields of the request."""
+        source = PerformanceSource(
+            path=str(self.source.path),
+            start_s=self.source.start_s,
+            end_s=self.source.end_s,
+            cache_dir=str(performance_cache.folder()),
+            speech=self.speech.options(self.source.stream),
+        )
+        return self._request(source, TakeOptions(reference=AUTO))
+
+
+def jobs_for(
+    context: bpy.types.Context, controllers: Sequence[bpy.types.Object], speech: Speech
+) -> list[SpeechJob]:
+    """One sound for faces, in this order. Raises AddonError."""
+    for controller in controllers:
+        take_placing.check_free(controller)
+    if speech.source == STRIP and not speech.strip:
+        speech = replace(speech, strip=active_strip_name(context))
+    faces = [(face.name, index * speech.face_offset) for index, face in enumerate(controllers)]
+    return [SpeechJob(speech=speech, source=source_of(context, speech), faces=faces)]
+
+
+def jobs_again(
+    context: bpy.types.Context, controllers: Iterable[bpy.types.Object]
+) -> list[SpeechJob]:
+    """What faces have spoken last, by the settings that each has now. Raises AddonError."""
+    jobs: list[SpeechJob] = []
+    for controller in controllers:
+        take_placing.check_free(controller)
+        record = controller.keyportrait_speech
+        speech = speech_of(record)
+        same = next((job for job in jobs if job.speech == speech), None)
+        if same is None:
+            same = SpeechJob(speech=speech, source=source_of(context, speech), faces=[])
+            jobs.append(same)
+        same.faces.append((controller.name, record.frame_offset))
+    return jobs
