@@ -22,12 +22,14 @@ from . import (
     markers,
     performance_cache,
     performer_list,
+    take_channels,
     take_placing,
+    take_records,
     takes,
 )
 from .capture_choices import ADD, STRIP, Choices, TakeChoices, choices_of, store
 from .clip_sources import active_strip_name, scene_fps, source_of
-from .controllers import complete
+from .controllers import complete, control_defaults, face_of
 from .errors import AddonError
 from .take_channels import Sampling, Timing, channels_of, loss_spans
 from .take_job import TakeJob
@@ -280,8 +282,12 @@ def _write_face(
     complete(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
+    if not choices.is_whole_pose:
+        channels = take_channels.with_still_ones(channels, control_defaults(face_of(controller)))
     put = take_placing.place_again if is_again else take_placing.place
     record = job.record_of(controller)
+    if job.is_on_top or not is_again:
+        take_records.raise_above(controller, record)
     record.action = put(controller, record, channels, choices, choices.name)
     job.remember(controller)
     record.first_frame, record.last_frame = take_placing.covered(channels, choices)

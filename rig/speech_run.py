@@ -24,6 +24,7 @@ class SpeechJob(TakeJob):
     speech: Speech
     source: SpeechSource
 
+    is_on_top: ClassVar[bool] = True
     done_text: ClassVar[str] = "Spoke"
 
     @property

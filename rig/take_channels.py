@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -218,6 +218,22 @@ def channels_of(
         channels += _array_channels(TRANSLATION, dense, take.translation, range(3))
     detail = take.expression if use_detail else np.zeros_like(take.expression)
     return channels + _array_channels(EXPRESSION, dense, detail, reach.rows)
+
+
+def with_still_ones(channels: Iterable[Channel], rest: Mapping[str, float]) -> list[Channel]:
+    """Channels of which those of controls are still, too, that never leave their rest.
+
+    rest  control name → value that leaves the picture as it is
+    """
+    rests = {f'["{name}"]': value for name, value in rest.items()}
+    return [
+        replace(
+            c, is_still=c.is_still or float(np.abs(c.dense_values - rests[c.path]).max()) <= STILL
+        )
+        if c.path in rests
+        else c
+        for c in channels
+    ]
 
 
 def _array_channels(

@@ -31,6 +31,8 @@ class TakeJob:
 
     # Cuts and losses of the face get markers.
     has_markers: ClassVar[bool] = False
+    # Made again, it goes over takes of another kind that were made later.
+    is_on_top: ClassVar[bool] = False
     done_text: ClassVar[str] = "Captured"
 
     @property
@@ -42,6 +44,11 @@ class TakeJob:
     def written(self) -> TakeChoices:
         """How its takes are written."""
         raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """What the performance is called."""
+        return self.written.name
 
     def record_of(self, controller: bpy.types.Object) -> Any:
         """What a face remembers of takes of this kind, a take_records.TakeRecord."""

@@ -21,7 +21,7 @@ from .errors import AddonError
 from .keying import control_path
 from .take_channels import Channel, Reach
 from .take_curves import CurveKey, add_keys, by_key, grown, replace_keys, restore_keys
-from .take_records import follow, is_in_use
+from .take_records import above, follow, is_in_use
 
 
 class Span(NamedTuple):
@@ -103,6 +103,11 @@ def place_again(
             placed = _place_strip(controller, record, channels, choices, name)
         else:
             _write(controller, curves, channels, choices, _others(controller, animation))
+            # What was spoken over a capture is not the capture's.
+            former = compat.curves_with_slot_of(own, animation)
+            for other in above(controller, record):
+                span = (other.first_frame, other.last_frame)
+                restore_keys(curves, former, region_keys(other.captured_region), span)
             placed = action
         if action is not placed and not action.users:
             bpy.data.actions.remove(action)

@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from .kept_properties import FloatProperty, PointerProperty, StringProperty
+from .kept_properties import FloatProperty, IntProperty, PointerProperty, StringProperty
 
 # Properties of a face that hold a record each.
 RECORDS = ("keyportrait_capture", "keyportrait_speech")
@@ -23,6 +23,7 @@ class TakeRecord:
     last_frame: FloatProperty()
     captured_region: StringProperty()
     frame_offset: FloatProperty(description="Frames by which this face begins after the first")
+    layer: IntProperty(description="The face's take with the greatest was written last")
     captured: StringProperty(description="What was captured, for the panel")
 
 
@@ -35,6 +36,17 @@ def in_use(controller: bpy.types.Object) -> list[Any]:
     """The records of a face whose takes are still in use."""
     records = [getattr(controller, name) for name in RECORDS]
     return [record for record in records if is_in_use(controller, record)]
+
+
+def raise_above(controller: bpy.types.Object, record: Any) -> None:
+    """Note that the take of a record is written over all others."""
+    record.layer = 1 + max(getattr(controller, name).layer for name in RECORDS)
+
+
+def above(controller: bpy.types.Object, record: Any) -> list[Any]:
+    """Records of takes in the same action that were written over the one of `record`."""
+    others = [getattr(controller, name) for name in RECORDS]
+    return [o for o in others if o.action == record.action and o.layer > record.layer]
 
 
 def follow(controller: bpy.types.Object, old: bpy.types.Action, new: bpy.types.Action) -> None:
