@@ -362,23 +362,6 @@ def clip_of_strip(strip: Any) -> bpy.types.MovieClip | None:
     return strip.clip if hasattr(strip, "clip") else bpy.data.movieclips.get(strip.name)
 
 
-def is_retimed(strip: Any) -> bool:
-    """Whether a strip plays at speeds of its own. A sound's keys can be read since 4.4 or so."""
-    if hasattr(strip, "retiming_keys"):
-        return len(strip.retiming_keys) > 0
-    factory = getattr(getattr(strip, "sound", None), "factory", None)
-    if factory is None:
-        return False
-    render = strip.id_data.render
-    frames = factory.length / factory.specs[0] * render.fps / render.fps_base
-    return abs(frames - strip.frame_duration) > max(2.0, 0.01 * frames)
-
-
-def strip_stream(strip: Any, best: int) -> int:
-    """Which of its file's sounds a strip plays; a choice since 5.2."""
-    return int(getattr(strip, "stream_index", best))
-
-
 def set_movie_format(scene: bpy.types.Scene, file_format: str) -> None:
     """Let a scene render to a movie format, other settings untouched."""
     settings = scene.render.image_settings

@@ -124,7 +124,7 @@ def _strip_source(context: bpy.types.Context, speech: Speech) -> SpeechSource:
         raise AddonError(
             f"The strip '{strip.name}' has no sound.", "Select a sound or movie strip."
         )
-    if strip.type == "MOVIE" and compat.is_retimed(strip):
+    if strip.type == "MOVIE" and strip_mixdown.is_retimed(strip):
         raise AddonError(
             f"The strip '{strip.name}' is retimed, and Blender does not tell how.",
             "Select its sound strip instead, which may be retimed.",
@@ -142,7 +142,7 @@ def _sound_strip_source(
     path, fps = sound_file(strip.sound), scene_fps(scene)
     place = compat.strip_place(strip)
     to_own_frames = scene_fps(context.scene) / fps
-    if path.is_file() and compat.is_retimed(strip):
+    if path.is_file() and strip_mixdown.is_retimed(strip):
         mixed = strip_mixdown.mixed(context, scene, strip)
         return SpeechSource(mixed, None, None, place.left * to_own_frames)
     # Scene frame at which the sound itself begins, before and after trimming alike.
@@ -158,5 +158,6 @@ def _sound_strip_source(
         start_s=start_s if start_s > 0.0 else None,
         end_s=end_s,
         start_frame=(zero + max(start_s, 0.0) * fps) * to_own_frames,
-        stream=compat.strip_stream(strip, BEST_STREAM),
+        # A choice since 5.2.
+        stream=int(getattr(strip, "stream_index", BEST_STREAM)),
     )

@@ -14,6 +14,18 @@ from .. import compat
 from .errors import AddonError
 
 
+def is_retimed(strip: Any) -> bool:
+    """Whether a strip plays at speeds of its own. Its keys cannot be read in 4.2."""
+    if hasattr(strip, "retiming_keys"):
+        return len(strip.retiming_keys) > 0
+    factory = getattr(getattr(strip, "sound", None), "factory", None)
+    if factory is None:
+        return False
+    render = strip.id_data.render
+    frames = factory.length / factory.specs[0] * render.fps / render.fps_base
+    return abs(frames - strip.frame_duration) > max(2.0, 0.01 * frames)
+
+
 def mixed(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Path:
     """A WAV file of a strip from its left to its right handle, in Blender's temporary folder.
 
