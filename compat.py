@@ -46,21 +46,14 @@ def set_curve_group(datablock: bpy.types.ID, curve: bpy.types.FCurve, name: str)
         curve.group = holder.groups.get(name) or holder.groups.new(name)
 
 
-def copy_curve(datablock: bpy.types.ID, curve: bpy.types.FCurve, data_path: str) -> None:
-    """A copy of a curve of a data-block's own action, for another property of the data-block."""
+def curve_holders(datablock: bpy.types.ID) -> list[Any]:
+    """What has the F-curves of a data-block's own action, as `fcurves`, and makes new ones."""
     animation = datablock.animation_data
-    bags = _slot_bags(animation.action, animation.action_slot) if HAS_SLOTS else [animation.action]
-    holder = next(bag for bag in bags if curve in list(bag.fcurves))
-    copy = holder.fcurves.find(data_path, index=curve.array_index)
-    if copy is not None:
-        holder.fcurves.remove(copy)
-    copy = holder.fcurves.new(data_path, index=curve.array_index)
-    copy.extrapolation, copy.mute = curve.extrapolation, curve.mute
-    copy.keyframe_points.add(len(curve.keyframe_points))
-    names = ("co", "interpolation", "easing", "handle_left_type", "handle_right_type")
-    for point, old in zip(copy.keyframe_points, curve.keyframe_points, strict=True):
-        for name in (*names, "handle_left", "handle_right"):
-            setattr(point, name, getattr(old, name))
+    if animation is None or animation.action is None:
+        return []
+    if not HAS_SLOTS:
+        return [animation.action]
+    return list(_slot_bags(animation.action, animation.action_slot))
 
 
 def driven_paths(datablock: bpy.types.ID) -> set[str]:

@@ -71,8 +71,9 @@ def _sound(value: Any) -> SoundPart | None:
     if value is None:
         return None
     try:
-        part = SoundPart(Path(value["path"]), float(value["start_s"]))
-    except (TypeError, ValueError, KeyError) as error:
+        is_optional = bool(value.get("is_optional", False))
+        part = SoundPart(Path(value["path"]), float(value["start_s"]), is_optional)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise ReportedError("bad_request", "The sound is no path with a second.") from error
     if not math.isfinite(part.start_s):
         raise ReportedError("bad_request", "The sound begins at no moment.")

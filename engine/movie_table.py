@@ -15,7 +15,8 @@ MOVIE_MESSAGES = (
         (),
         "Make a movie of pictures, one per frame. rate: [numerator, denominator] frames per "
         "second; codec: H264 or PRORES (4444, with alpha). Optional field sound: {path, start_s}, "
-        "a clip and the second of it that is heard at the first frame; below 0 it begins later.",
+        "a clip and the second of it that is heard at the first frame, below 0 it begins later; "
+        "is_optional: a clip without sound makes a movie without.",
     ),
     (
         "movie_written",

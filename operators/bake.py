@@ -8,7 +8,7 @@ import bpy
 from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from ..compat import registration_of
-from ..rig import bake, bake_settings, bake_state, baked, frame_cache, portraits
+from ..rig import bake, bake_settings, bake_state, baked, frame_cache, portraits, strip_bake
 from ..rig.bake_settings import absolute_folder, settings_of
 from ._base import ReportsErrors, poll_portrait
 from ._long_run import RunsLong
@@ -66,7 +66,7 @@ baking again goes on where it stopped"""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if bake.active() is not None:
+        if strip_bake.active() is not None:
             cls.poll_message_set(BUSY)
             return False
         if not portraits.portraits_of(context.scene):
@@ -95,13 +95,13 @@ class KEYPORTRAIT_OT_stop_bake(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if bake.active() is None:
+        if strip_bake.active() is None:
             cls.poll_message_set("No bake is running")
             return False
         return True
 
     def _run(self, context: bpy.types.Context) -> set[str]:
-        bake.cancel_active()
+        strip_bake.cancel_active()
         return {"FINISHED"}
 
 
@@ -226,5 +226,5 @@ def register() -> None:
 
 
 def unregister() -> None:
-    bake.cancel_active()
+    strip_bake.cancel_active()
     _unregister()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import bpy
@@ -10,11 +11,23 @@ from bpy.props import EnumProperty, IntProperty, StringProperty
 from .. import compat
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, preferences
-from ..rig import bake, creation, frame_cache, live, strip_links, strip_portraits, strip_results
+from ..rig import (
+    creation,
+    frame_cache,
+    live,
+    strip_bake,
+    strip_driving,
+    strip_links,
+    strip_portraits,
+)
+from ..rig.capture_choices import STRIP, choices_of
+from ..rig.capture_run import CaptureRun, jobs_for
+from ..rig.errors import AddonError
 from ._base import poll_object_mode
 from ._detect import FindsFaces, Source
 from ._long_run import RunsLong
 from .bake import BUSY
+from .capture import Captures
 
 NO_STRIP = "No strip is active: select one in the Video Sequencer"
 
@@ -108,7 +121,7 @@ Esc stops; baking again goes on where it stopped, and swaps the pictures in plac
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if bake.active() is not None:
+        if strip_bake.active() is not None:
             cls.poll_message_set(BUSY)
             return False
         if not poll_strip(cls, context):
@@ -119,13 +132,13 @@ Esc stops; baking again goes on where it stopped, and swaps the pictures in plac
             return False
         return True
 
-    def _begin(self, context: bpy.types.Context) -> strip_results.StripBake:
+    def _begin(self, context: bpy.types.Context) -> strip_bake.StripBake:
         strip, scene = compat.active_strip(context)
         if self.strip:
             strip = strip_portraits.strip_of(scene, self.strip)
-        return strip_results.StripBake(scene, strip_results.source_strip(scene, strip))
+        return strip_bake.begin(scene, strip_bake.source_strip(scene, strip))
 
-    def _finish(self, context: bpy.types.Context, run: strip_results.StripBake) -> set[str]:
+    def _finish(self, context: bpy.types.Context, run: strip_bake.StripBake) -> set[str]:
         strip, is_new = run.put()
         for warning in run.summary.warnings:
             self.report({"WARNING"}, warning)
@@ -135,13 +148,47 @@ Esc stops; baking again goes on where it stopped, and swaps the pictures in plac
         return {"FINISHED"}
 
 
+class KEYPORTRAIT_OT_drive_with_strip(Captures, bpy.types.Operator):
+    """Capture the performer's strip onto the face of the other selected strip, or onto the \
+active face. Keys lie where the performer's strip lies"""
+
+    bl_idname = "keyportrait.drive_with_strip"
+    bl_label = "Drive with Strip"
+    bl_options = {"UNDO"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        try:
+            strip_driving.performance_strip(context)
+            strip_driving.driven_faces(context)
+        except AddonError as error:
+            cls.poll_message_set(str(error))
+            return False
+        return True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return self.execute(context)
+
+    def _begin(self, context: bpy.types.Context) -> CaptureRun:
+        strip = strip_driving.performance_strip(context)
+        faces = strip_driving.driven_faces(context)
+        choices = choices_of(faces[0].keyportrait_capture)
+        choices = replace(choices, source=STRIP, strip=strip.name)
+        return CaptureRun(jobs_for(context, faces, choices), is_blocking=self.is_blocking)
+
+
 def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     self.layout.separator()
     self.layout.operator(KEYPORTRAIT_OT_animate_strip.bl_idname, icon="USER")
+    self.layout.operator(KEYPORTRAIT_OT_drive_with_strip.bl_idname, icon="OUTLINER_DATA_ARMATURE")
     self.layout.operator(KEYPORTRAIT_OT_bake_strip.bl_idname, icon="RENDER_ANIMATION")
 
 
-CLASSES = (KEYPORTRAIT_OT_animate_strip, KEYPORTRAIT_OT_bake_strip)
+CLASSES = (
+    KEYPORTRAIT_OT_animate_strip,
+    KEYPORTRAIT_OT_drive_with_strip,
+    KEYPORTRAIT_OT_bake_strip,
+)
 _register, _unregister = compat.registration_of(CLASSES)
 
 

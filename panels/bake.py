@@ -7,7 +7,7 @@ import bpy
 from ..compat import registration_of
 from ..engine.renderer_table import needs_setup
 from ..preferences import has_setup, preferences
-from ..rig import bake, frame_cache, portraits
+from ..rig import bake, frame_cache, portraits, strip_bake
 from .source import KeyPortraitPanel
 
 
@@ -73,7 +73,7 @@ def draw_output(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -
 
 
 def draw_run(layout: bpy.types.UILayout, is_any_chosen: bool) -> None:
-    run = bake.active()
+    run = strip_bake.active()
     if run is None:
         if not is_any_chosen:
             layout.label(text="Select a portrait, or choose All", icon="INFO")

@@ -7,8 +7,9 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..rig import bake, portraits, strip_links, strip_reading
-from . import faces
+from ..rig import portraits, strip_bake, strip_links, strip_reading
+from ..rig.strip_settings import PICTURES
+from . import capture, faces, performance
 from .source import CATEGORY, draw_faces, draw_state, wrapped
 
 
@@ -34,10 +35,12 @@ class KEYPORTRAIT_PT_strip(StripPanel, bpy.types.Panel):
         if plane is None:
             layout.operator("keyportrait.animate_strip", icon="USER")
             draw_obstacle(layout, strip)
+            layout.operator("keyportrait.drive_with_strip", icon="OUTLINER_DATA_ARMATURE")
             return
         layout.label(text=plane.name, icon="IMAGE_PLANE")
         draw_state(layout, plane)
         draw_faces(layout, plane, portraits.active_controller(context))
+        layout.operator("keyportrait.drive_with_strip", icon="OUTLINER_DATA_ARMATURE")
 
 
 def draw_obstacle(layout: bpy.types.UILayout, strip: Any) -> None:
@@ -64,8 +67,12 @@ class KEYPORTRAIT_PT_strip_bake(StripPanel, bpy.types.Panel):
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(scene.keyportrait_bake, "folder")
-        column.prop(scene.keyportrait_strips, "use_mute")
-        run = bake.active()
+        settings = scene.keyportrait_strips
+        column.prop(settings, "format")
+        if settings.format != PICTURES:
+            column.prop(settings, "sound")
+        column.prop(settings, "use_mute")
+        run = strip_bake.active()
         if run is None:
             layout.operator("keyportrait.bake_strip", icon="RENDER_ANIMATION")
             return
@@ -76,7 +83,7 @@ class KEYPORTRAIT_PT_strip_bake(StripPanel, bpy.types.Panel):
 
 def twin_of(panel: type[bpy.types.Panel]) -> type[bpy.types.Panel]:
     """A panel of the 3D viewport's sidebar once more for the strip that is active."""
-    kept = ("__doc__", "bl_label", "bl_options", "draw", "draw_header_preset")
+    kept = ("__doc__", "bl_label", "bl_options", "bl_order", "draw", "draw_header_preset")
     members = {name: vars(panel)[name] for name in kept if name in vars(panel)}
     members["bl_idname"] = _twin_name(panel.bl_idname)
     if hasattr(panel, "bl_parent_id"):
@@ -93,9 +100,15 @@ def _twin_name(name: str) -> str:
     return name.replace("_PT_", "_PT_strip_", 1)
 
 
+OF_PERFORMANCES = (
+    performance.KEYPORTRAIT_PT_performance,
+    capture.KEYPORTRAIT_PT_capture,
+    capture.KEYPORTRAIT_PT_capture_options,
+    performance.KEYPORTRAIT_PT_amounts,
+)
 CLASSES = (
     KEYPORTRAIT_PT_strip,
     KEYPORTRAIT_PT_strip_bake,
-    *(twin_of(panel) for panel in faces.CLASSES),
+    *(twin_of(panel) for panel in (*faces.CLASSES, *OF_PERFORMANCES)),
 )
 register, unregister = compat.registration_of(CLASSES)

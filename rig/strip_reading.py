@@ -129,6 +129,17 @@ def read(strip: Any) -> StripPictures:
     )
 
 
+def names_from(first: Path, count: int) -> list[str]:
+    """The names of a row of numbered pictures, from the path of its first."""
+    match = _NUMBER.search(first.stem)
+    if match is None:
+        return [first.name]
+    before, digits = first.stem[: match.start()], len(match[1])
+    after = first.stem[match.end() :] + first.suffix
+    numbers = range(int(match[1]), int(match[1]) + count)
+    return [f"{before}{str(number).zfill(digits)}{after}" for number in numbers]
+
+
 def _numbers(strip: Any) -> list[int] | None:
     """The numbers of an image strip's files; None where they are not consecutive."""
     names = [element.filename for element in strip.elements]

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import bpy
 
-from .kept_properties import BoolProperty, PointerProperty
+from .kept_properties import BoolProperty, EnumProperty, PointerProperty
+
+AUTO, PICTURES, MOVIE = "AUTO", "PICTURES", "MOVIE"
+FORMAT_ITEMS = (
+    (AUTO, "As Strip", "A movie for a strip that is one, pictures for pictures"),
+    (PICTURES, "Pictures", "One picture per frame: PNG, or OpenEXR where the strip is one"),
+    (MOVIE, "Movie", "H.264 with sound; ProRes 4444 where the picture is transparent"),
+)
+STRIP, PERFORMANCE, NONE = "STRIP", "PERFORMANCE", "NONE"
+SOUND_ITEMS = (
+    (AUTO, "Automatic", "The strip's own sound, else that of the captured performance"),
+    (STRIP, "Strip's", "The sound of the strip's own movie"),
+    (PERFORMANCE, "Performance's", "The sound of the clip that the face was captured from"),
+    (NONE, "None", "A silent movie"),
+)
 
 
 class KEYPORTRAIT_PG_strips(bpy.types.PropertyGroup):
     """How the bakes of strips become strips."""
 
+    format: EnumProperty(
+        name="Format", items=FORMAT_ITEMS, description="What a strip with a portrait is baked to"
+    )
+    sound: EnumProperty(
+        name="Sound",
+        items=SOUND_ITEMS,
+        description="The sound in a movie's file; sound strips stay as they are",
+    )
     use_mute: BoolProperty(
         name="Mute Original",
         default=True,

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import load_av
+from .errors import ClipError, load_av
 from .sound_track import SoundTrack, track_of
 
 if TYPE_CHECKING:
@@ -51,11 +51,13 @@ CODINGS = {
 class SoundPart:
     """The part of a clip's sound that goes with the pictures.
 
-    start_s  second of the clip that is heard at the first frame; below 0 it begins later
+    start_s      second of the clip that is heard at the first frame; below 0 it begins later
+    is_optional  a clip without a sound that can be read makes a movie without one
     """
 
     path: Path
     start_s: float
+    is_optional: bool = False
 
 
 def write_movie(
@@ -82,7 +84,7 @@ def write_movie(
     try:
         with av.open(str(path), "w", format=coding.container, options=options) as file:
             writer = _Pictures(file, coding, rate)
-            track = None if sound is None else track_of(file, sound.path, sound.start_s, length_s)
+            track = None if sound is None else _track(file, sound, length_s)
             for number, pixels in enumerate(pictures):
                 writer.add(pixels)
                 if track is not None:
@@ -92,6 +94,15 @@ def write_movie(
             return _finish(track)
     except av.error.FFmpegError as error:
         raise OSError(error.errno, error.strerror or str(error)) from error
+
+
+def _track(file: Any, sound: SoundPart, length_s: float) -> SoundTrack | None:
+    try:
+        return track_of(file, sound.path, sound.start_s, length_s)
+    except ClipError:
+        if sound.is_optional:
+            return None
+        raise
 
 
 def _finish(track: SoundTrack | None) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -217,3 +220,131 @@ def test_the_sidebar_of_the_sequencer_has_the_face_of_the_active_strip(strip, ed
         shown = bpy.types.KEYPORTRAIT_PT_strip_face_mouth
         assert shown.bl_space_type == "SEQUENCE_EDITOR" and shown.poll(bpy.context)
     assert not bpy.types.KEYPORTRAIT_PT_strip_face_mouth.poll(bpy.context)
+
+
+LISTEN = """
+import sys
+import av
+import numpy as np
+with av.open(sys.argv[1]) as file:
+    resampler = av.AudioResampler(format="flt", layout="mono", rate=48000)
+    frames = (*file.decode(audio=0), None)
+    pieces = [p.to_ndarray() for frame in frames for p in resampler.resample(frame)]
+np.save(sys.argv[2], np.concatenate(pieces, axis=1)[0])
+"""
+
+
+def run_with_av(module: Any, code: str, *arguments: object) -> None:
+    folders = os.pathsep.join(module("rig.engine").module_folders())
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": folders})
+
+
+def sound_of(module: Any, path: Path) -> np.ndarray:
+    """(N,) samples of a movie at 48000 Hz."""
+    out = path.with_suffix(".npy")
+    run_with_av(module, LISTEN, path, out)
+    return np.load(out)
+
+
+CLIP_FPS = 25
+MAKE_CLIP = """
+import sys
+from fractions import Fraction
+import av
+import cv2
+import numpy as np
+face = cv2.cvtColor(cv2.imread(sys.argv[2]), cv2.COLOR_BGR2RGB)
+time = np.arange(12 * 48000 // 25) / 48000
+tone = (9000 * np.sin(2 * np.pi * 300 * time) * (1 + np.floor(time * 25)) / 12).astype(np.int16)
+with av.open(sys.argv[1], "w") as file:
+    video = file.add_stream("libx264", rate=25, options={"crf": "10"})
+    video.height, video.width, video.pix_fmt = *face.shape[:2], "yuv420p"
+    audio = file.add_stream("pcm_s16le", rate=48000, layout="mono")
+    for number in range(12):
+        frame = av.VideoFrame.from_ndarray(np.roll(face, 2 * number, axis=1), "rgb24")
+        frame.pts, frame.time_base = number, Fraction(1, 25)
+        file.mux(video.encode(frame))
+        part = tone[None, number * 1920 : (number + 1) * 1920]
+        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), "s16", "mono")
+        sound.sample_rate, sound.pts, sound.time_base = 48000, number * 1920, Fraction(1, 48000)
+        file.mux(audio.encode(sound))
+    file.mux(video.encode(None))
+    file.mux(audio.encode(None))
+"""
+
+
+@pytest.fixture
+def clip(edit: Path, module: Any, astronaut: str) -> Any:
+    """A strip, frames 16 to 27, of a face that moves to the right; a tone grows by each frame."""
+    path = edit / "performer.mov"
+    run_with_av(module, MAKE_CLIP, path, astronaut)
+    scene = bpy.context.scene
+    scene.render.fps, scene.render.fps_base = CLIP_FPS, 1.0
+    strip = (
+        module("compat")
+        .strips(scene)
+        .new_movie(
+            name="performer", filepath=str(path), channel=7, frame_start=16, fit_method="FIT"
+        )
+    )
+    scene.sequence_editor.active_strip = strip
+    return strip
+
+
+def test_a_strip_drives_the_face_of_another_and_its_sound_goes_along(
+    edit, strip, clip, module
+) -> None:
+    compat, scene = module("compat"), bpy.context.scene
+    compat.place_strip(clip, compat.StripPlace(16, 28, 18, 27))
+    for other in (strip, clip):
+        other.select = False
+    with pytest.raises(RuntimeError, match="No face is meant"):
+        bpy.ops.keyportrait.drive_with_strip()
+    scene.sequence_editor.active_strip = strip
+    _, face = animate(strip)
+    with pytest.raises(RuntimeError, match="No other strip is selected beside 'guest'"):
+        bpy.ops.keyportrait.drive_with_strip()
+    clip.select = True
+    assert bpy.ops.keyportrait.drive_with_strip() == {"FINISHED"}
+    record = face.keyportrait_capture
+    assert (record.source, record.strip) == ("STRIP", "performer")
+    assert (record.first_frame, record.last_frame) == (18, 26)
+    moves = {
+        c.data_path: np.ptp([k.co[1] for k in c.keyframe_points]) for c in compat.fcurves(face)
+    }
+    assert max(moves.values()) > 0.01, moves
+    # The strip begins two frames after the performance, and so does the sound.
+    scene.keyportrait_strips.format = "MOVIE"
+    result = bake()
+    heard = sound_of(module, Path(bpy.path.abspath(result.filepath)))
+    wanted = sound_of(module, edit / "performer.mov")
+    first = round((LEFT - 16) / CLIP_FPS * 48000)
+    wanted = wanted[first : first + round(FRAMES / CLIP_FPS * 48000)]
+    assert len(heard) == len(wanted) and abs(heard - wanted).max() == 0.0
+    assert abs(wanted).max() > 0.1
+
+
+def test_pictures_become_a_movie_with_the_sound_of_the_performance(strip, edit, module) -> None:
+    _, face = animate(strip)
+    key_smile(face)
+    settings = bpy.context.scene.keyportrait_strips
+    first = bake()
+    first.mute, first.transform.offset_y = True, 12
+    name, channel = first.name, first.channel
+    settings.format = "MOVIE"
+    bpy.context.scene.sequence_editor.active_strip = strip
+    result = bake()
+    assert (result.name, result.channel, result.type, result.mute) == (name, channel, "MOVIE", True)
+    assert result.transform.offset_y == 12 and len(everything(module)) == 2
+    compat = module("compat")
+    assert compat.strip_place(result) == (LEFT, LEFT + FRAMES, LEFT, LEFT + FRAMES)
+    assert compat.strip_length(result) == FRAMES
+    movie = Path(bpy.path.abspath(result.filepath))
+    assert movie.suffix == ".mp4" and movie.parent.parent.name == "keyportrait"
+    assert not list(movie.parent.parent.glob(".keyportrait_strips/*"))
+    settings.sound = "PERFORMANCE"
+    with pytest.raises(RuntimeError, match="No face of 'guest' was captured"):
+        bpy.ops.keyportrait.bake_strip()
+    settings.format = "PICTURES"
+    assert bake().type == "IMAGE" and len(everything(module)) == 2

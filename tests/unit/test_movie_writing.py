@@ -181,6 +181,8 @@ def test_what_is_wrong_is_said_and_leaves_the_movie_of_before(clips, tmp_path) -
     write_movie(silent, names)
     with pytest.raises(ReportedError, match=r"'silent.mp4' has no sound"):
         write_movie(path, names, sound={"path": str(silent), "start_s": 0.0})
+    sound = {"path": str(silent), "start_s": 0.0, "is_optional": True}
+    assert write_movie(path, names, sound=sound).fields["sound"] == ""
     with pytest.raises(ReportedError, match="cannot be read"):
         write_movie(path, [*names, "gone.png"])
     cv2.imwrite(str(tmp_path / "other.png"), np.zeros((20, 20, 3), np.uint8))
