@@ -28,6 +28,7 @@ RANKS = {
     "capture": Rank.BACKGROUND,
     "performers": Rank.BACKGROUND,
     "write_movie": Rank.BACKGROUND,
+    "track": Rank.BACKGROUND,
     "render": Rank.LIVE,
     "close": Rank.LIVE,
     "camera_start": Rank.LIVE,

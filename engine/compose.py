@@ -14,15 +14,18 @@ from .picture_file import FileFormat, PictureFile
 from .preview import shrunk
 from .renderer import NOTHING, FacePortrait, Rectangle, ReportedError, SourceImage
 
+# What is wrong with one face keeps no other face from moving.
+FACE_CODES = frozenset({"bad_face", "no_face"})
+
 
 class RestingFace:
     """A face that its renderer cannot move: it stays as it is, and `face.problem` says why."""
 
-    notices: Sequence[str] = ()
-
-    def __init__(self, face: Face, error: ReportedError) -> None:
+    def __init__(self, face: Face, error: ReportedError, *, is_told: bool = False) -> None:
+        """is_told  among the notices of every picture, too."""
         problem = {"code": error.code, "message": error.message, "hint": error.hint}
         self.face = replace(face, problem=problem)
+        self.notices: Sequence[str] = (error.message,) if is_told else ()
 
     def prepare(self, motions: Sequence[Motion]) -> None:
         """There is nothing to prepare."""
@@ -80,6 +83,16 @@ class Composition:
     def notices(self) -> list[str]:
         """What the faces cannot show of the last motions, each sentence once."""
         return list(dict.fromkeys(note for face in self._portraits for note in face.notices))
+
+    @property
+    def portraits(self) -> tuple[FacePortrait, ...]:
+        """The fitted faces, in the order of opening."""
+        return self._portraits
+
+    @property
+    def faces(self) -> list[Face]:
+        """The faces as they were fitted."""
+        return [portrait.face for portrait in self._portraits]
 
     @property
     def face_count(self) -> int:

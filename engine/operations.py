@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from .motion import NO_FACE_HINT, Face, Motion
 from .protocol import PROTOCOL_VERSION, Array, Message
-from .renderer import NOTHING, FacePortrait, Rectangle, Renderer, ReportedError, SourceImage
+from .renderer import NOTHING, Rectangle, Renderer, ReportedError, SourceImage, no_step
 from .renderer_table import CATS, FINAL, PEOPLE, PREVIEW, RENDERERS
 from .renderers import (
     create,
@@ -23,11 +23,11 @@ from .request_fields import (
     picture_name,
     read_box,
     read_faces,
-    read_image,
-    read_motions,
+    read_holds,
     read_shutter,
     read_source,
     read_upcoming,
+    read_wish,
 )
 from .take import TakeOptions
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from .liveportrait.model_set import ModelSet
     from .liveportrait.renderer import LivePortraitRenderer
     from .network_reading import FindReader, MotionReader
+    from .opened import Opened
     from .shutter import Shutter
 
 # report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
@@ -52,16 +53,12 @@ NOT_FOUND = {
 }
 
 
-# What is wrong with one face keeps no other face from moving.
-FACE_CODES = frozenset({"bad_face", "no_face"})
-
-
 class Operations:
     """The opened pictures of one connection and everything that can be asked about them."""
 
     def __init__(self) -> None:
         self._handles = itertools.count(1)
-        self._compositions: dict[int, Composition] = {}
+        self._opened: dict[int, Opened] = {}
         self._opened_by: dict[int, Renderer] = {}
         self._renderers: dict[str, Renderer] = {}
         self._camera: CameraRequests | None = None
@@ -99,6 +96,10 @@ class Operations:
             return self._render(message, report)
         if message.type == "capture":
             return _capture(message, report, self._motion_reader)
+        if message.type == "track":
+            from .opening import track
+
+            return track(message, report)
         if message.type == "performers":
             return _list_performers(message, report)
         if message.type == "store":
@@ -114,8 +115,8 @@ class Operations:
             return Message("probed", message.id, {"renderer": name, "facts": probe(name, report)})
         if message.type == "close":
             handle = message.fields["handle"]
-            self._composition(handle)
-            del self._compositions[handle], self._opened_by[handle]
+            self._opened_as(handle).close()
+            del self._opened[handle], self._opened_by[handle]
             return Message("closed", message.id, {"handle": handle})
         raise ReportedError("bad_request", f"'{message.type}' cannot be asked now.")
 
@@ -127,60 +128,68 @@ class Operations:
     def _detect(self, message: Message, report: Report) -> Message:
         wanted = check_renderer(message.fields.get("renderer", PREVIEW))
         finds = RENDERERS[wanted].finds
+        from .opening import read_picture
+
+        image = read_picture(message, report)
         if "box" in message.fields:
-            faces = [fit_drawn(read_image(message), read_box(message.fields["box"]), finds)]
+            faces = [fit_drawn(image, read_box(message.fields["box"]), finds)]
         else:
-            faces = find_faces(read_image(message), finds, report)
+            faces = find_faces(image, finds, report)
         if not faces:
             what, hint = NOT_FOUND[finds]
             raise ReportedError("no_face", f"No {what} found in {picture_name(message)}.", hint)
         return Message("detected", message.id, {"faces": [face.to_json() for face in faces]})
 
     def _open(self, message: Message, report: Report) -> Message:
-        from .compose import Composition, RestingFace
+        from .opened import OpenedPicture
+        from .opening import fit_faces, open_clip, read_picture
 
-        image = read_image(message)
         faces = read_faces(message)
         name = message.fields["renderer"]
-        renderer = self._renderer(name, report)
-        portraits: list[FacePortrait] = []
-        errors: list[ReportedError] = []
-        for number, face in enumerate(faces):
-            text = f"Fitting face {number + 1} of {len(faces)}"
-            step = partial(report, number / len(faces), text)
-            step()
-            try:
-                portraits.append(renderer.open(image, face, step))
-            except ReportedError as error:
-                if error.code not in FACE_CODES:
-                    raise
-                errors.append(error)
-                portraits.append(RestingFace(face, error))
-        if len(errors) == len(faces):
-            raise errors[0]
+        opened: Opened
+        facts: dict[str, object] = {}
+        if "clip" in message.fields:
+            renderer = self._renderer(name, report)
+            opened = clip = open_clip(message, faces, renderer, report)
+            facts = clip.source.facts
+        else:
+            image = read_picture(message, report)
+            renderer = self._renderer(name, report)
+            opened = OpenedPicture(fit_faces(image, faces, renderer, report))
         handle = next(self._handles)
-        self._compositions[handle] = Composition(image, portraits)
-        fitted = [portrait.face.to_json() for portrait in portraits]
-        self._opened_by[handle] = renderer
-        at_work = {"name": name, **renderer.description, "batch_size": renderer.batch_size}
-        fields = {"handle": handle, "faces": fitted, "renderer": at_work}
+        self._opened[handle], self._opened_by[handle] = opened, renderer
+        fields = {
+            "handle": handle,
+            "faces": [face.to_json() for face in opened.first.faces],
+            "renderer": {"name": name, **renderer.description, "batch_size": renderer.batch_size},
+            **facts,
+        }
         return Message("opened", message.id, fields)
 
     def _render(self, message: Message, report: Report) -> Message | Later:
         handle, options = message.fields["handle"], message.fields["options"]
-        composition = self._composition(handle)
-        motions = read_motions(message.fields["motions"], composition.face_count)
-        upcoming = read_upcoming(options, composition.face_count)
+        opened = self._opened_as(handle)
+        wish = read_wish(message, opened)
+        upcoming = read_upcoming(options, opened)
+        holds = read_holds(options, opened.face_count)
         save = options.get("save") if isinstance(options, dict) else None
         renderer = self._opened_by[handle]
-        shutter = None if save is None else read_shutter(options, composition.face_count)
+        shutter = None if save is None else read_shutter(options, opened.face_count)
+        size = None
+        if save is None and "size" in message.fields:
+            size = read_size(message.fields["size"], opened.size)
+        step = no_step if save is None else partial(report, 0.0, "Fitting the faces")
+        composition = opened.at(wish.source_frame, size, step)
+        own = partial(opened.motions_of, composition=composition, holds=holds)
+        motions = own(wish)
+        # What other frames of a clip will be asked is prepared in those.
+        following = [own(item) for item in upcoming if item.source_frame == wish.source_frame]
         if save is not None and shutter is not None:
-            write = _expose(composition, shutter, upcoming, renderer, report, save)
+            samples = tuple(own(replace(wish, motions=sample)) for sample in shutter.samples)
+            shutter = replace(shutter, samples=samples)
+            write = _expose(composition, shutter, following, renderer, report, save)
         else:
-            if save is None and "size" in message.fields:
-                size = read_size(message.fields["size"], composition.size)
-                composition = composition.at_size(size)
-            composition.prepare([motions, *upcoming])
+            composition.prepare([motions, *following])
             composition.render(motions)
             notices = [*renderer.notices, *composition.notices]
             if save is None and message.fields.get("is_whole") is True:
@@ -198,12 +207,12 @@ class Operations:
 
         return finish
 
-    def _composition(self, handle: object) -> Composition:
-        composition = self._compositions.get(handle) if isinstance(handle, int) else None
-        if composition is None:
+    def _opened_as(self, handle: object) -> Opened:
+        opened = self._opened.get(handle) if isinstance(handle, int) else None
+        if opened is None:
             text = f"The engine has no open picture {handle}."
             raise ReportedError("unknown_handle", text, "It is opened again at the next change.")
-        return composition
+        return opened
 
     def _renderer(self, wanted: object, report: Report) -> Renderer:
         name = check_renderer(wanted)

@@ -23,6 +23,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from .camera_table import CAMERA_MESSAGES
 from .movie_table import MOVIE_MESSAGES
+from .source_clip import TRACK_MESSAGES
 
 PROTOCOL_VERSION = 3
 MAX_HEADER_BYTES = 4 * 1024 * 1024
@@ -42,6 +43,7 @@ class MessageType(NamedTuple):
     fields: tuple[str, ...]  # required header fields
     arrays: tuple[str, ...]  # required arrays
     meaning: str
+    spared_by_clip: tuple[str, ...] = ()  # fields and arrays not needed where `clip` is named
 
 
 _ROWS = (
@@ -81,7 +83,9 @@ _ROWS = (
         ("image",),
         "Find the faces of an image (H, W, 4) uint8 or float32 RGBA, top row first. Optional "
         "field renderer: whose faces are meant (liveportrait_animal: cats). Optional field box: "
-        "[left, top, right, bottom] drawn by hand; its face is fitted and nothing is searched.",
+        "[left, top, right, bottom] drawn by hand; its face is fitted and nothing is searched. "
+        "Instead of encoding and image: clip and frame, see `open`.",
+        ("encoding", "image"),
     ),
     MessageType("detected", "", ("faces",), (), "faces: list of Face.to_json(), largest first."),
     MessageType(
@@ -90,9 +94,19 @@ _ROWS = (
         ("encoding", "renderer", "faces", "options"),
         ("image",),
         "Fit an image and its chosen faces once; the handle then renders often. Optional field "
-        "has_emission: float colours at alpha 0 are glows and stay.",
+        "has_emission: float colours at alpha 0 are glows and stay. Instead of encoding and image "
+        "a moving source: clip, ClipSource.to_json(), and frame, the source frame in which the "
+        "faces were found; optional track: path of their track, see `track`.",
+        ("encoding", "image"),
     ),
-    MessageType("opened", "", ("handle", "faces"), (), "handle: int; faces as fitted, same order."),
+    MessageType(
+        "opened",
+        "",
+        ("handle", "faces"),
+        (),
+        "handle: int; faces as fitted, same order. Of a moving source also frame_count, fps, size, "
+        "has_alpha, encoding, dtype, numbers.",
+    ),
     MessageType(
         "render",
         "frame",
@@ -103,7 +117,9 @@ _ROWS = (
         "{samples: [motions, …], color, alpha}} writes the mean of these; {upcoming: "
         "[motions, …]} names the frames asked for next, for renderers that make several at once "
         "(`opened`: renderer.batch_size). Optional fields size: [width, height], the picture is "
-        "made that small, for quick looks; is_whole: all of it is sent.",
+        "made that small, for quick looks; is_whole: all of it is sent; of a moving source frame: "
+        "the source frame that the motions act on (upcoming: {frame, motions}, …), and options "
+        "holds: per face the openings, eyes and lips, that are wanted whatever the frame's own.",
     ),
     MessageType(
         "frame",
@@ -175,7 +191,10 @@ _ROWS = (
     MessageType("shutdown", "bye", (), (), "End the engine after the running request."),
     MessageType("bye", "", (), (), "Last message of the engine."),
 )
-_ALL = (*_ROWS, *map(MessageType._make, (*CAMERA_MESSAGES, *MOVIE_MESSAGES)))
+_ALL = (
+    *_ROWS,
+    *(MessageType(*row) for row in (*TRACK_MESSAGES, *CAMERA_MESSAGES, *MOVIE_MESSAGES)),
+)
 MESSAGE_TYPES: Mapping[str, MessageType] = {row.name: row for row in _ALL}
 
 # Error codes on the wire. The host may add its own (engine_died, timeout…), see host/errors.py.
@@ -193,6 +212,8 @@ ERROR_CODES: Mapping[str, str] = {
     "cancelled": "the request was cancelled",
     "write_failed": "a file could not be written",
     "bad_performance": "a file that holds no performance, or a damaged one",
+    "bad_clip": "a moving source that cannot be read, has changed, or has no such frame",
+    "bad_track": "a face track that is missing, damaged, or of another clip or other faces",
     "internal": "a bug in the engine; the traceback is in the log",
 }
 
@@ -242,8 +263,9 @@ def check(message: Message) -> None:
     row = MESSAGE_TYPES.get(message.type)
     if row is None:
         raise ProtocolError(f"unknown message type '{message.type}'")
-    missing = [name for name in row.fields if name not in message.fields]
-    missing += [name for name in row.arrays if name not in message.arrays]
+    spared = row.spared_by_clip if "clip" in message.fields else ()
+    missing = [name for name in row.fields if name not in message.fields and name not in spared]
+    missing += [name for name in row.arrays if name not in message.arrays and name not in spared]
     if missing:
         raise ProtocolError(f"'{message.type}' lacks {', '.join(missing)}")
     for name, array in message.arrays.items():

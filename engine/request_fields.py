@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from .motion import Face, Motion
 from .protocol import Message
 from .renderer import ReportedError, SourceImage
+from .source_clip import SourceClip
 from .take import PerformanceSource
+from .wish import EYES, LIPS, Wish
 
 if TYPE_CHECKING:
+    from .opened import Opened
     from .shutter import Shutter
 
 
@@ -81,12 +85,50 @@ def read_shutter(options: object, count: int) -> Shutter | None:
     return Shutter.read(options, count, read_motions)
 
 
-def read_upcoming(options: object, count: int) -> list[list[Motion]]:
-    """Motions of the frames that will be asked for next. Raises ReportedError "bad_request"."""
+def read_clip(message: Message) -> SourceClip:
+    """The moving source of a request. Raises ReportedError "bad_request"."""
+    try:
+        return SourceClip.from_json(message.fields["clip"])
+    except (TypeError, ValueError) as error:
+        raise ReportedError("bad_request", f"Unreadable clip: {error}.") from error
+
+
+def read_wish(message: Message, opened: Opened) -> Wish:
+    """What is to be rendered now. Raises ReportedError "bad_request"."""
+    return _read_wish(message.fields, opened)
+
+
+def read_upcoming(options: object, opened: Opened) -> list[Wish]:
+    """What will be asked for next: motions, or {frame, motions} of a moving source each.
+
+    Raises ReportedError "bad_request".
+    """
     upcoming = options.get("upcoming", ()) if isinstance(options, dict) else ()
     if not isinstance(upcoming, list | tuple):
         raise ReportedError("bad_request", "'upcoming' is no list of frames.")
-    return [read_motions(frame, count) for frame in upcoming]
+    return [
+        _read_wish(item if isinstance(item, dict) else {"motions": item}, opened)
+        for item in upcoming
+    ]
+
+
+def _read_wish(fields: Mapping[str, Any], opened: Opened) -> Wish:
+    frame = fields.get("frame", opened.frame)
+    if type(frame) is not int:
+        raise ReportedError("bad_request", f"'{frame}' is no number of a source frame.")
+    return Wish(frame, tuple(read_motions(fields.get("motions"), opened.face_count)))
+
+
+def read_holds(options: object, count: int) -> list[list[str]]:
+    """The option `holds`: openings that are wanted as they are, per face; [] where there is none.
+
+    Raises ReportedError "bad_request".
+    """
+    holds = options.get("holds", []) if isinstance(options, dict) else []
+    is_list = isinstance(holds, list) and len(holds) in (0, count)
+    if is_list and all(isinstance(item, list) and set(item) <= {EYES, LIPS} for item in holds):
+        return holds
+    raise ReportedError("bad_request", f"'holds' is no list of '{EYES}' and '{LIPS}' per face.")
 
 
 def read_motions(values: object, count: int) -> list[Motion]:

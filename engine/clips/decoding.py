@@ -82,17 +82,18 @@ def video_stream(container: Any, path: Path) -> Any:
     return stream
 
 
-def open_decoder(stream: Any, *, is_quick: bool = False) -> Any:
+def open_decoder(stream: Any, *, is_quick: bool = False, is_linear: bool = False) -> Any:
     """A codec context for a video stream.
 
     is_quick  gives the first frame at once, instead of working on several
+    is_linear  leaves linear light as it is, instead of turning it into sRGB
     """
     av = load_av()
     decoder = stream.codec_context
     if decoder.name == "vp9" and stream.metadata.get("alpha_mode") == "1":
         # FFmpeg's own decoder does not know of the alpha beside the picture.
         decoder = av.CodecContext.create("libvpx-vp9", "r")
-    if decoder.name == "exr":
+    if decoder.name == "exr" and not is_linear:
         decoder.options = {"apply_trc": "iec61966_2_1"}  # linear light to sRGB
     if not decoder.is_open:
         decoder.thread_type = "SLICE" if is_quick else "AUTO"
@@ -114,18 +115,22 @@ def decoded(
     damage: Damage,
     limit: int | None = None,
     tick: Callable[[], None] | None = None,
+    wants: Callable[[Any], bool] | None = None,
 ) -> Iterator[Any]:
     """The frames that a stream's packets give; what cannot be decoded is counted and skipped.
 
     decoder  the codec context, see `open_decoder`
     limit    packets after which nothing more is tried
     tick     called for every packet; may raise to end the reading
+    wants    whether a packet is decoded at all
     """
     av = load_av()
     is_doubtful = False
-    for packet in itertools.islice(_packets(container, stream, damage), limit):
+    for packet in itertools.islice(packets_of(container, stream, damage), limit):
         if tick is not None:
             tick()
+        if wants is not None and not wants(packet):
+            continue
         if packet.is_corrupt:
             damage.packets += 1
             is_doubtful = True
@@ -146,7 +151,7 @@ def decoded(
             yield frame
 
 
-def _packets(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
+def packets_of(container: Any, stream: Any, damage: Damage) -> Iterator[Any]:
     """Packets of a stream, the last one empty; goes on behind a place that cannot be read."""
     av = load_av()
     failures = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,21 +10,34 @@ from .errors import load_av
 
 
 def deinterlaced(frames: Iterator[Any]) -> Iterator[Any]:
-    """The same av.VideoFrames with their times; those that are interlaced are made whole."""
+    """The same av.VideoFrames with their times; those that are interlaced are made whole.
+
+    What an interlaced frame becomes follows from it and its two neighbours alone.
+    """
     graph: Any = None
+    before: Any = None
     shape = None
+    unwanted = 0  # results of frames that were given already
     for frame in frames:
         if graph is None and not frame.interlaced_frame:
             yield frame
+            before = frame
             continue
         if graph is None or shape != _shape(frame):
             if graph is not None:
                 yield from _left(graph)
             graph, shape = _graph(frame), _shape(frame)
+            if before is not None and _shape(before) == shape:
+                graph.push(before)
+                unwanted = 1
+            before = None
         graph.push(frame)
-        yield from _ready(graph)
+        for whole in _ready(graph):
+            if not unwanted:
+                yield whole
+            unwanted = 0
     if graph is not None:
-        yield from _left(graph)
+        yield from itertools.islice(_left(graph), unwanted, None)
 
 
 def _shape(frame: Any) -> tuple[int, int, str]:

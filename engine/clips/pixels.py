@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,8 @@ from .tone import is_wide, tone_mapped
 # AVColorSpace, as av.VideoFrame.colorspace tells it.
 UNSPECIFIED, BT709, SMPTE170M = 2, 1, 6
 RGB_SPACES = frozenset({0, UNSPECIFIED})
+# Those that PyAV gives as they are; swscale would cut off what is brighter than white.
+_FLOATS = frozenset({"gbrpf32le", "gbrapf32le", "grayf32le"})
 HD_HEIGHT = 720  # from here on pictures that say nothing are BT.709, below BT.601
 
 
@@ -31,15 +34,40 @@ class Converter:
 
         size  (width, height) of the result; frames of another shape get black borders
         """
+        return self._upright(frame, orientation, pixel_aspect, size, self.rgb)
+
+    def upright_rgba(
+        self, frame: Any, orientation: Orientation, pixel_aspect: float, size: tuple[int, int]
+    ) -> np.ndarray:
+        """(H, W, 4), as `upright`, with straight alpha, 255 where the frame has none."""
+        return self._upright(frame, orientation, pixel_aspect, size, self.rgba)
+
+    @staticmethod
+    def _upright(
+        frame: Any,
+        orientation: Orientation,
+        pixel_aspect: float,
+        size: tuple[int, int],
+        convert: Callable[[Any, int, int], np.ndarray],
+    ) -> np.ndarray:
         own = orientation.size(*square_size(frame.width, frame.height, pixel_aspect))
         inner = fitted_size(own, size)
-        image = orientation.apply(self.rgb(frame, *orientation.size(*inner)))
+        image = orientation.apply(convert(frame, *orientation.size(*inner)))
         if inner == size:
             return np.ascontiguousarray(image)
-        canvas = np.zeros((size[1], size[0], 3), np.uint8)
+        canvas = np.zeros((size[1], size[0], image.shape[2]), np.uint8)
+        canvas[..., 3:] = 255
         left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
         canvas[top : top + inner[1], left : left + inner[0]] = image
         return canvas
+
+    def rgba(self, frame: Any, width: int, height: int) -> np.ndarray:
+        """As `rgb`, with straight alpha."""
+        if not is_wide(frame.color_trc, frame.color_primaries):
+            return self._scaled(frame, width, height, "rgba")
+        deep = self._scaled(frame, width, height, "rgba64le")
+        colour = tone_mapped(deep[..., :3], frame.color_trc, frame.color_primaries)
+        return np.dstack([colour, (deep[..., 3] >> 8).astype(np.uint8)])
 
     def rgb(self, frame: Any, width: int, height: int) -> np.ndarray:
         """(height, width, 3) uint8 sRGB of an av.VideoFrame, lying as it is stored.
@@ -69,6 +97,30 @@ class Converter:
 def has_alpha(frame: Any) -> bool:
     """Whether an av.VideoFrame's format stores transparency."""
     return any(component.is_alpha for component in frame.format.components)
+
+
+def is_float(frame: Any) -> bool:
+    """Whether an av.VideoFrame holds floating-point numbers: linear light."""
+    return "f16" in frame.format.name or "f32" in frame.format.name
+
+
+def is_deep(frame: Any) -> bool:
+    """Whether an av.VideoFrame has more than 8 bits per channel."""
+    return max((component.bits for component in frame.format.components), default=8) > 8
+
+
+def unit_rgba(frame: Any) -> np.ndarray:
+    """(H, W, 4) float32 of an av.VideoFrame as it lies: its own numbers, or 0..1 of integers."""
+    if not is_float(frame):
+        deep = frame.reformat(format="rgba64le", src_colorspace=_colour_space(frame)).to_ndarray()
+        return deep.astype(np.float32) / np.float32(65535.0)
+    if frame.format.name not in _FLOATS:
+        frame = frame.reformat(format="gbrapf32le")
+    values = frame.to_ndarray()
+    values = values[..., None] if values.ndim == 2 else values
+    result = np.ones((*values.shape[:2], 4), np.float32)
+    result[..., : max(values.shape[2], 3)] = values
+    return result
 
 
 def _colour_space(frame: Any) -> int | None:

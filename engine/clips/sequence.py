@@ -31,29 +31,7 @@ class PictureSequence:
         self._rate = rate
         self._pictures = pictures_from(path)
         self._first = min(self._pictures)
-        picture, container, codec = _decoded_picture(path)
-        orientation = orientation_of(picture)
-        width, height = orientation.size(picture.width, picture.height)
-        last = max(self._pictures)
-        self.facts = ClipFacts(
-            width=width,
-            height=height,
-            stored_size=(picture.width, picture.height),
-            rotation=orientation.rotation,
-            is_mirrored=orientation.is_mirrored,
-            pixel_aspect=1.0,
-            frame_rate=rate,
-            duration_s=(last - self._first + 1) / rate,
-            frame_count=len(self._pictures),
-            start_s=0.0,
-            container=container,
-            codec=codec,
-            pixel_format=picture.format.name,
-            has_alpha=has_alpha(picture),
-            is_hdr=False,
-            has_sound=False,
-            missing=tuple(n for n in range(self._first, last) if n not in self._pictures),
-        )
+        self.facts = facts_of_pictures(self._pictures, rate, path)
 
     def frames(
         self,
@@ -87,7 +65,7 @@ class PictureSequence:
         converter, orientations = tools
         try:
             stamp = Stamp.of(path)
-            picture, _, _ = _decoded_picture(path)
+            picture, _, _ = decoded_picture(path)
         except ClipError:
             self.damage.frames += 1
             return None
@@ -115,8 +93,48 @@ class PictureSequence:
         self.close()
 
 
+def facts_of_pictures(
+    pictures: dict[int, Path], rate: float, shown: Path | None = None
+) -> ClipFacts:
+    """What is known of a sequence.
+
+    shown  the picture that tells size and format, else the first
+    Raises ClipError.
+    """
+    first, last = min(pictures), max(pictures)
+    picture, container, codec = decoded_picture(shown or pictures[first])
+    orientation = orientation_of(picture)
+    width, height = orientation.size(picture.width, picture.height)
+    return ClipFacts(
+        width=width,
+        height=height,
+        stored_size=(picture.width, picture.height),
+        rotation=orientation.rotation,
+        is_mirrored=orientation.is_mirrored,
+        pixel_aspect=1.0,
+        frame_rate=rate,
+        duration_s=(last - first + 1) / rate,
+        frame_count=len(pictures),
+        start_s=0.0,
+        container=container,
+        codec=codec,
+        pixel_format=picture.format.name,
+        has_alpha=has_alpha(picture),
+        is_hdr=False,
+        has_sound=False,
+        missing=tuple(n for n in range(first, last) if n not in pictures),
+    )
+
+
 def pictures_from(path: Path) -> dict[int, Path]:
     """Number → path of the pictures that are numbered like this one, from this one on."""
+    pictures = pictures_beside(path)
+    own = next(number for number, other in pictures.items() if other == path)
+    return {number: other for number, other in pictures.items() if number >= own}
+
+
+def pictures_beside(path: Path) -> dict[int, Path]:
+    """Number → path of all pictures that are numbered like this one, lower numbers first."""
     match = _NUMBERED.match(path.stem)
     if match is None:
         return {0: path}
@@ -125,20 +143,21 @@ def pictures_from(path: Path) -> dict[int, Path]:
     found: dict[int, Path] = {}
     for other in path.parent.iterdir() if path.parent.is_dir() else ():
         numbered = name.fullmatch(other.name)
-        if numbered is None or int(numbered[1]) < int(digits):
-            continue
         # Of frame_7 and frame_007 the one that is padded like the chosen picture.
-        if len(numbered[1]) == len(digits) or digits[0] != "0":
+        if numbered and (len(numbered[1]) == len(digits) or digits[0] != "0"):
             found.setdefault(int(numbered[1]), other)
     found[int(digits)] = path
     return dict(sorted(found.items()))
 
 
-def _decoded_picture(path: Path) -> tuple[Any, str, str]:
-    """(av.VideoFrame, container, codec) of a picture file. Raises ClipError."""
+def decoded_picture(path: Path, *, is_linear: bool = False) -> tuple[Any, str, str]:
+    """(av.VideoFrame, container, codec) of a picture file. Raises ClipError.
+
+    is_linear  see decoding.open_decoder
+    """
     with open_container(path, PICTURE_FORMATS) as container:
         stream = video_stream(container, path)
-        decoder = open_decoder(stream, is_quick=True)
+        decoder = open_decoder(stream, is_quick=True, is_linear=is_linear)
         for frame in decoded(container, stream, decoder, Damage()):
             return frame, container.format.name, decoder.codec.canonical_name
     raise ClipError(f"'{path.name}' cannot be decoded.", CONVERT_HINT)

@@ -39,6 +39,13 @@ class FaceAnalysis(Protocol):
         """image (H, W, 3) uint8 sRGB. Raises ReportedError "bad_face"."""
         ...
 
+    def of_frame(self, face: Face, landmarks: np.ndarray) -> AnalysedFace:
+        """Of a face that is followed through a clip: landmarks (478, 3) pixels of the frame.
+
+        Raises ReportedError "bad_face".
+        """
+        ...
+
 
 class MeshAnalysis:
     """By the engine's own face mesh; a hand-drawn box without a readable face is taken as is."""
@@ -54,8 +61,12 @@ class MeshAnalysis:
             if error.code != "bad_face" or face.keypoints:
                 raise
             return BoxAnalysis().analyse(image, face)
-        square = face_square(landmarks_203(mesh), self._options)
-        return AnalysedFace(square, mesh_ratios(mesh))
+        return _of_mesh(mesh, self._options)
+
+    def of_frame(self, face: Face, landmarks: np.ndarray) -> AnalysedFace:
+        """See FaceAnalysis.of_frame."""
+        del face
+        return _of_mesh(landmarks, self._options)
 
 
 class InsightAnalysis:
@@ -77,6 +88,11 @@ class InsightAnalysis:
         ratios = OpeningRatios.from_landmarks(self._locate.locate(image, points))
         return AnalysedFace(face_square(points, self._options), ratios)
 
+    def of_frame(self, face: Face, landmarks: np.ndarray) -> AnalysedFace:
+        """See FaceAnalysis.of_frame: a track holds the mesh of every frame alone."""
+        del face
+        return _of_mesh(landmarks, self._options)
+
 
 class BoxAnalysis:
     """By the face's box and roll alone: animals, and whatever the artist draws a box around."""
@@ -94,6 +110,14 @@ class BoxAnalysis:
         center = np.array([(x0 + x1) / 2, (y0 + y1) / 2]) + BOX_CROP_RISE * edge * up
         square = FaceSquare(center.astype(np.float32), np.float32(edge), angle)
         return AnalysedFace(square, None)
+
+    def of_frame(self, face: Face, landmarks: np.ndarray) -> AnalysedFace:
+        """See FaceAnalysis.of_frame."""
+        return self.analyse(landmarks, face)
+
+
+def _of_mesh(mesh: np.ndarray, options: CropOptions) -> AnalysedFace:
+    return AnalysedFace(face_square(landmarks_203(mesh), options), mesh_ratios(mesh))
 
 
 def _overlap(

@@ -66,8 +66,11 @@ class LivePortraitRenderer:
         landmarks: np.ndarray | None = None,
         step: Step = no_step,
     ) -> Portrait:
-        """See Renderer.reopen: the networks read every frame anew."""
-        return self.open(image, face, step)
+        """See Renderer.reopen: F and M read every frame, crop and ratios follow the landmarks."""
+        if landmarks is None:
+            return self.open(image, face, step)
+        analysed = self._analysis.of_frame(face, landmarks)
+        return Portrait(self.models, image, face, analysed, self._options, step)
 
     def _view_of(self, image: SourceImage, step: Step) -> np.ndarray:
         """view_8bit of the picture, which the faces of one picture share."""

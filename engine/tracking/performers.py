@@ -87,6 +87,11 @@ class FaceTrack:
 
 def performers_of(tracklets: list[Tracklet], count: int) -> list[FaceTrack]:
     """The performers of a clip of `count` frames, those first that fill most of it."""
+    return [FaceTrack.of(person, count) for person in people_of(tracklets)]
+
+
+def people_of(tracklets: list[Tracklet]) -> list[list[Tracklet]]:
+    """The tracklets of each performer, those performers first that fill most of the clip."""
     people: list[list[Tracklet]] = []
     for group in _appearing_together(tracklets):
         # The surest first: nobody takes the place of somebody who fits better.
@@ -102,7 +107,7 @@ def performers_of(tracklets: list[Tracklet], count: int) -> list[FaceTrack]:
             else:
                 people.append([group.pop(0)])
     people.sort(key=lambda person: -sum(len(t.rows) * t.size**2 for t in person))
-    return [FaceTrack.of(person, count) for person in people]
+    return people
 
 
 def _appearing_together(tracklets: list[Tracklet]) -> list[list[Tracklet]]:

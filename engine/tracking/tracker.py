@@ -50,8 +50,20 @@ class Tracker:
     tracklets  of all faces, in the order in which they were found
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, *, face_limit: int = FACE_LIMIT, smallest: float | None = None,
+        keeps_landmarks: bool = False,
+    ) -> None:  # fmt: skip
+        """Begin a clip.
+
+        face_limit  faces that are followed at once
+        smallest    sides of the smallest faces that are looked for, pixels; None for a part of the
+                    picture
+        keeps_landmarks  in the tracklets
+        """
         self.cuts: list[int] = []
+        self._face_limit, self._smallest = face_limit, smallest
+        self._keeps_landmarks = keeps_landmarks
         self.tracklets: list[Tracklet] = []
         self._live: list[_Live] = []
         self._shots = ShotFinder()
@@ -114,6 +126,8 @@ class Tracker:
         tracklet = live.tracklet
         measures = measure(mesh.landmarks, live.pose).as_array()
         tracklet.add(self._row, live.pose, measures, features_of(mesh.landmarks, live.pose))
+        if self._keeps_landmarks:
+            tracklet.keep_landmarks(mesh.landmarks, live.pose)
         index = len(tracklet.rows) - 1
         is_due = index in _SIGN_FIRST or index % _SIGN_EVERY == 0
         is_frontal = abs(live.pose.euler[1]) < _SIGN_YAW or not tracklet.signatures
@@ -135,7 +149,7 @@ class Tracker:
 
     def _find_more(self, rgb: np.ndarray) -> None:
         share = _NEWCOMER_SHARE if self._live else _SMALLEST_SHARE
-        smallest = max(_SMALLEST, share * min(rgb.shape[:2]))
+        smallest = max(_SMALLEST, self._smallest or share * min(rgb.shape[:2]))
         self._add(rgb, detect(rgb, None, smallest))
         if not self.tracklets and smallest > _SMALLEST:
             self._add(rgb, detect(rgb, None, _SMALLEST))
@@ -144,7 +158,7 @@ class Tracker:
         """Begin to follow the faces among detections, the largest first, while there is room."""
         for detection in detections:
             centre = (detection.box[:2] + detection.box[2:]) / 2
-            if len(self._live) == FACE_LIMIT:
+            if len(self._live) == self._face_limit:
                 return
             if any(_is_on(live, centre) for live in self._live):
                 continue
@@ -176,7 +190,4 @@ def _drop(live: _Live, row: int) -> None:
     """Take back what was noted of a face in this frame."""
     tracklet = live.tracklet
     if len(tracklet.rows) > 1 and tracklet.last == row:
-        for column in (tracklet.rows, tracklet.measures, tracklet.features, tracklet.rotations):
-            column.pop()
-        tracklet.scales.pop()
-        tracklet.places.pop()
+        tracklet.drop_last()

@@ -13,6 +13,9 @@ from ..faces.measures import MEASURE_NAMES
 PIVOT = np.array([[0.0, 1.5, 1.0]])  # the neck joint, cm of the face frame: turning leaves it
 
 
+LANDMARK_CM = 0.001  # a step of stored landmarks
+
+
 @dataclass
 class Tracklet:
     """What was read of one face, a row per frame.
@@ -25,6 +28,7 @@ class Tracklet:
     scales     pixels per cm
     places     (2,) each, pixels of the neck joint
     signatures  a few, see signature.py, from frames that show the face well
+    landmarks  (478, 3) int16 each in the face frame, see LANDMARK_CM; empty where not asked for
     """
 
     shot: int
@@ -35,6 +39,7 @@ class Tracklet:
     scales: list[float] = field(default_factory=list)
     places: list[np.ndarray] = field(default_factory=list)
     signatures: list[np.ndarray] = field(default_factory=list)
+    landmarks: list[np.ndarray] = field(default_factory=list)
 
     def add(self, row: int, pose: Pose, measures: np.ndarray, features: np.ndarray) -> None:
         """Append a frame."""
@@ -46,6 +51,19 @@ class Tracklet:
         self.rotations.append(pose.rotation)
         self.scales.append(pose.scale)
         self.places.append(pose.to_picture(PIVOT)[0, :2])
+
+    def keep_landmarks(self, landmarks: np.ndarray, pose: Pose) -> None:
+        """Keep the (478, 3) landmarks in pixels of the frame that was appended last."""
+        steps = np.rint(pose.to_face_frame(landmarks) / LANDMARK_CM)
+        self.landmarks.append(np.clip(steps, -32767, 32767).astype(np.int16))
+
+    def drop_last(self) -> None:
+        """Take the last frame back."""
+        for column in (self.rows, self.measures, self.features, self.rotations, self.places):
+            column.pop()
+        self.scales.pop()
+        if self.landmarks:
+            self.landmarks.pop()
 
     @property
     def first(self) -> int:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from engine.operations import read_image
 from engine.protocol import Array, Message
 from engine.renderer import ReportedError
+from engine.request_fields import read_image
 
 
 @pytest.mark.parametrize(("fields", "start"), [({"name": "Ada.PNG"}, "'Ada.PNG'"), ({}, "The")])

@@ -11,9 +11,10 @@ import pytest
 
 from engine.compose import Composition
 from engine.motion import Face, Motion
-from engine.operations import Operations, read_motions
+from engine.operations import Operations
 from engine.protocol import Array, Message
 from engine.renderer import NOTHING, Rectangle, ReportedError, SourceImage
+from engine.request_fields import read_motions
 from engine.shutter import Shutter, expose
 from engine.srgb import linear_from_srgb, srgb_from_linear
 

@@ -1,0 +1,183 @@
+"""What a handle stands for: a picture with fitted faces, or a clip with one such for each frame."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+
+from .compose import FACE_CODES, Composition, RestingFace
+from .face_track import FaceTrack
+from .motion import Face, Motion
+from .moving_source import MovingSource
+from .preview import shrunk
+from .renderer import FacePortrait, Renderer, ReportedError, SourceImage, Step, no_step
+from .wish import Wish, in_frame
+
+# Fitted frames that are kept: a slider is dragged in one, a bake asks for the next ones.
+_KEPT = 3
+
+Size = tuple[int, int]
+Holds = Sequence[Sequence[str]]  # per face, see wish.in_frame; empty for none
+
+
+class Opened(Protocol):
+    """A source whose faces were fitted in its frame `frame`, which `first` shows."""
+
+    frame: int
+    first: Composition
+
+    @property
+    def face_count(self) -> int:
+        """Number of faces that can be moved."""
+        ...
+
+    @property
+    def size(self) -> Size:
+        """(width, height) in pixels."""
+        ...
+
+    def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
+        """The composition of a source frame, shrunk to a size where one is given.
+
+        Raises ReportedError (bad_request, bad_clip, and what the renderer's reopen raises).
+        """
+        ...
+
+    def motions_of(
+        self, wish: Wish, composition: Composition, holds: Holds = ()
+    ) -> tuple[Motion, ...]:
+        """The motions of a wish with the openings that its source frame needs."""
+        ...
+
+    def close(self) -> None:
+        """Close its files."""
+        ...
+
+
+class OpenedPicture:
+    """A picture: one source frame, number 0. See Opened."""
+
+    frame = 0
+
+    def __init__(self, composition: Composition) -> None:
+        self.first = composition
+        self.face_count, self.size = composition.face_count, composition.size
+
+    def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
+        """See Opened.at."""
+        if frame:
+            raise ReportedError("bad_request", f"A picture has no source frame {frame}.")
+        return self.first if size is None else self.first.at_size(size)
+
+    def motions_of(
+        self, wish: Wish, composition: Composition, holds: Holds = ()
+    ) -> tuple[Motion, ...]:
+        """See Opened.motions_of."""
+        return wish.motions
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class OpenedClip:
+    """A clip; the compositions of the frames that were used last are kept. See Opened.
+
+    source   the clip
+    frame    the source frame in which the faces were found
+    first    the composition of that frame, which all others follow from: so no frame depends on
+             those that were asked for before it
+    """
+
+    def __init__(
+        self,
+        source: MovingSource,
+        frame: int,
+        first: Composition,
+        renderer: Renderer,
+        track: FaceTrack | None,
+    ) -> None:
+        self.source, self.frame, self.first = source, frame, first
+        self.face_count, self.size = first.face_count, first.size
+        self._renderer, self._track = renderer, track
+        self._kept: OrderedDict[tuple[int, Size | None], Composition] = OrderedDict()
+
+    def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
+        """See Opened.at."""
+        self.source.check(frame)
+        if size == self.size:
+            size = None
+        image = self.source.at(frame)
+        if frame == self.frame:
+            return self.first if size is None else self.first.at_size(size)
+        key = frame, size
+        if key in self._kept:
+            self._kept.move_to_end(key)
+            return self._kept[key]
+        if size is not None:
+            image = shrunk(image, size)
+        faces = [self._fitted(index, frame, image, step) for index in range(self.first.face_count)]
+        composition = Composition(image, faces)
+        self._kept[key] = composition
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return composition
+
+    def motions_of(
+        self, wish: Wish, composition: Composition, holds: Holds = ()
+    ) -> tuple[Motion, ...]:
+        """See Opened.motions_of."""
+        if wish.source_frame == self.frame:
+            return wish.motions
+        rows = zip(wish.motions, self.first.faces, composition.faces, strict=True)
+        return tuple(
+            in_frame(motion, rest, own, holds[number] if holds else ())
+            for number, (motion, rest, own) in enumerate(rows)
+        )
+
+    def close(self) -> None:
+        """See Opened.close."""
+        self.source.close()
+
+    def _fitted(self, index: int, frame: int, image: SourceImage, step: Step) -> FacePortrait:
+        previous = self.first.portraits[index]
+        if isinstance(previous, RestingFace):
+            return previous
+        if self._track is None:
+            return RestingFace(previous.face, _untracked(index, frame), is_told=True)
+        if not self._track.is_seen[index, frame]:
+            return RestingFace(previous.face, _unseen(index, frame), is_told=True)
+        face, landmarks = self._track.face_at(index, frame), self._track.landmarks_at(index, frame)
+        factors = np.array(image.pixels.shape[1::-1]) / self.source.size
+        if (factors != 1.0).any():
+            face, landmarks = _scaled(face, landmarks, factors)
+        try:
+            return self._renderer.reopen(image, face, previous, landmarks, step)
+        except ReportedError as error:
+            if error.code not in FACE_CODES:
+                raise
+            return RestingFace(previous.face, error, is_told=True)
+
+
+def _scaled(face: Face, landmarks: np.ndarray, factors: np.ndarray) -> tuple[Face, np.ndarray]:
+    """A face of a source frame in the same frame at another size."""
+    moved = landmarks.copy()
+    moved[:, :2] = (moved[:, :2] + 0.5) * factors - 0.5
+    moved[:, 2] *= float(factors.mean())
+    x0, y0, x1, y1 = ((np.reshape(face.box, (2, 2)) + 0.5) * factors - 0.5).ravel().tolist()
+    keypoints = (np.array(face.keypoints) + 0.5) * factors - 0.5
+    placed = tuple((float(x), float(y)) for x, y in keypoints)
+    return replace(face, box=(x0, y0, x1, y1), keypoints=placed), moved.astype(np.float32)
+
+
+def _unseen(index: int, frame: int) -> ReportedError:
+    text = f"Face {index + 1} is not seen in source frame {frame}: it is shown unchanged."
+    return ReportedError("no_face", text)
+
+
+def _untracked(index: int, frame: int) -> ReportedError:
+    text = f"Face {index + 1} is not followed to source frame {frame}: it is shown unchanged."
+    return ReportedError("no_face", text, "Follow the faces through the clip.")
