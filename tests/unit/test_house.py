@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import shutil
+import subprocess
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -240,6 +242,16 @@ def test_the_folder_of_the_wheels_says_what_lands_there() -> None:
     assert distributions
     text = readme.read_text(encoding="utf-8").lower()
     assert [name for name in distributions if name.split("_")[0] not in text] == []
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+@pytest.mark.parametrize("given", [["TEMPLATES=/some/templates"], []])
+def test_make_parity_passes_the_templates_folder_on(given: list[str]) -> None:
+    command = ["make", "-n", "parity", "GOLDEN=/some/numbers", "DEVICE=cpu", *given]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert 'parity.py "/some/numbers"' in told
+    assert ('--templates "/some/templates"' in told) == bool(given)
+    assert ("--templates" in told) == bool(given)
 
 
 def test_documents_and_messages_name_one_smallest_face() -> None:
