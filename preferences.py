@@ -72,6 +72,10 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         min=1.0,
         soft_max=600.0,
     )
+    is_camera_accepted: BoolProperty(
+        name="Camera Allowed",
+        description="KeyPortrait may open this computer's camera when Start Camera is pressed",
+    )
     cache_limit_mb: IntProperty(
         name="Cache Limit (MB)",
         description="Size of the cache of baked frames, megabytes; the oldest frames go first",
@@ -135,6 +139,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         layout.prop(self, "frame_timeout_s")
         layout.prop(self, "open_timeout_s")
         layout.prop(self, "python_path")
+        layout.prop(self, "is_camera_accepted")
         if has_setup():
             self._draw_liveportrait(layout.column(heading="LivePortrait"))
 

@@ -89,8 +89,12 @@ class CameraRequests:
 
         path = message.fields["path"]
         end_s = message.fields.get("end_s")
-        if not isinstance(path, str) or not path:
+        if not isinstance(path, str):
             raise ReportedError("bad_request", "There is no path for the take.")
+        if not path:
+            self._puppeteer.drop_recording()
+            nothing = {"frame_count": 0, "seen_count": 0, "first_s": 0.0, "last_s": 0.0}
+            return Message("camera_taken", message.id, {"path": "", "notices": [], **nothing})
         recording, neutral = self._puppeteer.end_recording()
         smooth = _number(message, "smooth", 1.0)
         limit_s = float(end_s) if isinstance(end_s, int | float) else None

@@ -6,7 +6,6 @@ is kept longer than until the next one, unless a take shall keep its video.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections import deque
@@ -111,11 +110,8 @@ class Puppeteer:
         """Close the camera and forget everything about the performer."""
         with self._lock:
             work, self._work, self._is_wanted = self._work, None, False
-            recording, self._recording = self._recording, None
             self._sample = None
-        if recording is not None:
-            with contextlib.suppress(OSError):
-                recording.finish_video()
+        self.drop_recording()
         if work is not None:
             wait((work,))
 
@@ -181,6 +177,13 @@ class Puppeteer:
                 "bad_performance", "No face was seen while recording.", "Look at the camera."
             )
         return recording, neutral
+
+    def drop_recording(self) -> None:
+        """Throw away what was recorded, its video too."""
+        with self._lock:
+            recording, self._recording = self._recording, None
+        if recording is not None:
+            recording.drop()
 
     # --- the reading thread -------------------------------------------------------------------
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
 from .camera.feed import CameraFrame
@@ -53,6 +55,14 @@ class Recording:
                     f"{count} frame{'s were' if count > 1 else ' was'} left out of the video: "
                     "the computer was too slow."
                 )
+
+    def drop(self) -> None:
+        """Throw the video away, if it is kept."""
+        keeper, self._keeper = self._keeper, None
+        if keeper is not None:
+            with contextlib.suppress(OSError):
+                keeper.finish()
+            keeper.path.unlink(missing_ok=True)
 
     def rows(
         self, neutral: np.ndarray, smooth: float, end_s: float | None

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import bpy
 
 from ..host.client import EngineError
-from . import bake_state, content, main_thread, portraits, pump, refit
+from . import bake_state, content, main_thread, portraits, pump, puppets, refit
 from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
@@ -139,7 +139,7 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def _want(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     try:
         session(item).give_ratios(item)
-        session(item).want(item, motions_of(item, depsgraph))
+        session(item).want(item, motions_of(item, depsgraph, puppets.current()))
     except AddonError as error:
         session(item).problem = Problem.of(error)
 
@@ -209,10 +209,11 @@ def paused() -> Iterator[None]:
 
 
 def follow(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
-    """Refresh as it is right here: waiting in the background, live in the interface."""
+    """Refresh as it is right here: live in the interface and while a camera moves faces, which
+    comes first there, else waiting."""
     if _pauses:
         return
-    if not bpy.app.background:
+    if not bpy.app.background or puppets.current():
         refresh(scene, depsgraph)
         return
     try:

@@ -15,6 +15,7 @@ from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, weakened, with_take
 from .controllers import control_defaults, face_of, handle_matrix, is_mirrored
 from .errors import PortraitError
 from .portraits import Portrait
+from .puppets import Puppet
 from .takes import numbers_of
 
 # Degrees that a gaze control of 1 turns the eyes by.
@@ -41,18 +42,29 @@ def is_neutral(motions: tuple[Motion, ...]) -> bool:
     return all(motion == NEUTRAL for motion in motions)
 
 
-def motions_of(item: Portrait, depsgraph: bpy.types.Depsgraph) -> tuple[Motion, ...]:
-    """What every face of a portrait is asked to do now, in the order of its controllers."""
-    return tuple(motion_of(controller, depsgraph) for controller in item.controllers)
+def motions_of(
+    item: Portrait, depsgraph: bpy.types.Depsgraph, puppets: Mapping[str, Puppet] | None = None
+) -> tuple[Motion, ...]:
+    """What every face of a portrait is asked to do now, in the order of its controllers.
+
+    puppets  by controllers' names, what a camera does to them meanwhile
+    """
+    moved = puppets or {}
+    return tuple(motion_of(c, depsgraph, moved.get(c.name)) for c in item.controllers)
 
 
-def motion_of(controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph) -> Motion:
-    """What one controller asks for: sliders, take, the Empty's own transform, gaze target."""
-    return motion_and_values(controller, depsgraph)[0]
+def motion_of(
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph, puppet: Puppet | None = None
+) -> Motion:
+    """What one controller asks for: sliders, take, the Empty's own transform, gaze target.
+
+    puppet  what a camera does to it meanwhile, in place of its own sliders and take
+    """
+    return motion_and_values(controller, depsgraph, puppet)[0]
 
 
 def motion_and_values(
-    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph
+    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph, puppet: Puppet | None = None
 ) -> tuple[Motion, dict[str, float]]:
     """motion_of, and the values of the controls in it: after amounts and gaze target."""
     face = face_of(controller)
@@ -61,12 +73,18 @@ def motion_and_values(
     amounts = state.numbers(amount.name for amount in AMOUNTS)
     values = state.numbers(CONTROLS_BY_NAME)
     values = weakened(values, control_defaults(face), amounts)
+    if puppet is not None:
+        values |= puppet.resting(control_defaults(face))
     _add_gaze(values, controller, depsgraph)
     motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
     if EXPRESSION in controller or TRANSLATION in controller:
         expression, translation = state.take_numbers()
+        if puppet is not None:
+            expression, translation = puppet.remaining(expression, translation)
         if any(expression) or any(translation):
             motion = with_take(motion, expression, translation, amounts)
+    if puppet is not None:
+        motion = puppet.added_to(motion, amounts)
     return _with_handle(motion, added, values), values
 
 

@@ -28,7 +28,7 @@ FRAME_RATE = 30
 MAX_SIDE = 1280  # pixels; landmarks need no more
 _LISTING_S = 5.0
 
-_UNPLUGGED_HINT = "Plug it in, or choose another; it is tried again by itself."
+_UNPLUGGED_HINT = "Plug one in, or choose another; it is tried again by itself."
 _BUSY_HINT = "Close the other program's video; it is tried again by itself."
 
 
@@ -52,6 +52,17 @@ def list_devices() -> list[Device]:
     if not devices and sys.platform == "darwin":
         devices = _profiled()
     return devices
+
+
+def first_device() -> str:
+    """What the first camera is opened by. Raises CameraError where there is none."""
+    try:
+        devices = list_devices()
+    except ClipError as error:
+        raise CameraError(UNPLUGGED, str(error), error.hint) from error
+    if not devices:
+        raise CameraError(UNPLUGGED, "No camera was found.", _UNPLUGGED_HINT)
+    return devices[0].id
 
 
 def _is_video(info: Any) -> bool:

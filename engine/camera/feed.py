@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from ..camera_table import UNPLUGGED
-from .devices import device_frames
+from .devices import device_frames, first_device
 from .errors import CameraError
 from .stand_in import stand_in, stand_in_frames
 
@@ -36,9 +35,11 @@ class CameraFrame(NamedTuple):
 
 
 def open_frames(device_id: str, size: tuple[int, int]) -> Frames:
-    """The frames of a camera, or of the file that stands in for it."""
-    path: Path | None = stand_in()
-    return device_frames(device_id, size) if path is None else stand_in_frames(path)
+    """The frames of a camera, "" for the first that is found, or of the file that stands in."""
+    path = stand_in()
+    if path is not None:
+        return stand_in_frames(path)
+    return device_frames(device_id or first_device(), size)
 
 
 class Feed:

@@ -18,10 +18,15 @@ _RATE = 30
 
 
 class VideoKeeper:
-    """Writes an MP4 whose times are the frames' own, from the first one on."""
+    """Writes an MP4 whose times are the frames' own, from the first one on.
+
+    path      the file
+    left_out  frames that were not written
+    error     what writing has failed with
+    """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._frames: queue.Queue[CameraFrame | None] = queue.Queue(_WAITING)
         self.left_out = 0
         self.error: Exception | None = None
@@ -56,7 +61,7 @@ class VideoKeeper:
         if frame is None:
             return
         start_s, height, width = frame.time_s, *_even(frame.image).shape[:2]
-        with av.open(str(self._path), "w") as container:
+        with av.open(str(self.path), "w") as container:
             is_there = "libx264" in av.codec.codecs_available
             options = {"preset": "ultrafast", "crf": "20"} if is_there else {}
             stream = container.add_stream(
