@@ -113,8 +113,9 @@ $(DEBIAN)/.ready: scripts/debian_folder.sh
 wheels: $(UV)  ## Fetch the wheels that the zip bundles
 	@$(RUN) scripts/fetch_wheels.py
 
-models: $(UV)  ## Fetch the face models of the embedded renderer
+models: $(UV)  ## Fetch the face models of the embedded renderer, and the model that hears speech
 	@$(RUN) scripts/fetch_models.py
+	@$(RUN) scripts/fetch_speech_model.py
 
 zip: wheels models $(ENVS)/bpy-4.5.15/.ready  ## Build and check the extension's zips in build/dist; FLAVOUR=embedded
 	@$(RUN) scripts/build_zip.py $(if $(FLAVOUR),--flavour $(FLAVOUR))

@@ -11,6 +11,7 @@ from .performance.files import SUFFIXES, read_file
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .renderers import missing_module
+from .speech_reading import read_speech
 from .still_reading import read_still
 from .take import NETWORKS, PerformanceSource
 
@@ -25,13 +26,16 @@ def read_performance(
     report: Report | None = None,
     find_reader: FindReader | None = None,
 ) -> Performance:
-    """A performance from a file; what has no suffix of performance.files is read as a clip.
+    """A performance from a file; what has no suffix of performance.files is read as a clip, and
+    as a sound where source.speech is set.
 
     report  is told (0..1, text) and may raise to stop
     find_reader  gives LivePortrait's networks, for clips that they shall read
     Raises ReportedError (bad_performance, no_models, not_installed).
     """
     path = Path(source.path)
+    if source.speech is not None:
+        return read_speech(source, report or _quiet)
     if source.is_still:
         return read_still(source, report or _quiet)
     if path.suffix.lower() not in SUFFIXES:

@@ -18,6 +18,8 @@ from pathlib import Path, PurePosixPath
 
 from fetch_models import MODELS
 from fetch_models import is_complete as are_models_complete
+from fetch_speech_model import OUTPUT as SPEECH_MODEL
+from fetch_speech_model import is_complete as is_speech_model_complete
 from fetch_wheels import WHEELS
 from pinned_wheel import PinnedWheel, sha256_of
 
@@ -105,6 +107,10 @@ def check_inputs(source: Path) -> None:
         raise BuildError(
             "engine/models is missing a model or has a changed one; run 'make models'."
         )
+    if not is_speech_model_complete(source / "engine" / "models"):
+        raise BuildError(
+            f"engine/models/{SPEECH_MODEL.name} is missing or changed; run 'make models'."
+        )
 
 
 def libraries_of(wheel: Path) -> set[str]:
@@ -154,7 +160,7 @@ def check_names(names: set[str]) -> None:
             raise BuildError(f"'{name}' does not belong into the extension.")
         if "__pycache__" in path.parts:
             raise BuildError(f"'{name}' is compiled Python.")
-    models = {f"engine/models/{Path(name).name}" for name in MODELS}
+    models = {f"engine/models/{Path(name).name}" for name in (*MODELS, SPEECH_MODEL)}
     missing = (REQUIRED_FILES | models) - names
     if missing:
         raise BuildError(f"Not in the zip: {', '.join(sorted(missing))}.")

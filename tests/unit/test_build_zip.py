@@ -15,6 +15,7 @@ sys.path.insert(0, str(SCRIPTS))
 from build_zip import (  # noqa: E402
     MODELS,
     REQUIRED_FILES,
+    SPEECH_MODEL,
     WHEELS,
     BuildError,
     all_wheels,
@@ -25,7 +26,7 @@ from build_zip import (  # noqa: E402
 
 PLATFORM = "linux-x64"
 BUNDLED = {f"wheels/{wheel.filename}" for wheel in WHEELS[PLATFORM]}
-MODEL_FILES = {f"engine/models/{Path(name).name}" for name in MODELS}
+MODEL_FILES = {f"engine/models/{Path(name).name}" for name in (*MODELS, SPEECH_MODEL)}
 GOOD = {*REQUIRED_FILES, *MODEL_FILES, *BUNDLED, "engine/__init__.py", "rig/presets.json"}
 
 

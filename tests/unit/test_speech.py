@@ -1,13 +1,270 @@
-"""Speech through the front door: a sound in, what the face does out."""
+"""Speech through the front door: a sound in, what the face does out.
+
+tests/data/spoken.ogg was spoken by a machine for these tests; spoken.phones beside it says when it
+says what.
+"""
 
 from __future__ import annotations
 
+import itertools
 import json
+import wave
+from collections.abc import Sequence
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
+from engine.capture import capture
+from engine.motion import Face
+from engine.performance.geometry import euler_degrees
+from engine.performance.performance import Performance
+from engine.reading import read_performance
+from engine.renderer import ReportedError
+from engine.speech import hearing
 from engine.speech_options import OTHER, SPEECH_AMOUNTS, SpeechOptions
-from engine.take import PerformanceSource
+from engine.speech_reading import hear
+from engine.take import AUTO, PerformanceSource, TakeOptions
+
+DATA = Path(__file__).resolve().parents[1] / "data"
+SPOKEN = DATA / "spoken.ogg"
+PHONES = [
+    (float(start), float(end), phone)
+    for start, end, phone in map(str.split, (DATA / "spoken.phones").read_text().splitlines())
+]
+LIPS = ("P", "B", "M")
+OPEN = ("AA", "AE", "AY", "EY", "AO")
+SHUT_AT, OPEN_AT = 0.03, 0.1  # of the control Mouth Open
+FACE = Face((0.0, 0.0, 1.0, 1.0))
+RATE = 16_000
+
+
+def quiet(_fraction: float, _text: str) -> None:
+    pass
+
+
+def spoken(path: Path = SPOKEN, *part: float, **options: object) -> Performance:
+    source = PerformanceSource(str(path), *part, speech=SpeechOptions(**options))
+    return read_performance(source, quiet)
+
+
+def samples() -> np.ndarray:
+    """(N,) float32 of the spoken sound at RATE."""
+    with av.open(str(SPOKEN)) as container:
+        resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE)
+        pieces = [p for f in container.decode(audio=0) for p in resampler.resample(f)]
+        pieces += resampler.resample(None)
+    return np.concatenate([piece.to_ndarray().ravel() for piece in pieces])
+
+
+def write_wav(path: Path, sound: np.ndarray, rate: int = RATE) -> Path:
+    """sound  (N,) or (N, channels), -1..1"""
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1 if sound.ndim == 1 else sound.shape[1])
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((np.clip(sound, -1.0, 1.0) * 32767).astype("<i2").tobytes())
+    return path
+
+
+def opening(performance: Performance, seconds: float) -> float:
+    return float(np.interp(seconds, performance.times, performance.sliders["mouth_open"]))
+
+
+def shares(performance: Performance, shift_s: float = 0.0) -> tuple[float, float]:
+    """How many P, B, M have the lips shut, and how many open vowels have them open."""
+
+    def of(names: Sequence[str]) -> list[float]:
+        return [opening(performance, (a + b) / 2 + shift_s) for a, b, p in PHONES if p in names]
+
+    shut, opened = np.array(of(LIPS)), np.array(of(OPEN))
+    return float((shut < SHUT_AT).mean()), float((opened > OPEN_AT).mean())
+
+
+@pytest.fixture(scope="module")
+def performance() -> Performance:
+    return spoken()
+
+
+def test_lips_shut_where_they_must_and_open_on_vowels(performance) -> None:
+    closed, opened = shares(performance)
+    assert closed >= 0.75 and opened >= 0.9
+    assert not performance.notices
+    assert performance.times[-1] == pytest.approx(PHONES[-1][1], abs=0.05)
+
+
+def test_lips_are_round_on_the_long_u_and_at_the_teeth_on_f(performance) -> None:
+    def at(name: str, phone: str) -> float:
+        start, end = next((a, b) for a, b, p in PHONES if p == phone)
+        return float(np.interp((start + end) / 2, performance.times, performance.sliders[name]))
+
+    assert at("purse", "UW") > 0.4 and at("purse", "W") > 0.3
+    assert at("purse", "AE") < 0.15
+    assert at("upper_lip", "F") > 0.3 and at("mouth_open", "F") < 0.1
+
+
+def test_silence_before_and_after_is_at_rest(performance) -> None:
+    silent = (performance.times < 0.1) | (performance.times > PHONES[-1][0] + 0.12)
+    assert all(np.abs(column[silent]).max() < 0.02 for column in performance.sliders.values())
+
+
+def test_speech_becomes_a_take_with_few_keys() -> None:
+    source = PerformanceSource(str(SPOKEN), speech=SpeechOptions())
+    taken = capture(source, [FACE], TakeOptions(reference=AUTO), quiet)
+    keys = taken.keys[0].sum(axis=0) / taken.times[-1]
+    assert keys.max() <= 12.0
+    row = taken.columns.index("mouth_open")
+    assert taken.values[0, :, row].max() > 0.25
+    assert np.abs(taken.values[0, :, taken.columns.index("head_yaw")]).max() == 0.0
+
+
+def test_a_part_is_spoken_at_its_own_time(performance) -> None:
+    part = spoken(SPOKEN, 2.0, 4.0)
+    assert part.times[-1] == pytest.approx(2.0, abs=0.03)
+    moments = np.linspace(0.3, 1.7, 50)
+    there = [opening(performance, 2.0 + moment) for moment in moments]
+    assert np.corrcoef(there, [opening(part, moment) for moment in moments])[0, 1] > 0.85
+
+
+def test_amounts_change_what_they_say() -> None:
+    plain, wide, half = spoken(), spoken(jaw=1.6), spoken(strength=0.5)
+    assert wide.sliders["mouth_open"].max() > 1.4 * plain.sliders["mouth_open"].max()
+    assert wide.sliders["purse"].max() == pytest.approx(plain.sliders["purse"].max())
+    assert half.sliders["purse"].max() == pytest.approx(0.5 * plain.sliders["purse"].max())
+    assert shares(wide)[0] >= 0.75
+    mumbled, clear = spoken(articulation=0.0), spoken(articulation=2.0)
+    assert np.ptp(np.diff(mumbled.sliders["purse"])) < np.ptp(np.diff(clear.sliders["purse"]))
+    assert spoken(language=OTHER).sliders["mouth_open"].max() > 0.25
+
+
+def test_blinks_and_head_are_off_until_asked_and_come_from_the_seed(performance) -> None:
+    assert "blink" not in performance.sliders
+    assert np.ptp(euler_degrees(performance.rotation)) == 0.0
+    lively, again = (spoken(blinks=1.0, head_motion=1.0, seed=3) for _ in range(2))
+    other = spoken(blinks=1.0, head_motion=1.0, seed=4)
+    assert lively.sliders["blink"].max() > 0.8
+    assert 0.5 < np.ptp(euler_degrees(lively.rotation)) < 12.0
+    assert np.array_equal(lively.sliders["blink"], again.sliders["blink"])
+    assert not np.array_equal(lively.sliders["blink"], other.sliders["blink"])
+    assert np.array_equal(lively.sliders["mouth_open"], performance.sliders["mouth_open"])
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (192_000, 1), (44_100, 6), (16_000, 2)])
+def test_any_rate_and_channels(tmp_path, rate, channels) -> None:
+    sound = samples()
+    times = np.arange(int(len(sound) / RATE * rate)) / rate
+    sound = np.interp(times, np.arange(len(sound)) / RATE, sound)
+    if channels > 1:
+        sound = np.stack([sound] * channels, axis=1)
+    closed, opened = shares(spoken(write_wav(tmp_path / "sound.wav", sound, rate)))
+    assert closed >= 0.6 and opened >= 0.85
+
+
+def rest_share(performance: Performance) -> float:
+    """How much of the time the mouth is at rest."""
+    columns = np.stack([np.abs(column) for column in performance.sliders.values()])
+    return float((columns.max(axis=0) < 0.05).mean()) if len(columns) else 1.0
+
+
+def test_silence_and_noise_move_nothing(tmp_path) -> None:
+    random = np.random.default_rng(1)
+    for name, sound in (
+        ("silent", np.zeros(4 * RATE)),
+        ("hiss", 0.1 * random.standard_normal(4 * RATE)),
+        ("hum", 0.3 * np.sin(2 * np.pi * 100.0 * np.arange(4 * RATE) / RATE)),
+    ):
+        result = spoken(write_wav(tmp_path / f"{name}.wav", sound))
+        assert rest_share(result) == 1.0, name
+        assert "Nobody is heard" in result.notices[0] and name in result.notices[0]
+
+
+def test_speech_in_noise_is_spoken(tmp_path) -> None:
+    sound = samples()
+    noise = 0.03 * np.abs(sound).max() * np.random.default_rng(2).standard_normal(len(sound))
+    closed, opened = shares(spoken(write_wav(tmp_path / "noisy.wav", sound + noise)))
+    assert closed >= 0.6 and opened >= 0.6
+
+
+def test_a_movie_is_spoken_and_one_without_sound_says_so(tmp_path) -> None:
+    path = tmp_path / "mute.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", 24)
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        picture = np.zeros((64, 64, 3), np.uint8)
+        for _ in range(4):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    with pytest.raises(ReportedError, match=r"'mute\.mp4' has no sound") as caught:
+        spoken(path)
+    assert caught.value.code == "bad_performance" and caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        (b"RIFF\x10\x00\x00\x00WAVEnothing", "damaged|no clip|no sound"),
+        (bytes(range(256)) * 40, "no clip"),
+    ],
+)
+def test_what_is_no_sound_says_so(tmp_path, content, what) -> None:
+    path = tmp_path / "broken.wav"
+    path.write_bytes(content)
+    with pytest.raises(ReportedError, match=what) as caught:
+        spoken(path)
+    assert caught.value.code == "bad_performance" and "broken.wav" in caught.value.message
+    with pytest.raises(ReportedError, match=r"gone\.wav"):
+        spoken(tmp_path / "gone.wav")
+    with pytest.raises(ReportedError, match="no number 3"):
+        spoken(SPOKEN, stream=2)
+
+
+def test_long_sounds_are_heard_in_pieces(tmp_path) -> None:
+    sound = np.tile(samples(), 5)  # 27 seconds, two pieces
+    source = PerformanceSource(str(write_wav(tmp_path / "long.wav", sound)), speech=SpeechOptions())
+    told: list[float] = []
+    phones, duration_s, _ = hear(source, lambda share, _text: told.append(share))
+    assert duration_s == pytest.approx(len(sound) / RATE, abs=0.02)
+    assert told == sorted(told) and told[-1] == pytest.approx(1.0, abs=0.05)
+    assert all(
+        a.end_s == pytest.approx(b.start_s) for a, b in zip(phones, phones[1:], strict=False)
+    )
+    whole = read_performance(source, quiet)
+    closed, opened = (
+        np.mean(part)
+        for part in zip(*(shares(whole, n * PHONES[-1][1]) for n in range(5)), strict=True)
+    )
+    assert closed >= 0.75 and opened >= 0.85
+
+
+def test_an_artists_table_takes_the_place_of_ours(tmp_path, performance) -> None:
+    table = tmp_path / "mine.csv"
+    table.write_text("phone;weight;mouth_open;brows\nAY;3;0,9;0,5\n", encoding="utf-8")
+    mine = spoken(visemes=str(table))
+    middle = next((a + b) / 2 for a, b, p in PHONES if p == "AY" and b - a > 0.15)
+    assert opening(mine, middle) > opening(performance, middle) + 0.2
+    assert mine.sliders["brows"].max() > 0.3
+    for text, what in (
+        ("phone,mouth_open\nXX,0.5\n", "line 2: there is no phone 'XX'"),
+        ("phone,mouth_open\nAA,wide\n", "line 2: 'wide' in column 'mouth_open' is no number"),
+        ("phone,mouth_opening\nAA,1\n", "line 1: 'mouth_opening' is no control"),
+        ("sound,mouth_open\nAA,1\n", "line 1: the first row has no column 'phone'"),
+        ("phone,weight\nAA,-1\n", "line 2: a weight"),
+    ):
+        table.write_text(text, encoding="utf-8")
+        with pytest.raises(ReportedError, match=r"mine\.csv.*" + what) as caught:
+            spoken(visemes=str(table))
+        assert caught.value.code == "bad_performance" and caught.value.hint
+
+
+def test_a_missing_model_says_so(monkeypatch, tmp_path) -> None:
+    monkeypatch.setattr(hearing, "MODEL", tmp_path / "speech_phones.npz")
+    hearing.acoustic_model.cache_clear()
+    with pytest.raises(ReportedError, match="speech model") as caught:
+        spoken()
+    assert caught.value.code == "no_models"
 
 
 def test_a_source_of_speech_crosses_the_wire() -> None:

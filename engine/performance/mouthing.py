@@ -1,0 +1,159 @@
+"""From a row of sounds to what the mouth does: visemes that lean on one another, as a performance.
+
+Every sound pulls its controls towards its values; the pull fades before and after it, slower
+before, so that the mouth anticipates. Sounds that need the lips shut shut them afterwards, long
+enough for a frame of film to show it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from ..controls import CONTROLS_BY_NAME
+from ..viseme_table import Viseme
+from .geometry import KEYPOINT_COUNT
+from .performance import MAX_FRAMES, Performance, PerformanceError, Rest
+from .slider_expression import slider_expression
+
+RATE = 50.0  # moments a second
+# How long a sound is felt before and after itself at plain articulation.
+BEFORE_S, AFTER_S = 0.08, 0.06
+_FARTHEST = 3.0  # of these, until which a pull is worth adding
+# Lips that shut: how long at least, and how long they take.
+SHUT_S = 0.085
+CLOSING_S, OPENING_S = 0.065, 0.055
+# Lips meet before the sound stops, and part when it bursts.
+EARLY_S, LATE_S = 0.015, 0.01
+_LEAST_PULL = 1e-6
+JAW = "mouth_open"
+
+
+class Sound(NamedTuple):
+    """One sound: its time in seconds, what it looks like, how wide it is spoken (1 as tabled)."""
+
+    start_s: float
+    end_s: float
+    viseme: Viseme
+    width: float = 1.0
+
+
+class Manner(NamedTuple):
+    """How it is spoken; see speech_options.SPEECH_AMOUNTS."""
+
+    strength: float = 1.0
+    jaw: float = 1.0
+    articulation: float = 1.0
+
+
+PLAIN = Manner()
+
+
+def mouthed(
+    sounds: Sequence[Sound], duration_s: float, manner: Manner = PLAIN
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """((T,) times, control → (T,) values within the controls' limits) of a talking mouth.
+
+    sounds  in order of time; where there is none the mouth is at rest
+    Raises PerformanceError where that would be too long.
+    """
+    count = int(np.ceil(duration_s * RATE)) + 1
+    if count > MAX_FRAMES:
+        hours = MAX_FRAMES / RATE / 3600.0
+        text = f"This lasts longer than {hours:.1f} hours."
+        raise PerformanceError(text, "Choose a part of it.")
+    times = np.arange(count) / RATE
+    controls = tuple(dict.fromkeys(name for sound in sounds for name in sound.viseme.values))
+    pulls = np.full((count, len(controls)), _LEAST_PULL)
+    moved = np.zeros((count, len(controls)))
+    for sound in sounds:
+        # Shut lips come afterwards; what the jaw does beneath them is told by the sounds around.
+        if not sound.viseme.is_shut:
+            _pull(sound, controls, manner, pulls, moved)
+    values = moved / pulls
+    for sound in sounds:
+        if sound.viseme.is_shut:
+            _shut(sound, controls, values)
+    columns = dict(zip(controls, values.T * manner.strength, strict=True))
+    return times, {name: _limited(name, column) for name, column in columns.items()}
+
+
+def _pull(
+    sound: Sound,
+    controls: Sequence[str],
+    manner: Manner,
+    pulls: np.ndarray,
+    moved: np.ndarray,
+) -> None:
+    # Mumbled sounds run into one another.
+    reach = 1.6 / (0.6 + manner.articulation)
+    before, after = BEFORE_S * reach, AFTER_S * reach
+    rows, times = _around(sound, _FARTHEST * before, _FARTHEST * after, len(pulls))
+    early = np.maximum(sound.start_s - times, 0.0) / before
+    late = np.maximum(times - sound.end_s, 0.0) / after
+    length_s = max(sound.end_s - sound.start_s, 0.0)
+    # What hardly lasts is hardly formed.
+    weight = sound.viseme.weight * min(1.0, 0.4 + length_s / 0.1)
+    pull = weight * np.exp(-(early**2) - late**2)
+    for index, name in enumerate(controls):
+        value = sound.viseme.values.get(name)
+        if value is None:
+            continue
+        if name == JAW and value > 0.0:
+            value *= sound.width * manner.jaw
+        pulls[rows, index] += pull
+        moved[rows, index] += pull * value
+
+
+def _shut(sound: Sound, controls: Sequence[str], values: np.ndarray) -> None:
+    start, end = sound.start_s - EARLY_S, sound.end_s + LATE_S
+    missing = max(0.0, SHUT_S - (end - start))
+    start, end = start - missing / 2, end + missing / 2
+    rows, times = _around(Sound(start, end, sound.viseme), CLOSING_S, OPENING_S, len(values))
+    away = np.maximum((start - times) / CLOSING_S, (times - end) / OPENING_S)
+    share = 0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0))
+    for index, name in enumerate(controls):
+        value = sound.viseme.values.get(name)
+        if value is not None:
+            values[rows, index] += share * (value - values[rows, index])
+
+
+def _around(sound: Sound, before_s: float, after_s: float, count: int) -> tuple[slice, np.ndarray]:
+    first = max(0, int(np.floor((sound.start_s - before_s) * RATE)))
+    last = min(count, int(np.ceil((sound.end_s + after_s) * RATE)) + 1)
+    rows = slice(first, max(first, last))
+    return rows, np.arange(rows.start, rows.stop) / RATE
+
+
+def _limited(name: str, column: np.ndarray) -> np.ndarray:
+    control = CONTROLS_BY_NAME[name]
+    return np.clip(column, control.minimum, control.maximum)
+
+
+def slider_performance(
+    times: np.ndarray,
+    sliders: Mapping[str, np.ndarray],
+    rotation: np.ndarray | None = None,
+    notices: Sequence[str] = (),
+) -> Performance:
+    """A performance of a rig whose rest is known: what face controls say, and how the head turns.
+
+    rotation  (T, 3, 3), None for a head that stays
+    """
+    count = len(times)
+    still = np.eye(3, dtype=np.float32)
+    # Nothing of the head is stored row by row that stays the same.
+    return Performance(
+        times=times,
+        rotation=np.broadcast_to(still, (count, 3, 3)) if rotation is None else rotation,
+        translation=np.broadcast_to(np.zeros(3, np.float32), (count, 3)),
+        scale=np.broadcast_to(np.float32(1.0), (count,)),
+        expression=slider_expression(sliders, count).astype(np.float32),
+        ratios=None,
+        is_seen=np.ones(count, bool),
+        sliders={name: column.astype(np.float32) for name, column in sliders.items()},
+        rest=Rest(still, np.zeros(3, np.float32), 1.0, np.zeros((KEYPOINT_COUNT, 3), np.float32)),
+        notices=tuple(notices),
+    )

@@ -1,0 +1,98 @@
+"""From what is heard at each moment to sounds with a beginning and an end."""
+
+from __future__ import annotations
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from .activity import is_speech
+from .features import STEP_S
+from .hearing import NOISES, SILENCE
+from .listening import Heard, moment_s
+
+# Lips count as shut from this share on, and around it while half as likely.
+SHUT_SHARE, SHUT_EDGE = 0.12, 0.5
+LOUD_DB = 15.0  # below the loudest speech
+LEAST_ROWS = 3  # what is shorter belongs to its neighbour
+LEAST_PAUSE_ROWS = 8  # shorter silences are part of a sound: plosives hold their breath
+
+
+class Phone(NamedTuple):
+    """A phone that is heard.
+
+    name      ARPAbet without stress, or SIL
+    level_db  mean loudness, decibels of full scale
+    """
+
+    start_s: float
+    end_s: float
+    name: str
+    level_db: float
+
+
+def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
+    """The phones of a sound without gaps; what is not speech is SIL."""
+    count = len(heard.phones)
+    if not count:
+        return []
+    silence = names.index(SILENCE)
+    quiet = [silence, *(names.index(name) for name in NOISES)]
+    labels = heard.phones.astype(np.intp)
+    labels = np.where(np.isin(labels, quiet), silence, labels)
+    # Nobody is silent as loudly as this.
+    is_loud = heard.level_db > np.percentile(heard.level_db, 95.0) - LOUD_DB
+    labels = np.where(is_loud & (labels == silence), heard.spoken, labels)
+    shut_phone = names.index("B")
+    for start, end in _peaks(heard.shut):
+        own = labels[start:end]
+        if not np.isin(own, [names.index(n) for n in ("P", "B", "M")]).all():
+            labels[start:end] = shut_phone
+    labels[~is_speech(heard)] = silence
+    runs = _merged(_runs(labels), silence, {names.index(n) for n in ("P", "B", "M")})
+    return [
+        Phone(
+            moment_s(start),
+            moment_s(end),
+            names[label],
+            float(heard.level_db[start:end].mean()),
+        )
+        for start, end, label in runs
+    ]
+
+
+def _peaks(shut: np.ndarray) -> list[tuple[int, int]]:
+    """[start, end) of rows around each peak of the lips' being shut."""
+    found = []
+    high = shut > SHUT_SHARE
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], high, [False]]).astype(np.int8)))
+    for start, end in zip(edges[::2], edges[1::2], strict=True):
+        rows = np.arange(start, end)
+        kept = rows[shut[start:end] >= SHUT_EDGE * shut[start:end].max()]
+        found.append((int(kept[0]), int(kept[-1]) + 1))
+    return found
+
+
+def _runs(labels: np.ndarray) -> list[tuple[int, int, int]]:
+    borders = np.flatnonzero(np.diff(labels)) + 1
+    edges = [0, *borders.tolist(), len(labels)]
+    return [(a, b, int(labels[a])) for a, b in itertools.pairwise(edges)]
+
+
+def _merged(
+    runs: list[tuple[int, int, int]], silence: int, firm: set[int]
+) -> list[tuple[int, int, int]]:
+    """Runs without those that are too short to be what they seem."""
+    kept: list[tuple[int, int, int]] = []
+    for start, end, label in runs:
+        least = LEAST_PAUSE_ROWS if label == silence else LEAST_ROWS
+        is_short = end - start < least and label not in firm
+        if kept and (is_short or kept[-1][2] == label):
+            kept[-1] = (kept[-1][0], end, kept[-1][2])
+        else:
+            kept.append((start, end, label))
+    return kept
+
+
+__all__ = ["STEP_S", "Phone", "spoken_phones"]

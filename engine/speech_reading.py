@@ -1,0 +1,109 @@
+"""A sound as a performance: its phones are heard, and the mouth does what says them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .clips.errors import ClipError
+from .clips.sound_file import SoundFile
+from .performance.geometry import rotation_matrix
+from .performance.mouthing import Manner, Sound, mouthed, slider_performance
+from .performance.performance import Performance, PerformanceError
+from .renderer import ReportedError
+from .speech import features
+from .speech.hearing import acoustic_model
+from .speech.listening import Listener
+from .speech.liveliness import blinks, head_degrees
+from .speech.segments import Phone, spoken_phones
+from .speech_options import ENGLISH, SpeechOptions
+from .take import PerformanceSource
+from .viseme_table import SILENCE, VisemeTableError, read_visemes
+
+Report = Callable[[float, str], None]
+
+_LOUDER_DB = 24.0  # by so much louder a vowel opens the mouth twice as far
+_NARROWEST, _WIDEST = 0.7, 1.2
+
+
+def read_speech(source: PerformanceSource, report: Report) -> Performance:
+    """What a face does that says what is heard in a file, times counted from source.start_s.
+
+    Raises ReportedError (bad_performance, no_models, not_installed).
+    """
+    options = source.speech or SpeechOptions()
+    path = Path(source.path)
+    try:
+        table = read_visemes(Path(options.visemes) if options.visemes else None)
+    except VisemeTableError as error:
+        raise ReportedError("bad_performance", str(error), error.hint) from error
+    except OSError as error:
+        text = f"'{Path(options.visemes).name}' cannot be read: {error.strerror or error}."
+        raise ReportedError("bad_performance", text, "Choose another table of visemes.") from error
+    phones, duration_s, notices = hear(source, report)
+    usual = _usual_db(phones)
+    sounds = [
+        Sound(phone.start_s, phone.end_s, table[phone.name], _width(phone, usual))
+        for phone in phones
+    ]
+    manner = Manner(options.strength, options.jaw, options.articulation)
+    try:
+        times, sliders = mouthed(sounds, duration_s, manner)
+    except PerformanceError as error:
+        raise ReportedError("bad_performance", f"'{path.name}': {error}", error.hint) from error
+    rotation = None
+    if options.blinks:
+        sliders["blink"] = blinks(times, phones, options.blinks, options.seed)
+    if options.head_motion:
+        angles = head_degrees(times, phones, options.head_motion, options.seed)
+        rotation = rotation_matrix(*angles.T)
+    return slider_performance(times, sliders, rotation, notices)
+
+
+def hear(source: PerformanceSource, report: Report) -> tuple[list[Phone], float, tuple[str, ...]]:
+    """(phones without gaps, seconds, sentences for the user) of a part of a file's sound.
+
+    Raises ReportedError.
+    """
+    options = source.speech or SpeechOptions()
+    path = Path(source.path)
+    model = acoustic_model()
+    listener = Listener(model, 1.0 if options.language == ENGLISH else 0.0)
+    count = 0
+    try:
+        with SoundFile(path, options.stream) as sound:
+            wanted = sound.part_s(source.start_s, source.end_s)
+            for block in sound.blocks(features.RATE, source.start_s, source.end_s):
+                count += len(block)
+                listener.feed(block[:, 0])
+                share = min(1.0, count / features.RATE / wanted) if wanted else 0.5
+                report(share, f"Listening to '{path.name}'")
+            damage = str(sound.damage)
+    except ClipError as error:
+        raise ReportedError(error.code, str(error), error.hint) from error
+    except OSError as error:
+        text = f"'{path.name}' cannot be read: {error.strerror or error}."
+        raise ReportedError("bad_performance", text, "Choose another file.") from error
+    duration_s = count / features.RATE
+    if not count:
+        text = f"'{path.name}' has no sound in this part."
+        raise ReportedError("bad_performance", text, "Choose another part, or another sound.")
+    phones = spoken_phones(listener.finish(), model.phones)
+    notices = [f"'{path.name}' is damaged: {damage}."] if damage else []
+    if all(phone.name == SILENCE for phone in phones):
+        text = f"Nobody is heard speaking in '{path.name}': the mouth stays at rest."
+        notices.append(text)
+    return phones, duration_s, tuple(notices)
+
+
+def _usual_db(phones: Sequence[Phone]) -> float:
+    spoken = [phone.level_db for phone in phones if phone.name != SILENCE]
+    return float(np.median(spoken)) if spoken else 0.0
+
+
+def _width(phone: Phone, usual_db: float) -> float:
+    """How far the mouth opens for a phone of its loudness, as a factor."""
+    width = 2.0 ** ((phone.level_db - usual_db) / _LOUDER_DB)
+    return float(np.clip(width, _NARROWEST, _WIDEST))
