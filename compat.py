@@ -247,6 +247,12 @@ def saves_output(scene: bpy.types.Scene) -> bool:
     return getattr(scene.render, "save_output", True)
 
 
+def let_save_output(scene: bpy.types.Scene) -> None:
+    """Let an animation write its frames; since 5.2 that can be off."""
+    if hasattr(scene.render, "save_output"):
+        scene.render.save_output = True
+
+
 def set_image_output(scene: bpy.types.Scene, file_format: str = "PNG") -> None:
     """Let a scene render to still pictures; since 5.0 the media type comes first."""
     settings = scene.render.image_settings
@@ -293,18 +299,19 @@ def all_strips(scene: bpy.types.Scene) -> list[Any]:
 
 
 def strips(scene: bpy.types.Scene) -> Any:
-    """The strips of a scene's sequence editor, made when it has none; `.sequences` until 4.4."""
-    return _strips_in(scene.sequence_editor or scene.sequence_editor_create())
+    """The strips of a scene's sequence editor, made when it has none."""
+    return strips_in(scene.sequence_editor or scene.sequence_editor_create())
 
 
 def strips_beside(scene: bpy.types.Scene, strip: Any) -> Any:
     """The strips that a strip lies among: those of the scene, or of its meta strip."""
     metas = [other for other in all_strips(scene) if other.type == "META"]
-    holders = (_strips_in(meta) for meta in metas)
+    holders = (strips_in(meta) for meta in metas)
     return next((found for found in holders if strip in list(found)), strips(scene))
 
 
-def _strips_in(holder: Any) -> Any:
+def strips_in(holder: Any) -> Any:
+    """The strips of a sequence editor or a meta strip; `.sequences` until 4.4."""
     return holder.strips if hasattr(holder, "strips") else holder.sequences
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
@@ -19,12 +20,14 @@ from ..rig import (
     strip_driving,
     strip_links,
     strip_portraits,
+    strip_reading,
+    strip_rendering,
 )
 from ..rig.capture_choices import STRIP, choices_of
 from ..rig.capture_run import CaptureRun, jobs_for
 from ..rig.errors import AddonError
 from ._base import poll_object_mode
-from ._detect import FindsFaces, Source
+from ._detect import FindsFaces, Look, LooksRun, Source
 from ._long_run import RunsLong
 from .bake import BUSY
 from .capture import Captures
@@ -42,6 +45,64 @@ def poll_strip(cls: type, context: bpy.types.Context) -> bool:
         cls.poll_message_set(f"'{scene.name}' is linked from another file: make it local first")
         return False
     return True
+
+
+class RenderThenLook:
+    """A strip rendered, then looked at for faces, as a LongRun.
+
+    begin  begins to look, when the pictures are there; may raise AddonError or EngineError
+    """
+
+    def __init__(self, render: strip_rendering.StripRender, begin: Callable[[], LooksRun]) -> None:
+        self._render, self._begin = render, begin
+        self._looks: LooksRun | None = None
+
+    @property
+    def looks(self) -> list[Look]:
+        """As of LooksRun."""
+        return [] if self._looks is None else self._looks.looks
+
+    @property
+    def _current(self) -> LooksRun | strip_rendering.StripRender:
+        return self._looks or self._render
+
+    @property
+    def text(self) -> str:
+        """What it does now."""
+        return self._current.text
+
+    @property
+    def fraction(self) -> float:
+        """How far both are, 0..1."""
+        return 0.5 * self._current.fraction + (0.0 if self._looks is None else 0.5)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the pictures were looked at, or it was cancelled."""
+        return self.is_cancelled or (self._looks is not None and self._looks.is_done)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was ended by `cancel`."""
+        return self._current.is_cancelled
+
+    def step(self) -> None:
+        """Go on with the faces when the pictures are rendered."""
+        if self._looks is not None:
+            self._looks.step()
+        elif self._render.is_done and not self._render.is_cancelled:
+            self._looks = self._begin()
+
+    def run(self) -> None:
+        """Render and look, waiting."""
+        self._render.run()
+        self.step()
+        if self._looks is not None:
+            self._looks.run()
+
+    def cancel(self) -> None:
+        """End what runs."""
+        self._current.cancel()
 
 
 class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
@@ -81,10 +142,28 @@ class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
             self.material = preferences().default_material
         return self.execute(context)
 
-    def sources(self, context: bpy.types.Context) -> list[Source]:
+    def _begin(self, context: bpy.types.Context) -> LooksRun | RenderThenLook:
         strip, scene = compat.active_strip(context)
         self._strip_name, self._scene_name = strip.name, scene.name
-        return [partial(strip_portraits.open_strip, scene, strip.name)]
+        self._reason = strip_reading.why_unreadable(strip)
+        if self._reason:
+            begin = super()._begin
+            render = strip_rendering.StripRender(scene, strip)
+            return RenderThenLook(render, lambda: self._look(render.pictures(), begin, context))
+        return self._look(strip_reading.read(strip), super()._begin, context)
+
+    def _look(
+        self,
+        pictures: strip_reading.StripPictures,
+        begin: Callable[[bpy.types.Context], LooksRun],
+        context: bpy.types.Context,
+    ) -> LooksRun:
+        self._pictures = pictures
+        return begin(context)
+
+    def sources(self, context: bpy.types.Context) -> list[Source]:
+        scene = bpy.data.scenes[self._scene_name]
+        return [partial(strip_portraits.open_pictures, self._pictures, scene)]
 
     def wanted_renderer(self) -> str:
         return self.renderer
@@ -100,7 +179,12 @@ class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
             )
         strip_portraits.adopt(scene, self._strip_name, item.plane)
         live.refresh_later()
-        return f"'{self._strip_name}' has the portrait '{item.plane.name}'"
+        text = f"'{self._strip_name}' has the portrait '{item.plane.name}'"
+        if self._reason:
+            folder = self._pictures.path.parent
+            text = f"{text}, of pictures that Blender rendered to '{folder}', since the strip "
+            text += self._reason
+        return text
 
 
 class KEYPORTRAIT_OT_bake_strip(RunsLong, bpy.types.Operator):

@@ -44,10 +44,11 @@ class KEYPORTRAIT_PT_strip(StripPanel, bpy.types.Panel):
 
 
 def draw_obstacle(layout: bpy.types.UILayout, strip: Any) -> None:
-    """Why a strip cannot be read from its files."""
+    """Why a strip cannot be read from its files, and what is done about it."""
     reason = strip_reading.why_unreadable(strip)
     if reason and strip.type != "SOUND":
-        for number, line in enumerate(wrapped(f"It {reason}")):
+        text = f"It {reason}: Blender renders it to pictures first"
+        for number, line in enumerate(wrapped(text)):
             layout.label(text=line, icon="BLANK1" if number else "INFO")
 
 

@@ -15,20 +15,8 @@ from .image_files import load_file
 from .strip_reading import StripPictures
 
 
-def pictures_of(strip: Any) -> StripPictures:
-    """What a strip shows. Raises PortraitError where its files do not tell."""
-    reason = strip_reading.why_unreadable(strip)
-    if reason:
-        raise PortraitError(
-            f"The strip '{strip.name}' {reason}.",
-            "Render it to a file, and animate a strip of that.",
-        )
-    return strip_reading.read(strip)
-
-
-def open_strip(scene: bpy.types.Scene, name: str) -> tuple[bpy.types.Image, bool]:
-    """The picture of a strip for a portrait, and whether it is new. Raises AddonError."""
-    pictures = pictures_of(strip_of(scene, name))
+def open_pictures(pictures: StripPictures, scene: bpy.types.Scene) -> tuple[bpy.types.Image, bool]:
+    """The image of a strip for a portrait, and whether it is new. Raises AddonError."""
     image, is_new = _load(pictures)
     try:
         picture, is_other = stills.open_image(image, pictures, scene)

@@ -172,7 +172,7 @@ def test_both_halves_of_a_cut_strip_have_a_bake(strip, module) -> None:
 def test_a_strip_inside_a_meta_strip_is_baked_inside_it(edit, module) -> None:
     compat, scene = module("compat"), bpy.context.scene
     meta = compat.strips(scene).new_meta(name="meta", channel=1, frame_start=1)
-    inside = compat._strips_in(meta)
+    inside = compat.strips_in(meta)
     strip = inside.new_image(
         name="inside", filepath=str(edit / "guest.jpg"), channel=1, frame_start=1, fit_method="FIT"
     )
@@ -348,3 +348,51 @@ def test_pictures_become_a_movie_with_the_sound_of_the_performance(strip, edit, 
         bpy.ops.keyportrait.bake_strip()
     settings.format = "PICTURES"
     assert bake().type == "IMAGE" and len(everything(module)) == 2
+
+
+def test_a_strip_that_is_changed_is_rendered_by_blender_first(strip, edit, module, pixels) -> None:
+    """Its changes are in the pictures, where it lies is not; the bake lies as it does."""
+    strip.use_flip_x, strip.color_saturation = True, 0.0
+    strip.transform.offset_x, strip.blend_alpha = 200, 0.5
+    strip.keyframe_insert("blend_alpha", frame=LEFT)
+    still(module, edit / "guest.jpg", channel=4)
+    bpy.context.scene.sequence_editor.active_strip = strip
+    animate(strip)
+    assert strip.transform.offset_x == 200
+    folder = edit / "keyportrait" / "guest Source"
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == [f"guest_{frame:04}.png" for frame in range(LEFT, LEFT + FRAMES)]
+    flipped = loaded(edit / "guest.jpg", pixels)[:, ::-1, :3]
+    shown = loaded(folder / names[0], pixels)
+    assert shown.shape[:2] == flipped.shape[:2] and shown[..., 3].min() == 1.0
+    grey = shown[..., :3]
+    assert np.ptp(grey, axis=2).max() < 0.02
+    # Without saturation a colour is as light as its lightest channel.
+    assert abs(grey.mean(axis=2) - flipped.max(axis=2)).mean() < 0.01
+    result = bake()
+    assert (result.transform.offset_x, result.blend_alpha) == (200, 0.5)
+    assert not result.use_flip_x and result.color_saturation == 1.0
+
+
+def test_a_meta_strip_is_rendered_whole(edit, module, pixels) -> None:
+    compat, scene = module("compat"), bpy.context.scene
+    scene.render.resolution_x, scene.render.resolution_y = 320, 400
+    scene.render.resolution_percentage = 50
+    meta = compat.strips(scene).new_meta(name="meta", channel=1, frame_start=LEFT)
+    inside = compat.strips_in(meta).new_image(
+        name="inside",
+        filepath=str(edit / "guest.jpg"),
+        channel=1,
+        frame_start=LEFT,
+        fit_method="FIT",
+    )
+    compat.place_strip(inside, compat.StripPlace(LEFT, LEFT + 1, LEFT, LEFT + 2))
+    compat.place_strip(meta, compat.StripPlace(LEFT, LEFT + 2, LEFT, LEFT + 2))
+    scene.sequence_editor.active_strip = meta
+    animate(meta)
+    picture = loaded(edit / "keyportrait" / "meta Source" / f"meta_{LEFT:04}.png", pixels)
+    # The picture is square: fitted into 320 x 400 px, with nothing above and below it.
+    assert picture.shape[:2] == (400, 320)
+    assert picture[0, 160, 3] == 0.0 and picture[200, 160, 3] == 1.0
+    result = bake()
+    assert result.transform.scale_x == 1.0 and compat.strip_place(result).right == LEFT + 2
