@@ -16,6 +16,7 @@ UNSPECIFIED, BT709, SMPTE170M = 2, 1, 6
 RGB_SPACES = frozenset({0, UNSPECIFIED})
 # Those that PyAV gives as they are; swscale would cut off what is brighter than white.
 _FLOATS = frozenset({"gbrpf32le", "gbrapf32le", "grayf32le"})
+_WHOLE_COLUMNS = 8  # that swscale converts at once
 HD_HEIGHT = 720  # from here on pictures that say nothing are BT.709, below BT.601
 
 
@@ -83,6 +84,9 @@ class Converter:
         is_smaller = width < frame.width or height < frame.height
         # Averaging keeps a small face from flickering; what is not shrunk needs no wide filter.
         kernel = self._filter.AREA if is_smaller else self._filter.BICUBIC
+        if width == frame.width and width % _WHOLE_COLUMNS:
+            # The quick way would leave the last columns as they lie in memory.
+            kernel |= self._filter.ACCURATE_RND
         result = self._reformatter.reformat(
             frame,
             width=width,
@@ -114,13 +118,24 @@ def unit_rgba(frame: Any) -> np.ndarray:
     if not is_float(frame):
         deep = frame.reformat(format="rgba64le", src_colorspace=_colour_space(frame)).to_ndarray()
         return deep.astype(np.float32) / np.float32(65535.0)
-    if frame.format.name not in _FLOATS:
-        frame = frame.reformat(format="gbrapf32le")
-    values = frame.to_ndarray()
-    values = values[..., None] if values.ndim == 2 else values
-    result = np.ones((*values.shape[:2], 4), np.float32)
-    result[..., : max(values.shape[2], 3)] = values
+    values = frame.to_ndarray() if frame.format.name in _FLOATS else _halves(frame)
+    values = values.reshape(frame.height, frame.width, -1)
+    if values.shape[2] < 3:
+        values = values[..., [0, 0, 0, 1][: 2 + values.shape[2]]]
+    result = np.ones((frame.height, frame.width, 4), np.float32)
+    result[..., : values.shape[2]] = values
     return result
+
+
+def _halves(frame: Any) -> np.ndarray:
+    """(H, W, C) float16 of a frame of halves, which PyAV does not give."""
+    planes = [np.frombuffer(plane, np.float16) for plane in frame.planes]
+    count = len(frame.format.components) // len(planes)
+    rows = [plane.reshape(frame.height, -1)[:, : count * frame.width] for plane in planes]
+    if len(rows) >= 3:
+        green, blue, red, *alpha = rows
+        return np.dstack([red, green, blue, *alpha])
+    return rows[0].reshape(frame.height, frame.width, count)
 
 
 def _colour_space(frame: Any) -> int | None:
