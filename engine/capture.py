@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["capture", "read_performance"]
 
 Report = Callable[[float, str], None]
-
-# Speech turns so often that closer curves have more keys than anybody would edit.
-SPEECH_TOLERANCE = 0.06
 
 _REPORT_S = 0.02  # between two reports while curves are fitted
 _READ_SHARE = 0.9  # of the time; the rest goes into fitting
@@ -52,6 +48,4 @@ def capture(
             told_s = time.monotonic()
 
     tick()
-    if source.speech is not None:
-        options = replace(options, tolerance=max(options.tolerance, SPEECH_TOLERANCE))
     return make_takes(performance, faces, options, tick=tick)

@@ -246,7 +246,7 @@ def _curves(
         is_seen=performance.is_seen,
         starts=starts,
         is_moving=is_moving,
-        enough_per_s=ENOUGH_KEYS_PER_S,
+        enough_per_s=performance.keys_per_s or ENOUGH_KEYS_PER_S,
         tick=tick,
     )
     values = _limited(curves.values, tuple(names)) if is_moving else limited

@@ -2,7 +2,7 @@
 an animator's chart, in speech/mouth_chart.csv.
 
 Standard library only: Blender's side copies the tables for artists to edit, the engine reads them.
-The first row names the columns: `phone` (or `chart` and `shape`), `weight`, `shut`, then face
+The first row names the columns: `phone` (or `chart` and `shape`), `weight`, `firm`, then face
 controls. A cell that is empty leaves its control to the neighbouring sounds.
 """
 
@@ -44,16 +44,21 @@ class VisemeTableError(ValueError):
 class Viseme:
     """What the mouth does for a sound.
 
-    values   control → value; what is missing is left to the neighbours
-    weight   how much it insists on its values beside its neighbours, 0..MAX_WEIGHT
-    is_shut  the lips meet, whatever is around
-    label    what the mouth looks like, for people
+    values    control → value; what is missing is left to the neighbours
+    weight    how much it insists on its values beside its neighbours, 0..MAX_WEIGHT
+    firmness  0..1, how far it takes over from its neighbours; 1 for lips that must meet
+    label     what the mouth looks like, for people
     """
 
     values: Mapping[str, float]
     weight: float = 1.0
-    is_shut: bool = False
+    firmness: float = 0.0
     label: str = ""
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether the lips meet, whatever is around."""
+        return self.firmness >= 1.0
 
 
 @cache
@@ -115,7 +120,7 @@ def _header(place: str, row: list[str], keys: tuple[str, ...]) -> list[str]:
     if missing:
         raise VisemeTableError(f"{place}: the first row has no column '{missing[0]}'.")
     for name in row:
-        if name in (*keys, "weight", "shut", "label", ""):
+        if name in (*keys, "weight", "firm", "label", ""):
             continue
         control = CONTROLS_BY_NAME.get(name)
         if control is None or not control.terms:
@@ -127,7 +132,7 @@ def _viseme(
     place: str, fields: Mapping[str, str], keys: tuple[str, ...], *, uses_comma: bool
 ) -> Viseme:
     values: dict[str, float] = {}
-    weight, is_shut = 1.0, False
+    weight, firmness = 1.0, 0.0
     for name, cell in fields.items():
         if not cell or not name or name in (*keys, "label"):
             continue
@@ -141,9 +146,9 @@ def _viseme(
             if not 0.0 < number <= MAX_WEIGHT:
                 raise VisemeTableError(f"{place}: a weight is above 0 and at most {MAX_WEIGHT:g}.")
             weight = number
-        elif name == "shut":
-            is_shut = number != 0.0
+        elif name == "firm":
+            firmness = min(max(number, 0.0), 1.0)
         else:
             control = CONTROLS_BY_NAME[name]
             values[name] = min(max(number, control.minimum), control.maximum)
-    return Viseme(values, weight, is_shut, fields.get("label", ""))
+    return Viseme(values, weight, firmness, fields.get("label", ""))

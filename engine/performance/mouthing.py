@@ -1,8 +1,8 @@
 """From a row of sounds to what the mouth does: visemes that lean on one another, as a performance.
 
 Every sound pulls its controls towards its values; the pull fades before and after it, slower
-before, so that the mouth anticipates. Sounds that need the lips shut shut them afterwards, long
-enough for a frame of film to show it.
+before, so that the mouth anticipates. Firm sounds, which need the lips shut or at the teeth, take
+over afterwards, long enough for a frame of film to show it.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from .performance import MAX_FRAMES, Performance, PerformanceError, Rest
 from .slider_expression import slider_expression
 
 RATE = 50.0  # moments a second
+# Mouths turn more often than other things; lips that are a little late are seen.
+KEYS_PER_S = 11.5
 # How long a sound is felt before and after itself at plain articulation.
 BEFORE_S, AFTER_S = 0.08, 0.06
 _FARTHEST = 3.0  # of these, until which a pull is worth adding
 # Lips that shut: how long at least, and how long they take.
 SHUT_S = 0.085
+FIRM_S = 0.05  # the same for other firm sounds
 CLOSING_S, OPENING_S = 0.065, 0.055
 # Lips meet before the sound stops, and part when it bursts.
 EARLY_S, LATE_S = 0.015, 0.01
@@ -74,8 +77,8 @@ def mouthed(
             _pull(sound, controls, manner, pulls, moved)
     values = moved / pulls
     for sound in sounds:
-        if sound.viseme.is_shut:
-            _shut(sound, controls, values)
+        if sound.viseme.firmness:
+            _take_over(sound, controls, values)
     columns = dict(zip(controls, values.T * manner.strength, strict=True))
     return times, {name: _limited(name, column) for name, column in columns.items()}
 
@@ -107,13 +110,14 @@ def _pull(
         moved[rows, index] += pull * value
 
 
-def _shut(sound: Sound, controls: Sequence[str], values: np.ndarray) -> None:
+def _take_over(sound: Sound, controls: Sequence[str], values: np.ndarray) -> None:
     start, end = sound.start_s - EARLY_S, sound.end_s + LATE_S
-    missing = max(0.0, SHUT_S - (end - start))
+    least = SHUT_S if sound.viseme.is_shut else FIRM_S
+    missing = max(0.0, least - (end - start))
     start, end = start - missing / 2, end + missing / 2
     rows, times = _around(Sound(start, end, sound.viseme), CLOSING_S, OPENING_S, len(values))
     away = np.maximum((start - times) / CLOSING_S, (times - end) / OPENING_S)
-    share = 0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0))
+    share = sound.viseme.firmness * (0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0)))
     for index, name in enumerate(controls):
         value = sound.viseme.values.get(name)
         if value is not None:
@@ -156,4 +160,5 @@ def slider_performance(
         sliders={name: column.astype(np.float32) for name, column in sliders.items()},
         rest=Rest(still, np.zeros(3, np.float32), 1.0, np.zeros((KEYPOINT_COUNT, 3), np.float32)),
         notices=tuple(notices),
+        keys_per_s=KEYS_PER_S,
     )

@@ -59,6 +59,7 @@ class Performance:
     keypoints    (21, 3) the performer's canonical keypoints, or None where M has not seen them
     neutral      (21, 3) expression of a resting face where this was read; None for M's
     notices      sentences for the user about what was read
+    keys_per_s   how many keys a second its curves may have; None for as many as films need
     """
 
     times: np.ndarray
@@ -74,6 +75,7 @@ class Performance:
     keypoints: np.ndarray | None = None
     neutral: np.ndarray | None = None
     notices: tuple[str, ...] = ()
+    keys_per_s: float | None = None
 
     @classmethod
     def from_template(cls, template: MotionTemplate) -> Performance:

@@ -183,7 +183,7 @@ def test_speech_in_noise_is_spoken(tmp_path) -> None:
     sound = samples()
     noise = 0.03 * np.abs(sound).max() * np.random.default_rng(2).standard_normal(len(sound))
     closed, opened = shares(spoken(write_wav(tmp_path / "noisy.wav", sound + noise)))
-    assert closed >= 0.6 and opened >= 0.6
+    assert closed >= 0.6 and opened >= 0.5
 
 
 def test_a_movie_is_spoken_and_one_without_sound_says_so(tmp_path) -> None:
