@@ -10,6 +10,7 @@ from .shapes import blurred, disc, smoothstep
 _CLEAR = 5  # crop pixels around what is hidden from which no background is taken
 _LEVELS = 7  # of the pyramid on which a hole is filled
 _RELAXED = 6  # rounds of smoothing on each of its levels
+_SAMPLED = 7  # of so many pixels one says how strong the grain is
 _AROUND_ASKED = 9  # crop pixels, diameter
 _BESIDE = 13.0  # crop pixels of the head beside a place that say what the head looks like
 
@@ -23,16 +24,29 @@ def filled_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     known = cv2.dilate(hidden.astype(np.uint8), disc(_CLEAR)) == 0
     if not known.any():
         return pixels
-    smooth = _spread(pixels, known)
+    smooth = _membrane(pixels, hidden)
+    if smooth is None:
+        return pixels
     return np.where(known[..., None], pixels, smooth + _grain(pixels, known)).astype(np.float32)
 
 
 def guessed_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     """A smooth filled_behind without grain, quick."""
+    smooth = _membrane(pixels, hidden, clear=1)
+    return pixels if smooth is None else smooth
+
+
+def _membrane(pixels: np.ndarray, hidden: np.ndarray, clear: int = _CLEAR) -> np.ndarray | None:
+    """(H, W, 4) what is seen, and a smooth surface where it is hidden; None where nothing is seen.
+
+    clear  crop pixels around what is hidden from which nothing is taken
+    """
+    # Half of the pixels in each direction are enough for what is smooth.
     half = (hidden.shape[1] // 2, hidden.shape[0] // 2)
+    hidden = cv2.dilate(hidden.astype(np.uint8), disc(clear))
     known = cv2.resize(hidden.astype(np.float32), half, interpolation=cv2.INTER_AREA) == 0.0
     if not known.any():
-        return pixels
+        return None
     small = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
     return cv2.resize(_spread(small, known), hidden.shape[::-1], interpolation=cv2.INTER_LINEAR)
 
@@ -40,7 +54,7 @@ def guessed_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
 def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Paper, film and strokes, mirrored at the edge of what is seen; no outlines of things."""
     fine = pixels - cv2.GaussianBlur(pixels, (0, 0), 2.0)
-    strength = np.median(np.abs(fine[known]), axis=0)
+    strength = np.median(np.abs(fine[known][::_SAMPLED]), axis=0)
     fine = np.clip(fine, -2.5 * strength, 2.5 * strength) * known[..., None]
     height, width = known.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
@@ -50,6 +64,12 @@ def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """x and y of the known pixel next to each pixel, smoothed."""
+    size, half = known.shape[::-1], (known.shape[1] // 2, known.shape[0] // 2)
+    known = cv2.resize(known.astype(np.uint8), half, interpolation=cv2.INTER_NEAREST) > 0
+    if not known.any():
+        height, width = size[::-1]
+        x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+        return x, y
     _, labels = cv2.distanceTransformWithLabels(
         (~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
     )
@@ -57,7 +77,8 @@ def _nearest(known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     labels = labels.astype(np.intp)
     places = np.zeros((int(labels.max()) + 1, 2), np.float32)
     places[labels[rows, columns]] = np.stack([columns, rows], axis=1)
-    x, y = cv2.split(cv2.GaussianBlur(places[labels], (0, 0), 4.0))
+    smooth = cv2.GaussianBlur(places[labels], (0, 0), 2.0)
+    x, y = cv2.split(cv2.resize(2.0 * smooth + 0.5, size, interpolation=cv2.INTER_LINEAR))
     return x, y
 
 
@@ -76,7 +97,7 @@ def likeness(
     head /= np.maximum(blurred(result, _BESIDE)[places], 1e-4)[:, None]
     behind = plate[places]
     apart, towards = pixels[places] - behind, head - behind
-    length = _dot(towards, towards) + 2e-3 * float((plate[..., :3] ** 2).mean()) + 1e-12
+    length = _dot(towards, towards) + 2e-3 * float((plate[::4, ::4, :3] ** 2).mean()) + 1e-12
     share = np.clip(_dot(apart, towards) / length, 0.0, 1.0)
     off = apart - towards * share[:, None]
     strange = np.sqrt(_dot(off, off) / length)
