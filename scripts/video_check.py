@@ -12,13 +12,13 @@ frames. OUT_DIR gets
     table.txt     the same for reading, with the floors that were missed
     sheets/       for each clip its frames above those of each edit, and a few neighbouring ones
 
-identity: a neutral motion gave every frame bit-identical. smile: rise_cm of the corners of the
-mouth where all of it is there, follows (correlation of rise and amount), is_clean (every frame
-outside of the stretch bit-identical). lips: opening in cm, 95th percentile of source and result,
+identity: a neutral motion gave every frame bit-identical. smile: rise_cm, up and out, of the
+corners of the mouth where all of it is there, follows (correlation of rise and amount), is_clean
+(every frame outside of the stretch bit-identical). lips: opening in cm, 95th percentile of both,
 for clips that speak. eyes: the least opening ratio of both, for clips that blink. head: how far the
 head turns, standard deviation in degrees, of both. Each edit has its jitter, in times the source's
-own, and its flicker: grey levels by which pixels change in the result where the source stands
-still, and flicker_share, the share of them that one sees.
+own, and its flicker: grey levels by which touched pixels outside of the face go to and fro more
+than the source's, where that stands still; and flicker_share, those of them whose change one sees.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any
 import cv2
 import numpy as np
 from video_clip import ClipError, VideoClip, Wire
-from video_edits import EDITS, Flicker, Look, amounts_of, motion_of, shown
+from video_edits import EDITS, Flicker, Look, amounts_of, face_area, motion_of, shown
 from video_sheets import Sheet
 
 from engine.renderer import ReportedError
@@ -109,6 +109,8 @@ def check(path: Path, wire: Wire, folder: Path, sheets: Path, limit: int) -> dic
             source = shown(pixels, clip)
             own.add(source, clip, row)
             sheet.add(number, "source", source)
+            face = face_area(clip, row)
+            is_whole = amounts[number] == 1.0
             for edit in EDITS:
                 motion, holds = motion_of(clip, edit, row, float(amounts[number]))
                 begun = time.perf_counter()
@@ -118,7 +120,10 @@ def check(path: Path, wire: Wire, folder: Path, sheets: Path, limit: int) -> dic
                     is_clean &= np.array_equal(result, pixels)
                 view = shown(result, clip)
                 looks[edit].add(view, clip, row)
-                flickers[edit].add(source, view)
+                if edit != "smile" or is_whole:
+                    flickers[edit].add(source, view, face)
+                else:
+                    flickers[edit].skip()
                 sheet.add(number, edit, view)
         sheet.write(sheets)
         figures = {

@@ -25,6 +25,7 @@ SMILE = 0.8
 WIDEST_TURN_DEG = 15.0  # that a head is turned back
 OPEN_EYES_PERCENTILE = 75  # of a performer's own openings: how far open eyes are held
 EDITS = ("smile", "lips", "eyes", "head")
+GROWN = 1.15  # of a face's outline
 STILL_LEVELS, FLICKER_LEVELS = 3, 12  # grey levels: a still pixel's change, one that is seen
 
 
@@ -51,8 +52,8 @@ class Look:
         self.pose.append(np.array(pose.euler))
 
     def smile(self) -> np.ndarray:
-        """(T,) cm that the corners of the mouth are higher than usual."""
-        return np.array([(m.lift_left + m.lift_right) / 2 for m in self.measures])
+        """(T,) cm that the corners of the mouth are up and out."""
+        return np.array([(m.lift_left + m.lift_right + m.mouth_width) / 2 for m in self.measures])
 
     def lips(self) -> np.ndarray:
         """(T,) opening of the lips, cm."""
@@ -75,25 +76,31 @@ class Look:
 
 @dataclass
 class Flicker:
-    """What changes in the result from frame to frame where the source stands still."""
+    """What goes to and fro in the result where the source stands still."""
 
     changes: list[float] = field(default_factory=list)
     seen: list[float] = field(default_factory=list)
-    _before: tuple[np.ndarray, np.ndarray] | None = None
+    _frames: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
 
-    def add(self, source: np.ndarray, result: np.ndarray) -> None:
-        """The next frame, (H, W, 3) uint8 each."""
-        if self._before is not None:
-            was, has = (
-                cv2.absdiff(now, before).max(axis=2).astype(np.int16)
-                for now, before in zip((source, result), self._before, strict=True)
-            )
-            is_still = (was <= STILL_LEVELS) & (source != result).any(axis=2)
-            if is_still.any():
-                more = np.maximum(has - was, 0)[is_still]
-                self.changes.append(float(more.mean()))
-                self.seen.append(float((more > FLICKER_LEVELS).mean()))
-        self._before = source, result
+    def add(self, source: np.ndarray, result: np.ndarray, face: np.ndarray) -> None:
+        """The next frame, (H, W, 3) uint8 each, with as much of the edit as in the one before.
+
+        face  (H, W) bool, where the face is: it has reason to change
+        """
+        self._frames = [*self._frames[-2:], (source, result)]
+        if len(self._frames) < 3:
+            return
+        was, has = (_to_and_fro(frames) for frames in zip(*self._frames, strict=True))
+        is_still = _is_still([frame[0] for frame in self._frames])
+        is_still &= (source != result).any(axis=2) & ~face
+        if is_still.any():
+            more = np.maximum(has - was, 0.0)[is_still]
+            self.changes.append(float(more.mean()))
+            self.seen.append(float((more > FLICKER_LEVELS).mean()))
+
+    def skip(self) -> None:
+        """A frame with another amount of the edit."""
+        self._frames = []
 
     @property
     def mean(self) -> float:
@@ -104,6 +111,28 @@ class Flicker:
     def seen_share(self) -> float:
         """Of these pixels: those whose change one sees."""
         return float(np.mean(self.seen)) if self.seen else 0.0
+
+
+def _to_and_fro(frames: Sequence[np.ndarray]) -> np.ndarray:
+    """(H, W) float32: how far the middle one of three frames is from between its neighbours."""
+    before, now, after = (frame.astype(np.float32) for frame in frames)
+    return np.abs(now - 0.5 * (before + after)).max(axis=2)
+
+
+def _is_still(frames: Sequence[np.ndarray]) -> np.ndarray:
+    before, now, after = frames
+    change = np.maximum(cv2.absdiff(now, before), cv2.absdiff(now, after))
+    return change.max(axis=2) <= STILL_LEVELS
+
+
+def face_area(clip: VideoClip, row: int) -> np.ndarray:
+    """(H, W) bool: the outline of the face in a frame, grown a little."""
+    points = clip.track.landmarks_at(0, row)[:MESH_COUNT, :2]
+    middle = points.mean(axis=0)
+    hull = cv2.convexHull((middle + GROWN * (points - middle)).astype(np.float32))
+    mask = np.zeros(clip.source.size[::-1], np.uint8)
+    cv2.fillConvexPoly(mask, np.rint(hull).astype(np.int32), 1)
+    return mask > 0
 
 
 def amounts_of(count: int) -> np.ndarray:
