@@ -20,12 +20,12 @@ if "keyportrait" not in sys.modules:
     package.__path__ = [str(ROOT)]
     sys.modules["keyportrait"] = package
 
-from engine.face_track import FaceTrack  # noqa: E402
-from engine.moving_source import MovingSource  # noqa: E402
-from engine.source_clip import SourceClip  # noqa: E402
 from keyportrait.host.client import Engine, EngineError, Launch  # noqa: E402
 
+from engine.face_track import FaceTrack  # noqa: E402
 from engine.motion import Face, Motion  # noqa: E402
+from engine.moving_source import MovingSource  # noqa: E402
+from engine.source_clip import SourceClip  # noqa: E402
 
 TIMEOUT_S = 600.0
 # Where in a clip a face is looked for, shares of its length, one after the other.
