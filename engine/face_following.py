@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from .faces.measures import MEASURE_NAMES
 from .motion import Face
 from .moving_source import MovingSource
 from .renderer import ReportedError
-from .tracking.curves import HEAD_NOISE, HEAD_WINDOW_S, MEASURE_NOISE, gapless, ratios_of
+from .tracking.curves import HEAD_NOISE, HEAD_WINDOW_S, MEASURE_NOISE, gapless, ratios_of, shots_of
 from .tracking.performers import people_of
 from .tracking.tracker import FACE_LIMIT, Tracker
 from .tracking.tracklet import LANDMARK_CM, PIVOT, Tracklet
@@ -26,6 +27,8 @@ _READ_SHARE = 0.93  # of the time; the rest goes into smoothing
 # Of a landmark in the face frame: noise, and how far in time it is averaged over.
 _NOISE_CM, _WINDOW_S = 0.012, 0.08
 _COLUMNS = 90  # coordinates that are smoothed at once
+# So short a loss within a shot, frames and seconds, is motion blur rather than a hand.
+_BRIDGED, _BRIDGED_S = 3, 0.13
 _NEAREST = 0.5  # of a face's side between it and who was followed there
 _SMALLER = 0.6  # of the smallest face: what may be looked for
 _HINT = "Choose a frame that shows the face well, or draw its box there."
@@ -168,7 +171,7 @@ def _smoothed(
         columns = slice(first, first + _COLUMNS)
         shape[:, columns] = _steady_shape(shape[:, columns], is_seen, times, cuts)
     result = {
-        "is_seen": is_seen,
+        "is_seen": _bridged(is_seen, times, cuts),
         "pose": ((head[:, :3] + 180.0) % 360.0 - 180.0).astype(np.float32),
         "rotation": rotation.astype(np.float32),
         "scale": scale.astype(np.float32),
@@ -177,6 +180,18 @@ def _smoothed(
         "landmarks": shape.reshape(count, LANDMARK_COUNT, 3),
     }
     return result | _places(result, tick)
+
+
+def _bridged(is_seen: np.ndarray, times: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:
+    """Where a face was seen, or was lost for a moment only."""
+    result = is_seen.copy()
+    for shot in shots_of(len(times), cuts):
+        seen = shot.start + np.flatnonzero(is_seen[shot])
+        for before, after in pairwise(seen.tolist()):
+            is_short = after - before - 1 <= _BRIDGED
+            if is_short and times[after] - times[before] <= _BRIDGED_S + 1e-6:
+                result[before:after] = True
+    return result
 
 
 def _steady_shape(

@@ -20,6 +20,7 @@ from .tracking.tracklet import LANDMARK_CM, PIVOT
 # Counts up when the same clip would be followed differently.
 VERSION = 1
 _AGAIN = "Follow the faces again."
+_FADE_S = 0.2  # before and after a loss
 _SAME_PX = 1.0  # boxes of one face, after their way through a file
 
 
@@ -33,7 +34,7 @@ class FaceTrack:
     size       (width, height) of the source frames
     times      (T,) float64 seconds
     cuts       source frames that begin a shot
-    is_seen    (F, T) bool
+    is_seen    (F, T) bool; moments in which a face is lost for three frames or less count as seen
     box        (F, T, 4) float32 pixels
     keypoints  (F, T, 6, 2) float32 pixels
     pose       (F, T, 3) float32 degrees: pitch, yaw, roll
@@ -91,6 +92,19 @@ class FaceTrack:
             problem={},
             reading=(),
         )
+
+    def share_at(self, index: int, frame: int) -> float:
+        """0..1 of a motion that is shown: it fades before a loss and after it, not at cuts."""
+        near = np.abs(self.times - self.times[frame]) < _FADE_S
+        first, end = 0, len(self.times)
+        for cut in self.cuts:
+            first, end = (cut, end) if cut <= frame else (first, min(end, cut))
+        near[:first], near[end:] = False, False
+        lost = np.flatnonzero(near & ~self.is_seen[index])
+        if not len(lost):
+            return 1.0
+        away = float(np.abs(self.times[lost] - self.times[frame]).min()) / _FADE_S
+        return away * away * (3.0 - 2.0 * away)
 
     @property
     def losses(self) -> list[dict[str, int]]:

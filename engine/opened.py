@@ -130,12 +130,13 @@ class OpenedClip:
         self, wish: Wish, composition: Composition, holds: Holds = ()
     ) -> tuple[Motion, ...]:
         """See Opened.motions_of."""
-        if wish.source_frame == self.frame:
+        frame, track = wish.source_frame, self._track
+        if track is None:
             return wish.motions
         rows = zip(wish.motions, self.first.faces, composition.faces, strict=True)
         return tuple(
-            in_frame(motion, rest, own, holds[number] if holds else ())
-            for number, (motion, rest, own) in enumerate(rows)
+            in_frame(motion, rest, own, holds[index] if holds else (), track.share_at(index, frame))
+            for index, (motion, rest, own) in enumerate(rows)
         )
 
     def close(self) -> None:

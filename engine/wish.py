@@ -20,12 +20,15 @@ class Wish:
     motions: tuple[Motion, ...]
 
 
-def in_frame(motion: Motion, rest: Face, own: Face, holds: Sequence[str] = ()) -> Motion:
+def in_frame(
+    motion: Motion, rest: Face, own: Face, holds: Sequence[str] = (), share: float = 1.0
+) -> Motion:
     """The motion with the wanted openings for a face that is open otherwise in this frame.
 
     rest   the face in the frame of `open`, by which the openings were wished
     own    the face in the frame that is moved
     holds  EYES, LIPS: openings that are wanted as they are
+    share  0..1 of the motion that is wanted
     """
     eyes, lips = motion.eyes_open, motion.lips_open
     if eyes is not None and EYES not in holds:
@@ -34,7 +37,25 @@ def in_frame(motion: Motion, rest: Face, own: Face, holds: Sequence[str] = ()) -
         eyes = _moved(eyes, rest.eyes_open, own.eyes_open, part)
     if lips is not None and LIPS not in holds:
         lips = _moved(lips, rest.lips_open, own.lips_open, 1.0)
-    return replace(motion, eyes_open=eyes, lips_open=lips)
+    moved = replace(motion, eyes_open=eyes, lips_open=lips)
+    return moved if share >= 1.0 else _weakened(moved, own, share)
+
+
+def _weakened(motion: Motion, own: Face, share: float) -> Motion:
+    """Part of a motion."""
+    x, y, z = (share * value for value in motion.translation)
+    eyes, lips = motion.eyes_open, motion.lips_open
+    return Motion(
+        pitch=share * motion.pitch,
+        yaw=share * motion.yaw,
+        roll=share * motion.roll,
+        translation=(x, y, z),
+        scale=motion.scale**share,
+        expression=tuple(share * value for value in motion.expression),
+        eyes_open=None if eyes is None else own.eyes_open + share * (eyes - own.eyes_open),
+        lips_open=None if lips is None else own.lips_open + share * (lips - own.lips_open),
+        lid_offset=motion.lid_offset,
+    )
 
 
 def _moved(wanted: float, rest: float, own: float, part: float) -> float:
