@@ -16,7 +16,8 @@ def operator_of(preset: Preset) -> type[bpy.types.Operator]:
     name = preset_library.operator_name(preset)
     values = ", ".join(f"{control} {value:g}" for control, value in preset.controls.items())
     members = {
-        "__doc__": values or "All of the face but the head as in the picture",
+        "__doc__": values
+        or f"All of {'the mouth' if preset.groups else 'the face but the head'} as in the picture",
         "bl_idname": f"keyportrait.{name}",
         "bl_label": f"Preset {preset.name}",
         "bl_options": {"REGISTER", "UNDO"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..rig import preset_library
+from ..rig import preset_library, presets
 from ..rig.presets import Preset
 from .source import KeyPortraitPanel, draw_problem
 
@@ -23,12 +23,15 @@ class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
         row = layout.row(align=True)
         row.prop(settings, "factor", slider=True)
         row.prop(settings, "use_key", text="", icon="KEY_HLT" if settings.use_key else "KEY_DEHLT")
-        presets = preset_library.all_presets()
         grid = layout.grid_flow(row_major=True, columns=2, even_columns=True, align=True)
-        for preset in presets:
-            if preset.is_shipped:
-                draw_preset(grid, preset, settings)
-        for preset in presets:
+        for preset in presets.shipped():
+            draw_preset(grid, preset, settings)
+        layout.label(text="Mouth Chart")
+        row = layout.row(align=True)
+        for preset in presets.chart():
+            text = preset.name.removeprefix(presets.CHART_PREFIX)
+            draw_preset(row, preset, settings, text)
+        for preset in preset_library.all_presets():
             if not preset.is_shipped:
                 row = layout.row(align=True)
                 draw_preset(row, preset, settings)
@@ -42,11 +45,17 @@ class KEYPORTRAIT_PT_presets(KeyPortraitPanel, bpy.types.Panel):
 
 
 def draw_preset(
-    layout: bpy.types.UILayout, preset: Preset, settings: bpy.types.PropertyGroup
+    layout: bpy.types.UILayout,
+    preset: Preset,
+    settings: bpy.types.PropertyGroup,
+    text: str = "",
 ) -> None:
-    """A button that applies one preset as the panel is set."""
+    """A button that applies one preset as the panel is set.
+
+    text  on the button; "" for the preset's name
+    """
     name = f"keyportrait.{preset_library.operator_name(preset)}"
-    button = layout.operator(name, text=preset.name)
+    button = layout.operator(name, text=text or preset.name)
     button.factor = settings.factor
     button.use_key = settings.use_key
 

@@ -11,7 +11,6 @@ from ..engine.take import EXPRESSION, TRANSLATION, mirrored_expression
 from . import keying
 from .controllers import (
     MIRROR,
-    SIZES,
     complete,
     control_defaults,
     face_of,
@@ -56,9 +55,9 @@ def apply_preset(
     Returns the names of controls that a driver holds.
     """
     held = set_controls(controller, preset.values(rest_values(controller), factor), key_frame)
-    expression = preset.expression or (0.0,) * SIZES[EXPRESSION]
-    for name, numbers in ((EXPRESSION, expression), (TRANSLATION, preset.translation)):
-        scaled = {index: factor * number for index, number in enumerate(numbers)}
+    translation = dict(enumerate(preset.translation))
+    for name, numbers in ((EXPRESSION, preset.offsets()), (TRANSLATION, translation)):
+        scaled = {index: factor * number for index, number in numbers.items()}
         if scaled:
             set_numbers(controller, name, scaled, key_frame)
     return held

@@ -53,10 +53,10 @@ def folder() -> Path:
 
 
 def all_presets() -> list[Preset]:
-    """Shipped presets, then the user's; read from disk at the first use."""
+    """Shipped presets, the mouth chart, then the user's; read from disk at the first use."""
     if _users is None:
         reload()
-    return [*presets.shipped(), *(_users or [])]
+    return [*presets.shipped(), *presets.chart(), *(_users or [])]
 
 
 def problems() -> list[str]:

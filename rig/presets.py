@@ -18,10 +18,15 @@ from typing import Any
 from ..engine.controls import CONTROLS, CONTROLS_BY_NAME
 from ..engine.motion import KEYPOINT_COUNT
 from ..engine.part_files import hint_of, write_whole
+from ..engine.take import detail_rows
+from ..engine.viseme_table import LETTERS, mouth_chart
 
 FORMAT_VERSION = 1
 SHIPPED_FILE = Path(__file__).with_name("presets.json")
 HEAD_GROUP = "Head"
+MOUTH_GROUP = "Mouth"
+# What comes before the letter in the name of a shape of the mouth chart.
+CHART_PREFIX = "Mouth "
 # Set once per picture so that its lids meet; part of the rig, not of an expression.
 CALIBRATION = frozenset({"lid_offset"})
 EXPRESSION_COUNT = 3 * KEYPOINT_COUNT
@@ -42,6 +47,7 @@ class Preset:
     path         the user's file; None for a preset that ships
     expression   what a captured face does beyond the sliders, 63 offsets of exp; empty for nothing
     translation  3 offsets of the head; empty where it stays
+    groups       the only groups of controls that it is about; empty for all but the head
     """
 
     name: str
@@ -49,6 +55,7 @@ class Preset:
     path: Path | None = None
     expression: tuple[float, ...] = ()
     translation: tuple[float, ...] = ()
+    groups: tuple[str, ...] = ()
 
     @property
     def is_shipped(self) -> bool:
@@ -67,11 +74,18 @@ class Preset:
             is_listed = name in self.controls
             if name in CALIBRATION or (control.group == HEAD_GROUP and not is_listed):
                 continue
+            if self.groups and control.group not in self.groups:
+                continue
             start = rest.get(name, control.default)
             end = self.controls.get(name, start)
             value = start + factor * (end - start)
             values[name] = min(max(value, control.minimum), control.maximum)
         return values
+
+    def offsets(self) -> dict[int, float]:
+        """Which of the 63 offsets of exp it sets, and to what at full strength."""
+        rows = detail_rows(self.groups) if self.groups else range(EXPRESSION_COUNT)
+        return {row: self.expression[row] if self.expression else 0.0 for row in rows}
 
 
 def from_values(
@@ -163,11 +177,23 @@ def shipped() -> tuple[Preset, ...]:
     return tuple(preset_from_json(entry) for entry in table["presets"])
 
 
+@cache
+def chart() -> tuple[Preset, ...]:
+    """The mouth chart of animators, A to H and X: the mouth alone, from the table of visemes."""
+    presets = []
+    for letter, shape in mouth_chart(LETTERS).items():
+        # A mouth that is open in the picture shuts, too.
+        shut = {"lips_open": 0.0} if shape.is_shut else {}
+        values = {**shape.values, **shut}
+        presets.append(Preset(f"{CHART_PREFIX}{letter}", values, groups=(MOUTH_GROUP,)))
+    return tuple(presets)
+
+
 def users(folder: Path) -> tuple[list[Preset], list[str]]:
     """The user's presets in name order, and one line for each file that had to be skipped."""
     presets: list[Preset] = []
     problems: list[str] = []
-    taken = {preset.name.casefold() for preset in shipped()}
+    taken = {preset.name.casefold() for preset in (*shipped(), *chart())}
     try:
         paths = sorted(folder.glob("*.json"))
     except OSError as error:
@@ -197,7 +223,7 @@ def save(preset: Preset, folder: Path) -> Preset:
     Raises PresetError when the name belongs to a shipped preset or the file cannot be written.
     """
     name = checked_name(preset.name)
-    if find(name, shipped()):
+    if find(name, (*shipped(), *chart())):
         raise PresetError(f"'{name}' is a preset that comes with KeyPortrait. Choose another name")
     existing = find(name, users(folder)[0])
     path = existing.path if existing else None

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..engine.take import AUTO, PerformanceSource, TakeOptions
+from ..engine.take import AUTO, MOTION_SUFFIXES, PerformanceSource, TakeOptions
 from . import performance_cache, take_placing
 from .capture_choices import STRIP, TakeChoices
 from .speech_choices import Speech, speech_of, store
@@ -46,14 +46,17 @@ class SpeechJob(TakeJob):
 
     def fields(self) -> dict[str, object]:
         """The fields of the request."""
+        # Mouth shapes from other programs are performances already.
+        is_written = self.source.path.suffix.lower() in MOTION_SUFFIXES
         source = PerformanceSource(
             path=str(self.source.path),
             start_s=self.source.start_s,
             end_s=self.source.end_s,
             cache_dir=str(performance_cache.folder()),
-            speech=self.speech.options(self.source.stream),
+            speech=None if is_written else self.speech.options(self.source.stream),
         )
-        return self._request(source, TakeOptions(reference=AUTO))
+        multiplier = round(self.speech.strength, 4) if is_written else 1.0
+        return self._request(source, TakeOptions(reference=AUTO, multiplier=multiplier))
 
 
 def jobs_for(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from ..engine.viseme_table import SHIPPED_TABLE
 from ..preferences import user_folder
 from .errors import AddonError
 
-FOLDER, NAME = "speech", "visemes.csv"
-SHIPPED_TABLE = Path(__file__).resolve().parent.parent / "engine" / "performance" / NAME
+FOLDER = "speech"
 
 
 def ensure_own_table(chosen: Path | None) -> Path:
@@ -17,7 +17,7 @@ def ensure_own_table(chosen: Path | None) -> Path:
 
     Raises AddonError.
     """
-    path = chosen or user_folder(FOLDER) / NAME
+    path = chosen or user_folder(FOLDER) / SHIPPED_TABLE.name
     if path.is_file():
         return path
     try:

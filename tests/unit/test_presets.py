@@ -186,3 +186,24 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "blocked").write_text("")
     with pytest.raises(presets.PresetError, match="cannot be written"):
         presets.save(presets.Preset("Mine", {}), tmp_path / "blocked")
+
+
+def test_the_mouth_chart_is_about_the_mouth_alone() -> None:
+    chart = presets.chart()
+    assert [p.name for p in chart] == [f"Mouth {letter}" for letter in "ABCDEFGHX"]
+    shut, wide, teeth = (presets.find(f"Mouth {letter}", chart) for letter in "ADG")
+    assert shut.values(REST)["mouth_open"] < 0.0 < 0.4 < wide.values(REST)["mouth_open"]
+    open_mouth = {**REST, "lips_open": 0.2}
+    assert shut.values(open_mouth)["lips_open"] == 0.0
+    assert wide.values(open_mouth)["lips_open"] == 0.2
+    assert teeth.values(REST)["upper_lip"] > 0.3
+    groups = {CONTROLS_BY_NAME[name].group for p in chart for name in p.values(REST)}
+    assert groups == {"Mouth"}
+    assert all(value == REST.get(n, 0.0) for n, value in chart[-1].values(REST).items())
+    motions = {motion_from_controls(p.values(REST)) for p in chart}
+    assert len(motions) == len(chart)
+
+
+def test_the_names_of_the_mouth_chart_are_taken(tmp_path: Path) -> None:
+    with pytest.raises(presets.PresetError, match="comes with KeyPortrait"):
+        presets.save(presets.Preset("mouth a", {}), tmp_path)
