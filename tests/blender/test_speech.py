@@ -212,3 +212,135 @@ def test_a_packed_sound_is_unpacked_beside_the_file(face, module, tmp_path) -> N
 def test_what_cannot_be_heard_is_named(face, module, choices, text) -> None:
     with pytest.raises(Exception, match=text):
         source_of(module, face, **choices)
+
+
+# --- sounds -------------------------------------------------------------------------------------
+
+SPOKEN = str(Path(__file__).resolve().parents[1] / "data" / "spoken.ogg")
+
+
+def test_a_sound_becomes_speech_that_shuts_and_opens_the_mouth(face, module) -> None:
+    speak(filepath=SPOKEN, start_frame=101, blinks=1.0, head_motion=1.0, seed=3)
+    found = curves(module, face)
+    assert {OPEN, ('["purse"]', 0), ('["grin"]', 0), ('["blink"]', 0), YAW} <= set(found)
+    assert not any("expression" in path or "cheek" in path for path, _ in found)
+    seconds = 5.45
+    assert max(len(frames_of(curve)) for curve in found.values()) <= 12 * seconds
+    # "… lamp" at 2.0 s, "my" at 2.3 s, silence at the end.
+    assert at(face, "mouth_open", 101 + 25 * 2.0) < 0.05 < at(face, "mouth_open", 101 + 25 * 2.33)
+    assert at(face, "mouth_open", 101 + 25 * 5.44) == pytest.approx(0.0, abs=0.02)
+
+
+def test_a_trimmed_strip_is_spoken_in_its_place(face, module) -> None:
+    try:
+        strip = module("compat").strips(bpy.context.scene).new_sound("words", SPOKEN, 1, 20)
+    except RuntimeError:
+        pytest.skip("this bpy has no sound")
+    bpy.context.scene.sequence_editor.active_strip = strip
+    speak(filepath=SPOKEN, start_frame=20)
+    whole = [at(face, "mouth_open", frame) for frame in range(75, 110)]
+    face.animation_data_clear()
+    strip.frame_offset_start, strip.frame_offset_end = 50, 30
+    speak(source="STRIP")
+    frames = frames_of(curves(module, face)[OPEN])
+    assert (frames[0], round(frames[-1])) == (strip.frame_final_start, strip.frame_final_end)
+    part = [at(face, "mouth_open", frame) for frame in range(75, 110)]
+    mean = sum(whole) / len(whole)
+    error = sum((a - b) ** 2 for a, b in zip(whole, part, strict=True))
+    assert error < 0.3 * sum((value - mean) ** 2 for value in whole)
+
+
+def test_a_table_of_ones_own(face, module) -> None:
+    assert bpy.ops.keyportrait.edit_viseme_table() == {"FINISHED"}
+    path = Path(face.keyportrait_speech.visemes)
+    text = next(text for text in bpy.data.texts if text.filepath == str(path))
+    assert text.as_string().startswith("#") and "phone,weight" in text.as_string()
+    try:
+        speak(filepath=SPOKEN, start_frame=1, visemes=str(path))
+        before = at(face, "mouth_open", 1 + 25 * 0.32)
+        path.write_text("phone,weight,mouth_open\nAA,3,1.0\nNO,1,0.5\n")
+        with pytest.raises(RuntimeError, match=r"'visemes\.csv', line 3: there is no phone 'NO'"):
+            bpy.ops.keyportrait.speak(filepath=SPOKEN, start_frame=1, visemes=str(path))
+        path.write_text("phone,weight,mouth_open\nAA,3,1.0\n")
+        speak(filepath=SPOKEN, start_frame=1, visemes=str(path))
+        assert at(face, "mouth_open", 1 + 25 * 0.32) > before + 0.2
+    finally:
+        path.unlink()
+
+
+def test_the_mouth_chart_leaves_eyes_and_head(face, module) -> None:
+    face["blink"], face["head_yaw"], face["smile"] = 0.4, 10.0, 0.5
+    assert bpy.ops.keyportrait.preset_mouth_a(use_key=True) == {"FINISHED"}
+    assert (face["blink"], face["head_yaw"], face["smile"]) == (0.4, 10.0, 0.0)
+    assert face["mouth_open"] < 0.0 and face["lips_open"] == 0.0
+    keyed = {path for path, _ in curves(module, face)}
+    assert OPEN[0] in keyed and not {YAW[0], '["blink"]'} & keyed
+
+
+@pytest.mark.parametrize("kind", ["silent", "empty", "broken", "text"])
+def test_sounds_that_say_nothing_are_named(face, tmp_path, capfd, kind) -> None:
+    path = tmp_path / f"{kind}.wav"
+    if kind == "silent":
+        with wave.open(str(path), "wb") as file:
+            file.setparams((1, 2, 8000, 0, "NONE", ""))
+            file.writeframes(bytes(16000))
+        speak(filepath=str(path))
+        assert f"Nobody is heard speaking in '{path.name}'" in "".join(capfd.readouterr())
+        return
+    path.write_bytes({"empty": b"", "broken": b"RIFF\x10\0\0\0WAVEno", "text": b"a poem"}[kind])
+    with pytest.raises(RuntimeError, match=path.name) as caught:
+        bpy.ops.keyportrait.speak(filepath=str(path))
+    # What happened, and what to do about it.
+    assert str(caught.value).count(". ") >= 1
+    assert face.animation_data is None or face.animation_data.action is None
+
+
+def test_a_movie_without_sound_is_named(face, tmp_path, module) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "a.blend"))
+    settings = bpy.context.scene.keyportrait_bake
+    settings.format, settings.folder, settings.use_assign = "MP4", str(tmp_path), False
+    bpy.context.scene.frame_start, bpy.context.scene.frame_end = 1, 3
+    bpy.ops.keyportrait.bake()
+    movie = next(tmp_path.rglob("*.mp4"))
+    with pytest.raises(RuntimeError, match=f"'{movie.name}' has no sound"):
+        bpy.ops.keyportrait.speak(filepath=str(movie))
+
+
+# --- the command --------------------------------------------------------------------------------
+
+
+def command(module: Any, *arguments: str) -> int:
+    return module("rig.command_line").run(["speak", *arguments])
+
+
+def test_the_command_speaks_and_saves(face, module, tmp_path, capfd) -> None:
+    shot = tmp_path / "shot.blend"
+    bpy.ops.wm.save_as_mainfile(filepath=str(shot))
+    name = face.name
+    assert command(module, SPOKEN, "--face", name, "--start", "10", "--jaw", "1.5", "--nla") == 0
+    printed = capfd.readouterr().out
+    assert "Spoke 5.5 s of 'spoken'" in printed and "Saved" in printed
+    bpy.ops.wm.open_mainfile(filepath=str(shot))
+    saved = bpy.data.objects[name]
+    assert len(saved.animation_data.nla_tracks) == 1
+    assert saved.keyportrait_speech.jaw == 1.5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["--help"], 0, "--head-motion"),
+        ([], 2, "FILE"),
+        (["gone.wav"], 1, "There is no file"),
+        ([SPOKEN, "--jaw", "3"], 2, "--jaw is 0 to 2"),
+        ([SPOKEN, "--strip", "words"], 2, "not allowed"),
+        (["--strip", "words"], 1, "There is no strip 'words'"),
+        ([SPOKEN, "--face", "Nobody"], 2, "no face 'Nobody'"),
+        ([SPOKEN, "--table", "gone.csv"], 1, "'gone.csv' cannot be read"),
+    ],
+)
+def test_wrong_commands_say_why(face, module, tmp_path, capfd, arguments, status, text) -> None:
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    capfd.readouterr()
+    assert command(module, *arguments) == status
+    assert text in "".join(capfd.readouterr())

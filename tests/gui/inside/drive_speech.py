@@ -24,15 +24,15 @@ from stage import (  # noqa: E402
     face,
     look_at_portrait,
     modal_operators,
-    open_performance_panel,
     output_pixels,
     scroll_down,
-    sidebar_widgets,
     view,
     view_middle,
     wait_for,
 )
 
+# Columns of the sidebar that its widgets are found in, parts of its width.
+LEFT, RIGHT = 0.3, 0.72
 START = 11  # scene frame of the strip
 OPEN = '["mouth_open"][0]'
 NOTES: dict[str, dict] = {}
@@ -85,33 +85,45 @@ def click_the_strip() -> Steps:
     NOTES["click_the_strip"] = {"active": active.name if active else "", "select": strip().select}
 
 
+def column(offset: float) -> Steps:
+    """Find the widgets that lie in one column of the sidebar; the value is the dictionary."""
+    found: Widgets = {}
+    region = pointer.find_region(view(), "UI")
+    yield from pointer.find_widgets(view(), region, found, offsets=(offset,), step=12)
+    return found
+
+
 def open_speech_panel() -> Steps:
-    """Open Speak below Capture; the value is all widgets, scrolled down."""
-    found = yield from open_performance_panel()
-    for distance in (87, 80, 94, 74, 101, 108, 67):
+    """Open Performance, and in it Speak; the value is the left half of the sidebar."""
+    yield from scroll_down()
+    found = yield from column(LEFT)
+    for distance in (34, 26, 42, 50):
+        if any("keyportrait.capture(" in name for name in found):
+            break
+        x, y = min(found.values(), key=lambda place: place[1])
+        yield from pointer.click(x, y - distance)
+        yield from scroll_down()
+        found = yield from column(LEFT)
+    for distance in (87, 80, 94):
         if any("keyportrait.speak(" in name for name in found):
             return found
-        x, y = pointer.find_widget(found, "keyportrait.recapture")
+        x, y = pointer.find_widget(found, "keyportrait.capture(")
         yield from pointer.click(x, y - distance)
-        yield 0.5
         yield from scroll_down()
-        found = yield from sidebar_widgets()
-        if any("keyportrait_capture.region" in name for name in found):  # Capture's own options
-            yield from pointer.click(x, y - distance)
-            yield 0.5
-            found = yield from open_performance_panel()
+        found = yield from column(LEFT)
     return found
 
 
 def speak() -> Steps:
-    found: Widgets = yield from open_speech_panel()
+    found = yield from open_speech_panel()
     shoot("1_panel")
+    widgets = yield from column(RIGHT)
     _, y = pointer.find_widget(found, "keyportrait_speech.source")
     region = pointer.find_region(view(), "UI")
     yield from pointer.click(region.x + int(0.46 * region.width), y)
-    yield 0.5
     source = face().keyportrait_speech.source
-    found = yield from sidebar_widgets()
+    yield from scroll_down()
+    found = yield from column(LEFT)
     shoot("2_strip_chosen")
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak("))
     yield from wait_for(curves, "curves")
@@ -131,7 +143,7 @@ def speak() -> Steps:
     yield 1.5
     shoot("3_spoken")
     NOTES["speak"] = {
-        "widgets": sorted(found),
+        "widgets": sorted(widgets),
         "source": source,
         "paths": sorted({path.rpartition("[")[0] for path in said}),
         "first": first,
@@ -150,7 +162,8 @@ def speak_again_and_undo() -> Steps:
     before = opening(widest)
     face().keyportrait_speech.jaw = 0.5
     bpy.ops.ed.undo_push(message="Jaw")
-    found = yield from open_speech_panel()
+    yield from scroll_down()
+    found = yield from column(RIGHT)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak_again"))
     yield from wait_for(lambda: opening(widest) < 0.8 * before, "less of a jaw")
     yield 1.0
@@ -178,8 +191,8 @@ def a_retimed_strip() -> Steps:
         bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0, keep_retiming=False)
     bpy.ops.ed.undo_push(message="Slow")
     yield 0.5
-    face().keyportrait_speech.source = "STRIP"
-    found = yield from open_speech_panel()
+    yield from scroll_down()
+    found = yield from column(LEFT)
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak("))
     yield from wait_for(curves, "curves")
     yield 1.0
