@@ -208,12 +208,14 @@ def test_a_picture_that_changes_while_it_opens_leaves_nothing_open(
 ) -> None:
     ui.engine.restart()
     source = ui.plane.keyportrait.portrait.source
-    for _ in range(4):
+    for step in range(4):
         ui.set(smile=1.0)
         session = next(iter(ui.live._sessions.values()))
         if is_answered:
             assert session._opening.wait(PATIENCE_S)
-        ui.plane.keyportrait.portrait.source = source.copy()
+        other = source.copy()
+        other.pixels[step] = 1.0 - other.pixels[step]  # an equal picture would stay open
+        ui.plane.keyportrait.portrait.source = other
     ui.set(smile=0.9)
     ui.settle()
     assert ui.live.problem_of(ui.plane) is None

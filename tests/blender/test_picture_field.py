@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -144,6 +145,10 @@ def test_what_a_portrait_makes_is_no_picture(add_portrait, module) -> None:
     plane.keyportrait_baked.image = bpy.data.images.new("bake", 8, 8)
     assert not can_be_source(plane.keyportrait_baked.image)
     assert not can_be_source(bpy.data.images.new("tiles", 8, 8, tiled=True))
+    written_in = vars(module("rig.properties"))
+    fields = inspect.get_annotations(type(settings), globals=written_in, eval_str=True)
+    poll = fields["source"].keywords["poll"]
+    assert poll(settings, settings.source) and not poll(settings, settings.output)
     # The field refuses it; a script is told.
     settings.source = settings.output
     with pytest.raises(RuntimeError, match="has its own live image for a picture"):
