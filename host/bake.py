@@ -251,15 +251,15 @@ class SequenceBake:
     def _submit(self, task: FrameTask) -> None:
         path, is_in_cache = self._target(task)
         save = {"path": str(path), **self.output.settings()}
-        options: dict[str, Any] = {"save": save, "upcoming": self._upcoming()}
-        if task.shutter is not None:
-            options["shutter"] = task.shutter
+        options = {"save": save, "upcoming": self._upcoming(), **task.options}
         fields = {"handle": self._handle, "motions": list(task.motions), "options": options}
+        if task.source_frame is not None:
+            fields["frame"] = task.source_frame
         ticket = self._engine.submit("render", fields, use_drain=False)
         self._flights[task.key] = _Flight(ticket, path, is_in_cache, [task])
 
-    def _upcoming(self) -> list[list[Any]]:
-        """Motions of the next frames, where the renderer makes several at once."""
+    def _upcoming(self) -> list[Any]:
+        """What is asked for next, where the renderer makes several at once."""
         ahead = islice(self._todo, self._batch_size - 1)
         tasks = (task for task in ahead if task.key not in self._flights)
         moments = (moment for task in tasks for moment in task.moments)

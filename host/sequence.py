@@ -29,18 +29,34 @@ class FrameTask:
     """One picture: its number in the file name, its cache key, Motion.to_json() of each face.
 
     shutter  the option of `render`; None for a picture of one moment
+    source_frame  frame of a moving source; None for a still picture
+    holds    the option of `render` for moving sources; empty for none
     """
 
     frame: int
     key: str
     motions: Sequence[Mapping[str, Any]]
     shutter: Mapping[str, Any] | None = None
+    source_frame: int | None = None
+    holds: Sequence[Sequence[str]] = ()
 
     @property
-    def moments(self) -> list[list[Mapping[str, Any]]]:
-        """Motions of every picture that has to be made for it."""
+    def moments(self) -> list[Any]:
+        """What `upcoming` says of every picture that has to be made for it."""
         samples = [self.motions] if self.shutter is None else self.shutter["samples"]
-        return [list(motions) for motions in samples]
+        if self.source_frame is None:
+            return [list(motions) for motions in samples]
+        return [{"frame": self.source_frame, "motions": list(motions)} for motions in samples]
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of `render` that belong to it."""
+        options: dict[str, Any] = {}
+        if self.shutter is not None:
+            options["shutter"] = self.shutter
+        if self.holds:
+            options["holds"] = [list(names) for names in self.holds]
+        return options
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from ..rig import content
 from ..rig import engine as engine_process
+from ..rig.clips import Place
 from ..rig.creation import Finding
 from ..rig.errors import AddonError
 from ..rig.images import Picture
@@ -54,14 +55,35 @@ class RequestRun:
 
     def run(self) -> None:
         """Wait for the answer, with the time-out for opening pictures."""
+        self._wait(self.ticket)
+
+    def _wait(self, ticket: Ticket) -> None:
         with suppress(EngineError):  # which the ticket keeps
-            self._client.wait(self.ticket, preferences().open_timeout_s)
+            self._client.wait(ticket, preferences().open_timeout_s)
 
     def cancel(self) -> None:
         """Tell the engine to drop the work."""
         if not self.ticket.is_done:
             self.is_cancelled = True
             self._client.cancel(self.ticket)
+
+    def detected(self, limit: int) -> Finding:
+        """The faces of the answer, at most `limit` of them (0: all). Raises EngineError."""
+        return Finding.read(self.ticket.result().fields["faces"], limit)
+
+
+def started_engine(*, is_blocking: bool) -> Engine:
+    """The engine that looks for faces, waited for where the caller waits. Raises EngineError."""
+    if is_blocking:
+        return engine_process.start_ready(preferences().open_timeout_s)
+    client = engine_process.start()
+    return client if client.error is None else engine_process.restart()
+
+
+def submit_in_clip(client: Engine, place: Place, fields: dict[str, Any]) -> Ticket:
+    """Ask for the faces in a frame of a clip; fields: what it says beside that."""
+    where = {"clip": place.clip.wire_fields, "frame": place.frame}
+    return client.submit("detect", {**fields, **where}, use_drain=False)
 
 
 def ask_for_faces(
@@ -71,12 +93,7 @@ def ask_for_faces(
 
     fields  what it says beside the pixels
     """
-    if is_blocking:
-        client = engine_process.start_ready(preferences().open_timeout_s)
-    else:
-        client = engine_process.start()
-        if client.error is not None:
-            client = engine_process.restart()
+    client = started_engine(is_blocking=is_blocking)
     fields = {"encoding": picture.encoding, **fields}
     arrays = {"image": picture.to_wire()}
     return RequestRun(client, client.submit("detect", fields, arrays, use_drain=False), text)
@@ -100,7 +117,7 @@ class Look:
         if self.error is not None or self.request is None:
             raise self.error or AddonError("Nobody has looked for faces yet.")
         try:
-            finding = Finding.read(self.request.ticket.result().fields["faces"], max_faces)
+            finding = self.request.detected(max_faces)
         except EngineError as error:
             if needs_faces or error.code != "no_face":
                 raise
@@ -164,6 +181,8 @@ class LooksRun:
 
     def step(self) -> None:
         """Go on with the next picture when the engine has answered."""
+        if self._current is not None:
+            self._current.step()
         if self._waiting and (self._current is None or self._current.is_done):
             self._next()
 
@@ -227,10 +246,22 @@ class FindsFaces(RunsLong):
         run.step()
         return run
 
+    def place(self, image: bpy.types.Image) -> Place | None:
+        """The frame of a clip to look in; None for pictures. Raises AddonError."""
+        return None
+
     def _ask(self, image: bpy.types.Image) -> RequestRun:
         fields = {"name": image.name, "renderer": self.wanted_renderer()}
         text = f"Looking for faces in '{image.name}'"
+        place = self.place(image)
+        if place is not None:
+            return self.ask_in_clip(place, fields, text)
         return ask_for_faces(self.read(image), fields, text, is_blocking=self.is_blocking)
+
+    def ask_in_clip(self, place: Place, fields: dict[str, Any], text: str) -> RequestRun:
+        """Look for the faces of a clip in one of its frames."""
+        client = started_engine(is_blocking=self.is_blocking)
+        return RequestRun(client, submit_in_clip(client, place, fields), text)
 
     def _finish(self, context: bpy.types.Context, run: LooksRun) -> set[str]:
         problems: list[AddonError | EngineError] = []
@@ -254,6 +285,7 @@ class FindsFaces(RunsLong):
         text += f": {count} face{'s' if count != 1 else ''}"
         if finding.refused:
             text += f", {len(finding.refused)} left out"
+        text = ", ".join([text, *finding.notes])
         reason = f"{text}. {finding.reason}".strip()
         if not count:
             self.report({"WARNING"}, f"{reason} {DRAW_HINT}")

@@ -8,10 +8,10 @@ from bpy.props import BoolProperty, FloatVectorProperty, IntProperty, StringProp
 from ..compat import registration_of
 from ..engine.controls import Face
 from ..host.client import EngineError
-from ..rig import content, controllers, creation, head_target, highlight, live, portraits
+from ..rig import clips, content, controllers, creation, head_target, highlight, live, portraits
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
-from ._detect import RequestRun, ask_for_faces
+from ._detect import RequestRun, ask_for_faces, started_engine, submit_in_clip
 from ._long_run import RunsLong
 
 
@@ -76,8 +76,12 @@ class KEYPORTRAIT_OT_add_face(RunsLong, bpy.types.Operator):
         self._identity = item.identity
         name = settings.source.name
         fields = {"name": name, "renderer": settings.renderer, "box": list(self._face.box)}
-        picture = content.read_source(settings)
         text = f"Reading the face in '{name}'"
+        place = clips.found_place(item)
+        if place is not None:
+            client = started_engine(is_blocking=self.is_blocking)
+            return RequestRun(client, submit_in_clip(client, place, fields), text)
+        picture = content.read_source(settings)
         return ask_for_faces(picture, fields, text, is_blocking=self.is_blocking)
 
     def _finish(self, context: bpy.types.Context, run: RequestRun) -> set[str]:

@@ -6,7 +6,7 @@ import bpy
 from bpy.props import StringProperty
 
 from ..compat import registration_of
-from ..rig import content, live, portraits, refit
+from ..rig import clips, content, live, portraits, refit
 from ..rig.creation import Finding
 from ..rig.errors import AddonError
 from ..rig.images import Picture
@@ -41,6 +41,9 @@ class KEYPORTRAIT_OT_fit_picture(FindsFaces, bpy.types.Operator):
     def sources(self, context: bpy.types.Context) -> list[Source]:
         item = self._item()
         return [lambda: (item.settings.source, False)]
+
+    def place(self, image: bpy.types.Image) -> clips.Place | None:
+        return clips.found_place(self._item())
 
     def read(self, image: bpy.types.Image) -> Picture:
         return content.read_source(self._item().settings)

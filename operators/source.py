@@ -13,6 +13,7 @@ from .. import compat
 from ..engine.renderer_table import RENDERER_ITEMS
 from ..preferences import MATERIAL_ITEMS, has_setup, preferences
 from ..rig import (
+    clips,
     content,
     creation,
     framing,
@@ -28,14 +29,18 @@ from ..rig.errors import AddonError
 from ..rig.images import Picture, read_picture
 from ._base import poll_object_mode, poll_portrait
 from ._detect import FindsFaces, Source
+from ._track import FollowsFaces
 
-PICTURES = "*.png;*.jpg;*.jpeg;*.exr;*.tif;*.tiff;*.webp;*.bmp;*.tga;*.hdr;*.jp2;*.psd"
+PICTURES = (
+    "*.png;*.jpg;*.jpeg;*.exr;*.tif;*.tiff;*.webp;*.bmp;*.tga;*.hdr;*.jp2;*.psd;"
+    "*.mp4;*.m4v;*.mov;*.mkv;*.webm;*.avi;*.mpg;*.mpeg;*.ogv"
+)
 
 # The file browser's own number for its thumbnails.
 THUMBNAILS = 3
 
 
-class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
+class KEYPORTRAIT_OT_add_portrait(FollowsFaces, ImportHelper, bpy.types.Operator):
     """Put a picture on a plane and give each face in it a controller"""
 
     bl_idname = "keyportrait.add_portrait"
@@ -126,6 +131,7 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         if has_setup():
             layout.prop(self, "renderer")
         layout.prop(self, "max_faces")
+        layout.prop(self, "use_still", text="Still of a Movie")
         column = layout.column(heading="Plane")
         column.prop(self, "use_view")
         column.prop(self, "show_texture", text="In Solid View")
@@ -136,13 +142,28 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         if self.image:
-            return [lambda: stills.open_image(image_named(self.image), None, context.scene)]
+            image, still = self.image, self.use_still
+            return [
+                self.follow(
+                    lambda: stills.open_image(
+                        image_named(image), None, context.scene, use_still=still
+                    ),
+                    None,
+                    context.scene,
+                )
+            ]
         use_relative = None
         if self.properties.is_property_set("relative_path"):
             use_relative = self.relative_path
         names = [file.name for file in self.files if file.name]
         paths = [str(Path(self.directory, name)) for name in names] or [self.filepath]
-        return [partial(stills.open_file, path, use_relative, context.scene) for path in paths]
+        open_file = partial(
+            stills.open_file,
+            use_relative=use_relative,
+            scene=context.scene,
+            use_still=self.use_still,
+        )
+        return [self.follow(partial(open_file, path), None, context.scene) for path in paths]
 
     def wanted_renderer(self) -> str:
         return self.renderer
@@ -153,7 +174,13 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
         if self._row is None:
             self._row, self._made = self._new_row(context), []
         item = creation.add_portrait(
-            context, image, finding.faces, self.material, renderer=self.renderer, row=self._row
+            context,
+            image,
+            finding.faces,
+            self.material,
+            renderer=self.renderer,
+            row=self._row,
+            clip=self.place(image),
         )
         self._made.append(item.plane)
         return f"Added '{item.plane.name}'"
@@ -178,7 +205,7 @@ class KEYPORTRAIT_OT_add_portrait(FindsFaces, ImportHelper, bpy.types.Operator):
             show_textures()
 
 
-class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
+class KEYPORTRAIT_OT_use_texture(FollowsFaces, bpy.types.Operator):
     """Drive the image texture of the active object"""
 
     bl_idname = "keyportrait.use_texture"
@@ -206,7 +233,11 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
     def sources(self, context: bpy.types.Context) -> list[Source]:
         self.item_name = context.active_object.name
         node = textures.active_texture(context.active_object).node
-        return [partial(stills.open_image, node.image, node.image_user, context.scene)]
+        user = node.image_user
+        open_image = partial(
+            stills.open_image, node.image, user, context.scene, use_still=self.use_still
+        )
+        return [self.follow(open_image, user, context.scene)]
 
     def finish(
         self, context: bpy.types.Context, image: bpy.types.Image, finding: creation.Finding
@@ -214,7 +245,7 @@ class KEYPORTRAIT_OT_use_texture(FindsFaces, bpy.types.Operator):
         item = bpy.data.objects.get(self.item_name)
         if item is None:
             raise AddonError(f"'{self.item_name}' was deleted meanwhile.")
-        creation.use_texture(item, finding.faces, image)
+        creation.use_texture(item, finding.faces, image, self.place(image))
         live.refresh_later()
         text = f"'{item.name}' is a portrait now"
         if not finding.faces and image_files.file_orientation(image) != content.UPRIGHT:
@@ -245,6 +276,11 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         self.uid = item.identity
         self.renderer = item.settings.renderer
         return [lambda: (item.settings.source, False)]
+
+    def place(self, image: bpy.types.Image) -> clips.Place | None:
+        # All faces of a clip are followed from one frame on.
+        item = portraits.find(self.uid)
+        return None if item is None else clips.found_place(item)
 
     def read(self, image: bpy.types.Image) -> Picture:
         item = portraits.find(self.uid)

@@ -12,23 +12,26 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import bpy
 
 from ..host.bake import OPEN_TIMEOUT_S, SequenceBake
 from ..host.cache import FrameCache
-from ..host.client import Engine, EngineError, State
+from ..host.client import Engine, EngineError, State, Ticket
 from ..host.sequence import BakeError
-from . import baked, live, movie, portraits
+from . import baked, clips, face_tracks, live, movie, portraits
 from . import engine as engine_process
-from .bake_job import BakeJob, Motions, check_folders, job_of
+from .bake_job import BakeJob, check_folders, job_of
 from .bake_settings import BakeSettings
 from .errors import AddonError
 from .frame_cache import frame_cache
-from .motions import motions_of
+from .motions import wish_of
 from .portraits import Portrait
+from .requests import Answer, submit_track
+from .wishes import Wish
 
 # How the time of a bake is divided for the progress bar; measured on a 250 frame bake.
 COLLECT_PART = 0.1
@@ -172,6 +175,7 @@ class BakeRun:
             if job.renderer not in known:
                 known[job.renderer] = yield from self._probe(job)
             job.prepare(known[job.renderer], self._engines[job.renderer].launch.version)
+            yield from self._track(job)
 
     def _probe(self, job: BakeJob) -> Generator[bool, None, dict[str, str]]:
         engine = engine_process.start(job.renderer)
@@ -179,6 +183,12 @@ class BakeRun:
             engine = engine_process.restart(job.renderer)
         self._engines[job.renderer] = engine
         ticket = engine.submit("probe", {"renderer": job.renderer}, use_drain=False)
+        return (yield from self._await(job, engine, ticket))["facts"]
+
+    def _await(
+        self, job: BakeJob, engine: Engine, ticket: Ticket
+    ) -> Generator[bool, None, Mapping[str, Any]]:
+        """The fields of an answer, as soon as it is there."""
         try:
             while not ticket.is_done:
                 self.text = ticket.progress.text or "Waiting for the engine"
@@ -186,7 +196,7 @@ class BakeRun:
                     text = f"'{job.name}' cannot be baked: the engine does not answer."
                     raise BakeError(text, f"See the log: {engine.log_path}")
                 yield True
-            return ticket.result().fields["facts"]
+            return ticket.result().fields
         except EngineError as error:
             text = f"'{job.name}' cannot be baked: {error.message}"
             raise BakeError(text, error.hint or "Choose another one under Bake With.") from error
@@ -199,20 +209,25 @@ class BakeRun:
         shutter = self.settings.shutter
         for number, frame in enumerate(frames):
             moments = [] if shutter is None else shutter.moments(frame)
-            read: list[list[Motions]] = []
-            for time_frames in (*moments, float(frame)):
-                read.append(self._read(time_frames))
+            read: list[list[Wish]] = []
+            for time_frames in (float(frame), *moments):
+                # The exposure of a frame shows one frame of the clip.
+                sources = [wish.frame for wish in read[0]] if read else None
+                read.append(self._read(time_frames, sources))
                 self.text = f"Reading frame {frame}"
                 done = number + len(read) / (len(moments) + 1)
                 self.fraction = COLLECT_PART * done / len(frames)
                 yield False
-            for job, *samples, motions in zip(self._jobs, *read, strict=True):
-                job.note(frame, motions, samples)
+            for job, wish, *samples in zip(self._jobs, *read, strict=True):
+                job.note(frame, wish, samples)
         for job in self._jobs:
             job.make_tasks()
 
-    def _read(self, time_frames: float) -> list[Motions]:
-        """The motions of every job at a moment of the scene."""
+    def _read(self, time_frames: float, sources: list[int | None] | None) -> list[Wish]:
+        """What every job is to show at a moment of the scene.
+
+        sources  the frame of each clip; None for the ones that are shown then
+        """
         scene = bpy.data.scenes.get(self._scene_name)
         if scene is None:
             raise BakeError(f"The scene '{self._scene_name}' was deleted during the bake.")
@@ -221,7 +236,19 @@ class BakeRun:
             scene.frame_set(frame, subframe=time_frames - frame)
             depsgraph = evaluated_depsgraph(scene)
             items = [_find(job) for job in self._jobs]
-            return [[m.to_json() for m in motions_of(item, depsgraph)] for item in items]
+            return [
+                wish_of(item, depsgraph, source)
+                for item, source in zip(items, sources or [None] * len(items), strict=True)
+            ]
+
+    def _track(self, job: BakeJob) -> Iterator[bool]:
+        """Follow the faces of a clip where nobody has, or their track was removed."""
+        item = _find(job)
+        if not clips.is_moving(item.settings) or face_tracks.is_there(item):
+            return
+        engine = self._engines[job.renderer]
+        ticket = submit_track(engine, item, Answer(None), use_drain=False)
+        yield from self._await(job, engine, ticket)
 
     def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
         if job.is_movie and job.is_movie_current:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ..engine.protocol import Array
 from ..host.cache import canonical, frame_key
 from ..host.sequence import (
     BakeError,
@@ -18,13 +19,15 @@ from ..host.sequence import (
     append_log,
     read_log,
 )
+from . import clips
 from .bake_colour import FileColour, colour_of, light_of
 from .bake_settings import BakeSettings, safe_name
-from .bake_state import digest_of, joined
+from .bake_state import clip_digest, digest_of, joined
 from .baked import BakedFiles
 from .errors import AddonError
 from .opening import open_request
-from .portraits import Portrait
+from .portraits import Portrait, picture_size
+from .wishes import Wish
 
 MOVIE_FOLDER = ".keyportrait_frames"
 # Motion.to_json() of each face.
@@ -43,6 +46,7 @@ class BakeJob:
     tasks         one per frame, once the motions are known
     facts         the renderer's, of `probed`
     light         how the picture's values add up, see bake_colour.light_of
+    clip          digest of a moving source and its track; "" for a still picture
     """
 
     uid: str
@@ -57,6 +61,7 @@ class BakeJob:
     faces: str
     face_count: int
     light: dict[str, str]
+    clip: str = ""
     tasks: list[FrameTask] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
     _identity: dict[str, Any] = field(default_factory=dict)
@@ -80,27 +85,29 @@ class BakeJob:
         options = self.open_request.fields["options"]
         self._identity = {"name": self.renderer, "version": version, "options": options, **info}
 
-    def note(self, frame: int, motions: Motions, samples: Sequence[Motions] = ()) -> None:
-        """Take in the faces' motions (Motion.to_json()) at an evaluated frame.
+    def note(self, frame: int, wish: Wish, samples: Sequence[Wish] = ()) -> None:
+        """Take in what is shown at an evaluated frame.
 
-        samples  the motions at each moment of the frame's exposure; none without motion blur
+        samples  the same at each moment of the frame's exposure; none without motion blur
         """
-        self._digests[frame] = digest_of(motions, self.open_request.fields["faces"])
-        samples = _equal_as_one(samples)
+        self._digests[frame] = digest_of(wish, self.open_request.fields["faces"], self.clip)
+        motions = _as_json(wish)
+        holds = _all_holds([wish, *samples])
+        exposed = _equal_as_one([_as_json(sample) for sample in samples])
         shutter = None
         # Where nothing moves, the picture is that of one moment, with its key.
-        if samples and all(sample is samples[0] for sample in samples):
-            motions = samples[0]
-        elif samples:
-            shutter = {"samples": samples, **self.light}
+        if exposed and all(sample is exposed[0] for sample in exposed):
+            motions = exposed[0]
+        elif exposed:
+            shutter = {"samples": exposed, **self.light}
         key = frame_key(
-            source=self.source,
-            faces=[self.faces],
+            source=self.source if wish.frame is None else f"{self.source} {wish.frame}",
+            faces=[self.faces, holds] if holds else [self.faces],
             motions=motions if shutter is None else [shutter],
             renderer=self._identity,
             output=self.output.settings(),
         )
-        self._tasks[frame] = FrameTask(frame, key, motions, shutter)
+        self._tasks[frame] = FrameTask(frame, key, motions, shutter, wish.frame, holds)
 
     def make_tasks(self) -> None:
         """Turn the motions into tasks, one for each frame."""
@@ -164,12 +171,11 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
     except AddonError as error:
         raise BakeError(error.message, error.hint) from error
     renderer = settings.renderer or item.settings.renderer
-    image = arrays["image"]
-    colour = colour_of(item.settings.output, fields["encoding"], settings.format)
-    digest = hashlib.sha256(f"{image.dtype} {image.shape} {fields['encoding']} ".encode())
-    if fields.get("has_emission"):
-        digest.update(b"has_emission ")
-    digest.update(image.data)
+    clip, encoding = "", fields.get("encoding", "")
+    if clips.is_moving(item.settings):
+        clip = clip_digest(item)
+        encoding = "linear" if item.settings.source.is_float else "srgb"
+    colour = colour_of(item.settings.output, encoding, settings.format)
     return BakeJob(
         uid=item.identity,
         name=name,
@@ -178,12 +184,31 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         renderer=renderer,
         open_request=OpenRequest({**fields, "renderer": renderer}, arrays),
         colour=colour,
-        size=(image.shape[1], image.shape[0]),
-        source=digest.hexdigest(),
+        size=picture_size(item.plane),
+        source=clip or _picture_digest(fields, arrays["image"]),
         faces=hashlib.sha256(json.dumps(canonical(fields["faces"])).encode()).hexdigest(),
         face_count=len(fields["faces"]),
         light=light_of(item.settings.output),
+        clip=clip,
     )
+
+
+def _picture_digest(fields: Mapping[str, Any], image: Array) -> str:
+    digest = hashlib.sha256(f"{image.dtype} {image.shape} {fields['encoding']} ".encode())
+    if fields.get("has_emission"):
+        digest.update(b"has_emission ")
+    digest.update(image.data)
+    return digest.hexdigest()
+
+
+def _as_json(wish: Wish) -> Motions:
+    return [motion.to_json() for motion in wish.motions]
+
+
+def _all_holds(wishes: Sequence[Wish]) -> list[list[str]]:
+    """For each face the openings that any of the wishes holds; none at all is []."""
+    held = [wish.holds for wish in wishes if wish.holds]
+    return [sorted({name for names in face for name in names}) for face in zip(*held, strict=True)]
 
 
 def _equal_as_one(samples: Sequence[Motions]) -> list[Motions]:

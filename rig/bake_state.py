@@ -18,11 +18,12 @@ from typing import Any
 import bpy
 
 from ..host.cache import canonical
-from . import baked, portraits
+from . import baked, clips, face_tracks, portraits
 from .controllers import face_of
 from .errors import AddonError, PortraitError
-from .motions import motions_of
+from .motions import wish_of
 from .portraits import Portrait
+from .wishes import Wish
 
 log = logging.getLogger(__name__)
 
@@ -37,10 +38,28 @@ _stale: dict[str, bool] = {}
 _looks: dict[str, tuple[float, bool]] = {}
 
 
-def digest_of(motions: Sequence[Mapping[str, Any]], faces: Sequence[Mapping[str, Any]]) -> str:
-    """What the picture of a frame depends on besides the still: motions and faces, as JSON."""
-    text = json.dumps(canonical([list(motions), list(faces)]))
+def digest_of(wish: Wish, faces: Sequence[Mapping[str, Any]], clip: str = "") -> str:
+    """What the picture of a frame depends on besides a still: motions and faces, and the clip.
+
+    faces  Face.to_json() of each
+    clip   see clip_digest
+    """
+    content: list[Any] = [[motion.to_json() for motion in wish.motions], list(faces)]
+    if wish.frame is not None:
+        content += [clip, wish.frame, wish.holds]
+    text = json.dumps(canonical(content))
     return hashlib.sha256(text.encode()).hexdigest()[:DIGEST_LENGTH]
+
+
+def clip_digest(item: Portrait) -> str:
+    """Tells a portrait's clip, with the track of its faces, from another one; "" for a still.
+
+    Raises AddonError where the clip is gone.
+    """
+    if not clips.is_moving(item.settings):
+        return ""
+    clip = clips.clip_of(item.settings.source, is_certain=False)
+    return f"{clip.digest} {face_tracks.track_path(item, clip).stem}"
 
 
 def joined(digests: Mapping[int, str], frames: Sequence[int]) -> str:
@@ -57,12 +76,13 @@ def note(item: Portrait, depsgraph: bpy.types.Depsgraph, frame: int) -> None:
         _stale.pop(item.identity, None)
         return
     try:
-        motions = [motion.to_json() for motion in motions_of(item, depsgraph)]
+        wish = wish_of(item, depsgraph)
         faces = [face_of(controller).to_json() for controller in item.controllers]
+        digest = digest_of(wish, faces, clip_digest(item))
     except AddonError as error:
         log.warning("%s", error)
         return
-    _stale[item.identity] = digest_of(motions, faces) != known
+    _stale[item.identity] = digest != known
 
 
 def is_stale(plane: bpy.types.Object) -> bool:

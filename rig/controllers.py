@@ -14,6 +14,8 @@ from ..engine.controls import CONTROLS, Face
 from ..engine.motion import KEYPOINT_COUNT
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION
 from .errors import PortraitError
+from .holds import HOLD_NAMES, HOLDS
+from .own_transform import rides, set_own, without_deltas
 from .placement import Spot, UvSurface
 from .portraits import all_portraits, forget, picture_size, portrait
 
@@ -37,6 +39,9 @@ DEPENDENCY_PATH = f'["{DEPENDENCY}"]'
 REST_VERSION = 1
 IDENTITY = Matrix.Identity(4)
 MIRROR = Matrix.Diagonal((-1.0, 1.0, 1.0, 1.0))
+# LivePortrait's frame is x right, y down, z away from the viewer; Blender's is x right, y up and
+# z towards the viewer.
+FLIP = Matrix.Diagonal((1.0, -1.0, -1.0))
 
 
 def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types.Object:
@@ -155,6 +160,20 @@ def write_controls(controller: bpy.types.Object, face: Face) -> None:
         controller.id_properties_ui(control.name).update(**settings)
         controller.property_overridable_library_set(f'["{control.name}"]', True)
     _write_take_properties(controller)
+    plane = controller.keyportrait.face.portrait
+    if plane is not None and plane.keyportrait.portrait.clip.is_used:
+        _write_holds(controller)
+
+
+def _write_holds(controller: bpy.types.Object) -> None:
+    """What only faces of moving sources have."""
+    for hold in HOLDS:
+        if hold.name not in controller:
+            controller[hold.name] = hold.default
+        controller.id_properties_ui(hold.name).update(
+            min=0.0, max=1.0, default=hold.default, description=hold.description
+        )
+        controller.property_overridable_library_set(f'["{hold.name}"]', True)
 
 
 def _write_take_properties(controller: bpy.types.Object) -> None:
@@ -233,7 +252,11 @@ def place_handle(controller: bpy.types.Object, motion: Matrix) -> None:
         # Library overrides are left as they were made.
         if controller.matrix_parent_inverse != rest @ offset:
             offset = rest.inverted_safe() @ controller.matrix_parent_inverse
-        controller.matrix_basis = _right_handed(offset.inverted_safe() @ motion)
+        basis = _right_handed(offset.inverted_safe() @ motion)
+        if rides(controller):
+            set_own(controller, basis)
+        else:
+            controller.matrix_basis = basis
         return
     # Parents that were moved by a script are where they were before the next update.
     bpy.context.view_layer.update()
@@ -257,6 +280,9 @@ def handle_matrix(
         in_plane = controller.matrix_parent_inverse @ controller.matrix_basis
     else:
         in_plane = plane.matrix_world.inverted_safe() @ controller.matrix_world
+    if rides(controller):
+        stand = rest @ handle_offset(controller)
+        in_plane = stand @ without_deltas(stand.inverted_safe() @ in_plane, controller)
     return relative_to(rest, in_plane)
 
 
@@ -337,7 +363,7 @@ def link_evaluation(plane: bpy.types.Object) -> None:
 
 def _depend_on_controls(driver: bpy.types.Driver, controller: bpy.types.Object) -> None:
     # One by one: Blender evaluates only the curves of properties that something depends on.
-    paths = [f'["{name}"]' for name in PROPERTIES if name in controller]
+    paths = [f'["{name}"]' for name in (*PROPERTIES, *HOLD_NAMES) if name in controller]
     # One number of an array keeps all of them evaluated.
     paths += [f'["{name}"][0]' for name in (EXPRESSION, TRANSLATION) if name in controller]
     for path in paths:

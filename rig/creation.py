@@ -5,15 +5,28 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 
 import bpy
+import numpy as np
 
 from ..engine.controls import Face
 from ..engine.motion import NO_FACE_HINT
 from ..engine.renderer_table import PREVIEW
-from . import content, controllers, images, planes, stance, structure, textures
+from . import (
+    clips,
+    content,
+    controllers,
+    face_tracks,
+    images,
+    planes,
+    riding,
+    stance,
+    stills,
+    structure,
+    textures,
+)
 from .errors import FaceError, PortraitError
 from .portraits import (
     Portrait,
@@ -34,11 +47,13 @@ class Finding:
     """What was found in a picture: faces that can be moved, and why the others cannot.
 
     nothing  what the engine says where there is no face at all
+    notes    what to tell beside them, such as cuts of a clip
     """
 
     faces: list[Face] = field(default_factory=list)
     refused: list[Face] = field(default_factory=list)
     nothing: str = ""
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, found: list[dict], limit: int = 0) -> Finding:
@@ -77,18 +92,23 @@ def add_portrait(
     *,
     renderer: str = PREVIEW,
     row: stance.Row | None = None,
+    clip: clips.Place | None = None,
 ) -> Portrait:
     """A new plane that shows `image`, with a controller for each face.
 
     material_kind  "EMISSION" or "PRINCIPLED"
     renderer       of engine.renderer_table.RENDERERS
     row            where it stands, as its next plane; None for the 3D cursor
+    clip           the place in it, where every frame of the image is used
     Raises AddonError; nothing is left behind then.
     """
     name = PurePath(image.name).stem or image.name
     check_editable(context.collection)
     with _nothing_left_behind():
-        picture = content.upright(image, is_certain=False)
+        if clip is None:
+            picture = content.upright(image, is_certain=False)
+        else:
+            picture = _frame_picture(image, clip, faces)
         output = images.new_image(f"{name} Live", picture, image)
         row = row or stance.row_at_cursor(context.scene)
         place = row.place(*planes.scene_size(picture.size))
@@ -97,8 +117,8 @@ def add_portrait(
             name, output, material_kind, is_transparent=picture.is_transparent
         )
         plane.data.materials.append(material)
-        plane.keyportrait.portrait.use_orientation = True
-        _make_portrait(plane, image, output, picture.size, faces)
+        plane.keyportrait.portrait.use_orientation = clip is None
+        _make_portrait(plane, image, output, picture.size, faces, clip)
         plane.keyportrait.portrait.renderer = renderer
     select_only(context, plane)
     return portrait(plane)
@@ -121,11 +141,40 @@ def _nothing_left_behind() -> Iterator[None]:
             forget()
 
 
-def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Image) -> Portrait:
-    """Turn an object with an image texture into a portrait; its material shows the live image."""
+def _frame_picture(image: bpy.types.Image, place: clips.Place, faces: list[Face]) -> images.Picture:
+    """What a plane shows of a clip until the engine has answered, in the size of its frames."""
+    picture = stills.read_frame(image, place.number)
+    track = face_tracks.read_new(place, faces)
+    if track is None or track.size == picture.size:
+        return picture
+    # Blender neither turns clips upright nor makes their pixels square.
+    width, height = track.size
+    return replace(picture, pixels=np.zeros((height, width, 4), picture.pixels.dtype))
+
+
+def use_texture(
+    item: bpy.types.Object,
+    faces: list[Face],
+    source: bpy.types.Image,
+    place: clips.Place | None = None,
+) -> Portrait:
+    """Turn an object with an image texture into a portrait; its material shows the live image.
+
+    place  in the clip, where every frame of the texture is used
+    Raises PortraitError; nothing is changed then.
+    """
     textures.active_texture(item)
     check_editable(item.active_material)
-    picture = images.read_picture(source)
+    if place is None:
+        picture = images.read_picture(source)
+    else:
+        picture = _frame_picture(source, place, faces)
+        if tuple(source.size) != picture.size:
+            now, then = ("{} x {} px".format(*pair) for pair in (source.size, picture.size))
+            raise PortraitError(
+                f"Blender shows '{source.name}' as {now}, but it is meant to be seen as {then}.",
+                "Use Add Portrait with its file, or convert it to upright, square pixels.",
+            )
     # Fails before anything is changed when the mesh cannot carry a picture.
     for face in faces:
         controllers.face_spot(item, face, picture.size)
@@ -134,7 +183,7 @@ def use_texture(item: bpy.types.Object, faces: list[Face], source: bpy.types.Ima
     node = _own_texture(item)
     node.image = output
     node.image_user.use_auto_refresh = False
-    _make_portrait(item, source, output, picture.size, faces)
+    _make_portrait(item, source, output, picture.size, faces, place)
     return portrait(item)
 
 
@@ -152,6 +201,7 @@ def _make_portrait(
     output: bpy.types.Image,
     size_px: tuple[int, int],
     faces: list[Face],
+    place: clips.Place | None,
 ) -> None:
     plane.keyportrait.kind = "PORTRAIT"
     structure.tell_about(plane)
@@ -161,8 +211,11 @@ def _make_portrait(
     settings.output = output
     settings.size = size_px
     settings.found_in = content.file_name(source)
+    if place is not None:
+        clips.take_place(settings.clip, place)
     forget()
     add_faces(plane, faces)
+    riding.ride(portrait(plane))
 
 
 def add_faces(plane: bpy.types.Object, faces: list[Face]) -> list[bpy.types.Object]:

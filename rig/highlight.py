@@ -16,6 +16,7 @@ from . import portraits, pump
 from .controllers import face_of
 from .errors import AddonError
 from .placement import UvSurface
+from .riding import ride_of
 
 # How long the outline of a face stays after its row was pointed at.
 POINTED_S = 2.0
@@ -70,7 +71,8 @@ def outline_of(controller: bpy.types.Object) -> list[Vector]:
         surface = UvSurface(plane, size)
         points = [surface.spot(*pixel).frame.translation for pixel in _pixels(controller)]
         known = _outlines[controller.session_uid] = key, points
-    return known[1]
+    ride = ride_of(controller)
+    return known[1] if ride is None else [ride @ point for point in known[1]]
 
 
 def _pixels(controller: bpy.types.Object) -> list[tuple[float, float]]:

@@ -126,6 +126,24 @@ class Picture:
         return pixels
 
 
+def picture_from(array: Array, encoding: str) -> Picture:
+    """A whole picture from the engine, (H, W, 4) with straight alpha, as Blender keeps it.
+
+    encoding  "srgb" or "linear"; floats with the curve of sRGB are those of 16-bit files
+    """
+    pixels = np.frombuffer(array.data, array.dtype).reshape(array.shape)
+    if pixels.dtype == np.uint8:
+        return Picture(pixels, "srgb")
+    pixels = pixels.copy()
+    colours, alpha = pixels[..., :3], pixels[..., 3:]
+    if encoding == "srgb":
+        bent = ((np.maximum(colours, 0.0) + 0.055) / 1.055) ** 2.4
+        colours[...] = np.where(colours <= 0.04045, colours / 12.92, bent)
+    # Where alpha is 0 colours are glows, associated as they are.
+    np.multiply(colours, alpha, out=colours, where=alpha != 0.0)
+    return Picture(pixels, "linear", True)
+
+
 def _bytes_of(pixels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(pixels).view(np.uint8)
 

@@ -19,7 +19,7 @@ from . import bake_state, content, main_thread, portraits, pump, puppets, refit
 from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
-from .motions import motions_of
+from .motions import wish_of
 from .portraits import Portrait
 from .problem import Problem
 from .session import Session
@@ -139,7 +139,7 @@ def refresh(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> None:
 def _want(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
     try:
         session(item).give_ratios(item)
-        session(item).want(item, motions_of(item, depsgraph, puppets.current()))
+        session(item).want(item, wish_of(item, depsgraph, puppets=puppets.current()))
     except AddonError as error:
         session(item).problem = Problem.of(error)
 
@@ -184,17 +184,18 @@ def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
         try:
             if bpy.app.background:
                 session(item).read_faces(item)
-            motions = motions_of(item, depsgraph)
-        except AddonError as error:
+            session(item).track_now(item)
+            wish = wish_of(item, depsgraph)
+        except (AddonError, EngineError) as error:
             session(item).problem = Problem.of(error)
             raise
         try:
-            session(item).show_now(item, motions)
+            session(item).show_now(item, wish)
         except OtherPictureError:
             if not bpy.app.background:
                 raise
             refit.begin(item.plane)
-            session(item).show_now(item, motions_of(item, depsgraph))
+            session(item).show_now(item, wish_of(item, depsgraph))
 
 
 @contextmanager

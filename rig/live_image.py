@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import bpy
 
 from . import main_thread
 from .cycles_view import Turns
 from .errors import AddonError
-from .images import Canvas, Picture
-from .portraits import Portrait
+from .images import Canvas, Picture, picture_from
+from .portraits import Portrait, picture_size
 from .quick_look import QuickLook
+
+if TYPE_CHECKING:
+    from ..engine.protocol import Array
 
 
 class LiveImage:
@@ -17,12 +22,14 @@ class LiveImage:
 
     canvas  the whole picture; None before it was read
     look    the small one
+    encoding  of what comes of a clip: "srgb" or "linear"
     """
 
     def __init__(self) -> None:
         self.canvas: Canvas | None = None
         self.look = QuickLook()
         self.turns = Turns()
+        self.encoding = "srgb"
 
     @property
     def visible(self) -> Canvas | None:
@@ -36,6 +43,14 @@ class LiveImage:
             raise AddonError("The portrait's picture is not loaded.")
         return self.canvas.picture
 
+    def take_frame(self, array: Array, *, is_small: bool) -> None:
+        """A whole picture of a clip has come: all of it is new."""
+        canvas = Canvas(picture_from(array, self.encoding))
+        if is_small:
+            self.look.canvas = canvas
+        else:
+            self.canvas = canvas
+
     def push(self, item: Portrait) -> None:
         """Write what should be visible into the image again, after an undo or a load."""
         use_turns = main_thread.is_here()
@@ -45,7 +60,7 @@ class LiveImage:
         output, canvas = plane.keyportrait.portrait.output, self.visible
         if canvas is None or output is None:
             return
-        is_turned = use_turns and self.turns.begin(output, self.picture)
+        is_turned = use_turns and self.turns.begin(output, canvas.picture)
         canvas.push(output)
         if is_turned:
             self.turns.finish(output)
@@ -70,5 +85,6 @@ class LiveImage:
     def enlarge(self, plane: bpy.types.Object) -> None:
         """Give the image the whole picture's size, with what it shows now."""
         output = plane.keyportrait.portrait.output
-        if output is not None and tuple(output.size) != self.picture.size:
-            output.scale(*self.picture.size)
+        size = picture_size(plane)
+        if output is not None and tuple(output.size) != size:
+            output.scale(*size)

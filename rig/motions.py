@@ -7,16 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import bpy
-from mathutils import Euler, Matrix, Quaternion, Vector
+from mathutils import Euler, Quaternion, Vector
 
 from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME, Face, Motion, motion_from_controls
 from ..engine.take import AMOUNTS, EXPRESSION, TRANSLATION, weakened, with_take
-from .controllers import control_defaults, face_of, handle_matrix, is_mirrored
+from . import clips, face_tracks
+from .controllers import FLIP, control_defaults, face_of, handle_matrix, is_mirrored
 from .errors import PortraitError
+from .holds import HOLD_NAMES
+from .moving_face import MovingFace
 from .portraits import Portrait
 from .puppets import Puppet
 from .takes import numbers_of
+from .wishes import Wish
 
 # Degrees that a gaze control of 1 turns the eyes by.
 GAZE_X_DEG = 40.0
@@ -30,27 +34,44 @@ KNEE = 0.7
 WIDEST_TURN_DEG = 75.0
 EDGE_ON_DEG = 85.0
 _TURNS = ("head_pitch", "head_yaw", "head_roll")
-# LivePortrait's frame is x right, y down, z away from the viewer; Blender's is x right, y up and
-# z towards the viewer.
-_FLIP = Matrix.Diagonal((1.0, -1.0, -1.0))
-
-NEUTRAL = Motion()
 
 
-def is_neutral(motions: tuple[Motion, ...]) -> bool:
-    """True when these motions leave the picture as it is."""
-    return all(motion == NEUTRAL for motion in motions)
+def wish_of(
+    item: Portrait,
+    depsgraph: bpy.types.Depsgraph,
+    frame: int | None = None,
+    puppets: Mapping[str, Puppet] | None = None,
+) -> Wish:
+    """What a portrait is to show now; its faces in the order of its controllers.
 
-
-def motions_of(
-    item: Portrait, depsgraph: bpy.types.Depsgraph, puppets: Mapping[str, Puppet] | None = None
-) -> tuple[Motion, ...]:
-    """What every face of a portrait is asked to do now, in the order of its controllers.
-
+    frame    of its clip, where that is not the one that is shown now
     puppets  by controllers' names, what a camera does to them meanwhile
+    Raises AddonError where a face is damaged, or the clip gone.
     """
+    if frame is None:
+        frame = clips.source_frame(item, depsgraph)
+    if frame is not None and not item.controllers:
+        raise PortraitError(
+            f"'{item.plane.name}' has no face to follow in '{item.settings.source.name}'.",
+            "Press Find, or Draw a box around one.",
+        )
     moved = puppets or {}
-    return tuple(motion_of(c, depsgraph, moved.get(c.name)) for c in item.controllers)
+    track = None if frame is None else face_tracks.track_of(item)
+    if track is None or frame is None:
+        motions = [motion_of(c, depsgraph, moved.get(c.name)) for c in item.controllers]
+        return Wish(tuple(motions), frame)
+    frame = track.clamped(frame)
+    motions = []
+    holds: list[tuple[str, ...]] = []
+    for index, controller in enumerate(item.controllers):
+        moving = MovingFace(track, index, frame, face_of(controller))
+        puppet = moved.get(controller.name)
+        motion, _ = motion_and_values(controller, depsgraph, puppet, moving)
+        shares = _State(controller, depsgraph).numbers(HOLD_NAMES)
+        motion, held = moving.held(motion, shares)
+        motions.append(motion)
+        holds.append(held)
+    return Wish(tuple(motions), frame, tuple(holds) if any(holds) else ())
 
 
 def motion_of(
@@ -64,12 +85,21 @@ def motion_of(
 
 
 def motion_and_values(
-    controller: bpy.types.Object, depsgraph: bpy.types.Depsgraph, puppet: Puppet | None = None
+    controller: bpy.types.Object,
+    depsgraph: bpy.types.Depsgraph,
+    puppet: Puppet | None = None,
+    moving: MovingFace | None = None,
 ) -> tuple[Motion, dict[str, float]]:
-    """motion_of, and the values of the controls in it: after amounts and gaze target."""
+    """motion_of, and the values of the controls in it: after amounts and gaze target.
+
+    moving  the face in a frame of its clip; the Empty turns it as it is there
+    """
     face = face_of(controller)
-    added = _handle_amounts(controller, depsgraph, face)
     state = _State(controller, depsgraph)
+    added = _handle_amounts(controller, depsgraph, face if moving is None else moving.now)
+    if moving is not None:
+        for name, amount in moving.steadied(state.numbers(HOLD_NAMES)).items():
+            added[name] += amount
     amounts = state.numbers(amount.name for amount in AMOUNTS)
     values = state.numbers(CONTROLS_BY_NAME)
     values = weakened(values, control_defaults(face), amounts)
@@ -163,7 +193,7 @@ def _handle_amounts(
     0 for rounding noise.
     """
     location, rotation, scale = handle_matrix(controller, depsgraph).decompose()
-    turn = _FLIP @ _limited_turn(rotation, face).to_matrix() @ _FLIP
+    turn = FLIP @ _limited_turn(rotation, face).to_matrix() @ FLIP
     own = Euler([math.radians(v) for v in (face.pitch, face.yaw, face.roll)], "XYZ")
     turned = (turn @ own.to_matrix()).to_euler("XYZ", own)
     degrees = [math.degrees(new - old) for new, old in zip(turned, own, strict=True)]

@@ -9,6 +9,8 @@ from .errors import AddonError
 
 # The engine no longer has what we opened; opening again puts it right.
 LOST_CODES = frozenset({"unknown_handle", "engine_died", "engine_silent", "garbled", "not_running"})
+# What Blender's side found out by itself.
+ADDON_CODE = "addon"
 QUIET_CODES = frozenset({"superseded", "cancelled"})
 # What fails for another reason while a picture is opened would fail again for the same picture and
 # faces, and these would fail again for any motion.
@@ -34,9 +36,9 @@ class Problem:
     @classmethod
     def of(cls, error: AddonError | EngineError, *, is_opening: bool = False) -> Problem:
         """The problem that an error tells about; whether it came when a picture was opened."""
-        code = error.code if isinstance(error, EngineError) else "addon"
+        code = error.code if isinstance(error, EngineError) else ADDON_CODE
         is_final = code in HOPELESS_CODES
         if is_opening:
-            is_final = code not in LOST_CODES | QUIET_CODES | {"addon", "timeout"}
+            is_final = code not in LOST_CODES | QUIET_CODES | {ADDON_CODE, "timeout"}
         hint = f"{error.hint} {REFRESH_HINT}" if is_final and code in PASSING_CODES else error.hint
         return cls(code, error.message, hint.strip(), is_final)

@@ -30,6 +30,14 @@ def _on_setting_changed(self: bpy.types.PropertyGroup, context: bpy.types.Contex
     live.refresh_later()
 
 
+def _on_clip_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
+    from . import clips, live, portraits, riding
+
+    if not clips.is_taking:
+        riding.retime(portraits.portrait(self.id_data))
+        live.refresh_later()
+
+
 # Annotations are strings, which Blender evaluates with this module's names as local ones: a lambda
 # written there would not find them when it is called.
 def _on_gaze_target_changed(self: bpy.types.PropertyGroup, context: bpy.types.Context) -> None:
@@ -64,6 +72,49 @@ class KEYPORTRAIT_PG_face_link(bpy.types.PropertyGroup):
     controller: PointerProperty(type=bpy.types.Object)
 
 
+class KEYPORTRAIT_PG_clip(bpy.types.PropertyGroup):
+    """Which frame of a movie or image sequence a portrait shows; names as in an image user."""
+
+    is_used: BoolProperty(
+        name="Moving",
+        description="Use every frame of the movie or sequence, not a still of one",
+        update=_on_clip_changed,
+    )
+    # Counted from 0 as the engine does.
+    found_frame: IntProperty(description="Frame of the clip that the faces were found in")
+    held_frame: IntProperty(
+        name="Frame",
+        description="Frame of the movie or sequence that is shown while it stands still",
+        update=_on_clip_changed,
+    )
+    frame_start: IntProperty(
+        name="Start Frame",
+        description="Frame of the scene at which the movie or sequence begins",
+        default=1,
+        update=_on_clip_changed,
+    )
+    frame_duration: IntProperty(
+        name="Frames",
+        description="How many frames of the movie or sequence are shown",
+        min=0,
+        update=_on_clip_changed,
+    )
+    frame_offset: IntProperty(
+        name="Offset",
+        description="Frames that are left out at the beginning",
+        update=_on_clip_changed,
+    )
+    use_cyclic: BoolProperty(
+        name="Cyclic", description="Begin again after the last frame", update=_on_clip_changed
+    )
+    use_auto_refresh: BoolProperty(
+        name="Auto Refresh",
+        description="Go on with the frames of the scene; off, one frame stands still",
+        default=True,
+        update=_on_clip_changed,
+    )
+
+
 class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
     """What makes a plane a portrait."""
 
@@ -87,6 +138,7 @@ class KEYPORTRAIT_PG_portrait(bpy.types.PropertyGroup):
     found_in: StringProperty(description="Name of the file that the faces were found in")
     # Of the upright picture that the faces were found in, pixels; 0 in files made before 0.2.
     size: IntVectorProperty(size=2)
+    clip: PointerProperty(type=KEYPORTRAIT_PG_clip)
     faces: CollectionProperty(type=KEYPORTRAIT_PG_face_link)
     renderer: EnumProperty(
         name="Renderer",
@@ -153,6 +205,7 @@ class KEYPORTRAIT_PG_object(bpy.types.PropertyGroup):
 
 CLASSES = (
     KEYPORTRAIT_PG_face_link,
+    KEYPORTRAIT_PG_clip,
     KEYPORTRAIT_PG_portrait,
     KEYPORTRAIT_PG_face,
     KEYPORTRAIT_PG_object,

@@ -14,13 +14,13 @@ import bpy
 
 from ..host.client import EngineError
 from ..preferences import preferences
-from . import content, controllers, planes, portraits, rest
+from . import clips, content, controllers, planes, portraits, rest
 from . import engine as engine_process
 from .creation import Finding
 from .errors import AddonError, OtherPictureError
 from .images import Picture
 from .matching import pair_faces, scaled_face
-from .stills import MOVING, still_of
+from .stills import MOVING, read_frame, still_of, user_of
 
 log = logging.getLogger(__name__)
 
@@ -36,16 +36,29 @@ def begin(plane: bpy.types.Object) -> None:
     if None in {settings.source, settings.output} or settings.source == settings.output:
         return
     try:
-        if settings.source.source in MOVING:
+        if settings.source.source in MOVING and not settings.clip.is_used:
             # Calls this again.
             settings.source = still_of(settings.source, None, bpy.context.scene.frame_current)
             return
-        take_size(plane, content.read_source(settings).size)
+        take_size(plane, _new_size(settings))
     except AddonError as error:  # which the live view tells, too
         log.info("%s", error)
         return
     settings.is_fitted = False
     ask()
+
+
+def _new_size(settings: bpy.types.PropertyGroup) -> tuple[int, int]:
+    """(width, height) of a portrait's new picture; of a clip its frames begin at once."""
+    source, frame = settings.source, bpy.context.scene.frame_current
+    place = None
+    if settings.clip.is_used:
+        place = clips.place_of(source, user_of(source), frame)
+    if place is None:
+        settings.clip.is_used = False
+        return content.read_source(settings).size
+    clips.take_place(settings.clip, place)
+    return read_frame(source, place.number).size
 
 
 def take_size(plane: bpy.types.Object, size_px: tuple[int, int]) -> None:
@@ -155,18 +168,26 @@ def _fit_now(item: portraits.Portrait) -> None:
     inside a handler that crashes Blender, surely on meshes of some 100 000 vertices.
     """
     try:
-        log.warning("%s", fit(item.plane, _faces_now(item.settings)))
+        log.warning("%s", fit(item.plane, _faces_now(item)))
     except (AddonError, EngineError) as error:
         log.warning("%s", error)
         settle(item.plane)
 
 
-def _faces_now(settings: bpy.types.PropertyGroup) -> Finding:
-    picture = content.read_source(settings)
+def _faces_now(item: portraits.Portrait) -> Finding:
+    settings = item.settings
     timeout_s = preferences().open_timeout_s
     client = engine_process.start_ready(timeout_s)
-    fields = {"name": settings.source.name, "renderer": settings.renderer, **picture.wire_fields}
-    ticket = client.submit("detect", fields, {"image": picture.to_wire()}, use_drain=False)
+    fields = {"name": settings.source.name, "renderer": settings.renderer}
+    arrays = {}
+    place = clips.found_place(item)
+    if place is not None:
+        fields |= {"clip": place.clip.wire_fields, "frame": place.frame}
+    else:
+        picture = content.read_source(settings)
+        fields |= picture.wire_fields
+        arrays["image"] = picture.to_wire()
+    ticket = client.submit("detect", fields, arrays, use_drain=False)
     try:
         return Finding.read(client.wait(ticket, timeout_s).fields["faces"])
     except EngineError as error:

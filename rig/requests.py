@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from ..host.client import Engine, Policy, Ticket
-from .opening import open_fields
+from .opening import clip_fields, open_fields, track_fields
+from .wishes import Wish
 
 if TYPE_CHECKING:
-    from ..engine.controls import Motion
     from .images import Picture
     from .portraits import Portrait
+
+
+NOTHING = Wish()
 
 
 @dataclass(frozen=True)
@@ -22,16 +25,20 @@ class Answer:
     """
 
     receive: Any
-    motions: tuple[Motion, ...] = ()
+    wish: Wish = NOTHING
     handle: int | None = None
     size: tuple[int, int] | None = None
 
     @property
     def fields(self) -> dict[str, Any]:
         """Header fields of `render`."""
-        small = {} if self.size is None else {"size": list(self.size)}
-        motions = [motion.to_json() for motion in self.motions]
-        return {"handle": self.handle, "motions": motions, "options": {}, **small}
+        more = self.wish.request_fields
+        if self.size is not None:
+            more["size"] = list(self.size)
+        if self.wish.frame is not None:
+            more["is_whole"] = True
+        motions = [motion.to_json() for motion in self.wish.motions]
+        return {"handle": self.handle, "motions": motions, "options": self.wish.options, **more}
 
 
 def answer_of(ticket: Ticket) -> Answer:
@@ -40,16 +47,24 @@ def answer_of(ticket: Ticket) -> Answer:
 
 
 def submit_open(
-    client: Engine, item: Portrait, picture: Picture, answer: Answer, *, use_drain: bool
+    client: Engine, item: Portrait, picture: Picture | None, answer: Answer, *, use_drain: bool
 ) -> Ticket:
-    """Let the engine fit a portrait's faces; use_drain: the pump hands the answer on."""
-    return client.submit(
-        "open",
-        {**open_fields(item), **picture.wire_fields},
-        {"image": picture.to_wire()},
-        tag=answer,
-        use_drain=use_drain,
-    )
+    """Let the engine fit a portrait's faces; use_drain: the pump hands the answer on.
+
+    picture  None for a clip, whose frames the engine reads. Raises AddonError where that is gone.
+    """
+    fields, arrays = open_fields(item), {}
+    if picture is None:
+        fields |= clip_fields(item)
+    else:
+        fields |= picture.wire_fields
+        arrays["image"] = picture.to_wire()
+    return client.submit("open", fields, arrays, tag=answer, use_drain=use_drain)
+
+
+def submit_track(client: Engine, item: Portrait, answer: Answer, *, use_drain: bool) -> Ticket:
+    """Let the engine follow the faces of a portrait's clip. Raises AddonError where it is gone."""
+    return client.submit("track", track_fields(item), tag=answer, use_drain=use_drain)
 
 
 def submit_render(client: Engine, answer: Answer, key: Any) -> Ticket:

@@ -8,24 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 import bpy
 
-from ..engine.controls import Face
 from ..host.client import Engine, EngineError, Reply, Ticket
 from ..preferences import preferences
-from . import content, main_thread, refit
+from . import clips, content, face_tracks, main_thread, refit
 from . import engine as engine_process
 from .controllers import face_of
-from .drawn_faces import FittedFaces
 from .errors import AddonError, OtherPictureError, PortraitError
 from .images import Canvas, Picture
-from .live_image import LiveImage
-from .motions import NEUTRAL, is_neutral
+from .opened_picture import OpenedPicture
 from .opening import faces_key
-from .portraits import Portrait, check_whole, find
-from .problem import LOST_CODES, QUIET_CODES, Problem
-from .requests import Answer, answer_of, submit_open, submit_render, submit_still
+from .portraits import Portrait, check_whole, find, picture_size
+from .problem import ADDON_CODE, LOST_CODES, QUIET_CODES, Problem
+from .requests import (
+    Answer,
+    answer_of,
+    submit_render,
+    submit_still,
+    submit_track,
+)
+from .wishes import Wish
 
 if TYPE_CHECKING:
-    from ..engine.controls import Motion
     from ..engine.protocol import Message
 
 SAVING_S = 10.0  # that a file waits for the whole picture
@@ -33,75 +36,51 @@ SAVING_S = 10.0  # that a file waits for the whole picture
 log = logging.getLogger(__name__)
 
 
-class Session(LiveImage):
+class Session(OpenedPicture):
     """One portrait's traffic with the engine. Call it with the traffic lock held (see live.py).
 
-    renderer  name, device, precision and model_set at work, as the engine said
     notices   what the engine wants the user to know, for example that memory is short
     """
 
     def __init__(self, uid: str) -> None:
-        super().__init__()
-        self.uid = uid
+        super().__init__(uid)
         self.problem: Problem | None = None
-        self.wanted: tuple[Motion, ...] = ()
-        self.shown: tuple[Motion, ...] | None = None
-        self.renderer: dict[str, str] = {}
+        self.wanted = Wish()
+        self.shown: Wish | None = None
         self.notices: list[str] = []
-        self.face_problems: list[str] = []  # why each face rests
-        self.readings: list[tuple[float, ...]] = []  # of each face, see Face.reading
-        self.fitted = FittedFaces()
         self._key: tuple[Any, ...] | None = None
         self._newest = content.Newest()
         self._is_unreadable = False
-        self._asked: list[Face] = []  # as `open` was told them
-        self._handle: int | None = None
-        self._client: Engine | None = None
-        self._generation = -1
-        self._opening: Ticket | None = None
-        self._rendering: Ticket | None = None
-
-    @property
-    def is_pending(self) -> bool:
-        """True while an answer of the engine is awaited, or will be asked for at rest."""
-        return self._is_asked or self.look.is_awaited
-
-    @property
-    def _is_asked(self) -> bool:
-        return self._opening is not None or self._rendering is not None
-
-    @property
-    def progress(self) -> tuple[float, str] | None:
-        """(fraction, text) while the picture is being opened."""
-        return None if self._opening is None else tuple(self._opening.progress)
 
     # --- live: never waits ---------------------------------------------------------------------
 
-    def want(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
-        """Show these motions as soon as the engine can; a newer wish replaces an older one."""
+    def want(self, item: Portrait, wish: Wish) -> None:
+        """Show this as soon as the engine can; a newer wish replaces an older one."""
         if not item.settings.is_fitted:
-            motions = tuple(NEUTRAL for _ in motions)
-        self.wanted = motions
+            wish = wish.at_rest
+        self.wanted = wish
         try:
             self._check_picture(item)
         except AddonError as error:
             self.problem = Problem.of(error)
             return
         is_unread = self.fitted.is_waited_for(item.controllers)
-        asked = self._rendering and answer_of(self._rendering).motions
-        if motions == (asked or self.shown) and not is_unread:
+        asked = self._rendering and answer_of(self._rendering).wish
+        if wish == (asked or self.shown) and not is_unread:
+            if self.problem is not None and self.problem.code == ADDON_CODE:
+                self.problem = None  # a file that was gone is there again
             return
-        self.look.begin(item.settings.output, self.picture.size)
-        if is_neutral(motions):
+        self.look.begin(item.settings.output, picture_size(item.plane))
+        if wish.is_still:
             self._show_still(item, is_small=self.look.size is not None)
-        if is_unread or not is_neutral(motions):
+        if is_unread or not wish.is_still:
             self._ask_if_useful(item, self.look.size)
 
     def rest(self, item: Portrait) -> None:
         """Ask for the whole picture where a small one is shown and nothing moves any more."""
         if not self.look.is_due or self._is_asked:
             return
-        if is_neutral(self.wanted):
+        if self.wanted.is_still:
             self._show_still(item)
             return
         self._ask_if_useful(item, None)
@@ -116,7 +95,7 @@ class Session(LiveImage):
         if not self.look.is_shown:
             return
         try:
-            if is_neutral(self.wanted):
+            if self.wanted.is_still:
                 self._show_still(item)
             else:
                 self._render_now(item, self.wanted, SAVING_S, SAVING_S)
@@ -140,30 +119,52 @@ class Session(LiveImage):
             return
         self._use(client)
         if self._handle is not None:
-            if size is not None and self.look.take_still_request():
-                neutral = tuple(NEUTRAL for _ in self.wanted)
-                submit_still(client, Answer(self._on_still, neutral, self._handle, size))
+            is_laid_over = size is not None and self.wanted.frame is None
+            if is_laid_over and self.look.take_still_request():
+                answer = Answer(self._on_still, self.wanted.at_rest, self._handle, size)
+                submit_still(client, answer)
             key = ("live", self.uid)
             self._rendering = self._submit_render(client, self.wanted, key, size)
-        elif self._opening is None:
-            self._opening = self._submit_open(client, item, True)
+        elif self._opening is None and self._tracking is None:
+            try:
+                self._open(client, item)
+            except AddonError as error:
+                self.problem = Problem.of(error)
+
+    def _open(self, client: Engine, item: Portrait) -> None:
+        """Follow the faces of a clip where that is not done yet, else open the picture."""
+        if clips.is_moving(item.settings) and not face_tracks.is_there(item):
+            answer = Answer(self._on_tracked)
+            self._tracking = submit_track(client, item, answer, use_drain=True)
+        else:
+            self._opening = self._submit_open(client, item, self._on_opened, use_drain=True)
+
+    def _on_tracked(self, reply: Reply) -> None:
+        if reply.ticket is not self._tracking:
+            return
+        self._tracking = None
+        if reply.error is not None:
+            self._fail(reply.error, is_opening=True)
+        else:
+            # Wishes hold how the faces differ from the track.
+            refresh_later()
 
     def _on_opened(self, reply: Reply) -> None:
         if reply.ticket is not self._opening:
             return
         self._opening = None
         item = find(self.uid)
-        if reply.error is not None:
-            self._fail(reply.error, is_opening=True)
-        elif item is None:
+        if item is None:
             self._abandon(reply.ticket)
+        elif reply.error is not None and self._is_track_renewed(reply.error, item):
+            self._ask_if_useful(item, self.look.size)
+        elif reply.error is not None:
+            self._fail(reply.error, is_opening=True)
         elif reply.message is not None:
             self._take_handle(reply.message)
             self.problem = None
             self.shown = None
             if self.give_ratios(item):
-                from .live import refresh_later
-
                 refresh_later()
             else:
                 self.want(item, self.wanted)
@@ -178,7 +179,7 @@ class Session(LiveImage):
         if reply.ticket is self._rendering:
             self._rendering = None
         answer = answer_of(reply.ticket)
-        if answer.handle != self._handle or is_neutral(self.wanted):
+        if answer.handle != self._handle or self.wanted.is_still:
             return
         item = find(self.uid)
         if reply.error is not None:
@@ -201,12 +202,12 @@ class Session(LiveImage):
 
     # --- blocking: while rendering and in the background ----------------------------------------
 
-    def show_now(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
-        """Show these motions before returning. Raises AddonError or EngineError.
+    def show_now(self, item: Portrait, wish: Wish) -> None:
+        """Show this before returning. Raises AddonError or EngineError.
 
         An engine that has died is started again once.
         """
-        self.wanted = motions
+        self.wanted = wish
         if not item.settings.is_fitted:
             raise PortraitError(
                 f"The faces of '{item.settings.source.name}' are still looked for.",
@@ -214,24 +215,24 @@ class Session(LiveImage):
             )
         self._check_picture(item, is_certain=True)
         self.restore_mode(item)
-        if motions == self.shown and not self.look.is_shown:
+        if wish == self.shown and not self.look.is_shown:
             return
-        if is_neutral(motions):
+        if wish.is_still:
             self._show_still(item)
             return
         try:
-            self._render_now(item, motions)
+            self._render_now(item, wish)
         except EngineError as error:
             if error.code not in LOST_CODES:
                 self.problem = Problem.of(error)
                 raise
             log.warning("%s The frame is tried again.", error)
             self._drop_handle()
-            self._render_again(item, motions)
+            self._render_again(item, wish)
 
-    def _render_again(self, item: Portrait, motions: tuple[Motion, ...]) -> None:
+    def _render_again(self, item: Portrait, wish: Wish) -> None:
         try:
-            self._render_now(item, motions)
+            self._render_now(item, wish)
         except EngineError as error:
             self.problem = Problem.of(error)
             raise
@@ -239,7 +240,7 @@ class Session(LiveImage):
     def _render_now(
         self,
         item: Portrait,
-        motions: tuple[Motion, ...],
+        wish: Wish,
         open_s: float | None = None,
         frame_s: float | None = None,
     ) -> None:
@@ -247,16 +248,24 @@ class Session(LiveImage):
         open_s = open_s or preferences().open_timeout_s
         client = engine_process.start_ready(open_s, item.settings.renderer)
         self._open_now(item, client, open_s)
-        ticket = self._submit_render(client, motions)
+        ticket = self._submit_render(client, wish)
         message = client.wait(ticket, frame_s or preferences().frame_timeout_s)
         self._show(item, message, answer_of(ticket))
 
     def _open_now(self, item: Portrait, client: Engine, timeout_s: float) -> None:
         self._use(client)
         if self._handle is None:
-            ticket = self._opening or self._submit_open(client, item, False)
+            ticket = self._opening or self._submit_open(client, item, self._on_opened)
             self._opening = None
-            self._take_handle(client.wait(ticket, timeout_s))
+            try:
+                opened = client.wait(ticket, timeout_s)
+            except EngineError as error:
+                if not self._is_track_renewed(error, item):
+                    raise
+                self.track_now(item)
+                ticket = self._submit_open(client, item, self._on_opened)
+                opened = client.wait(ticket, timeout_s)
+            self._take_handle(opened)
         self._rendering = None
 
     def read_faces(self, item: Portrait) -> None:
@@ -302,15 +311,21 @@ class Session(LiveImage):
         is_certain  compare the pixels, also where Blender tells of no change
         """
         check_whole(item)
-        picture = self._newer_picture(item, is_certain)
+        is_moving = clips.is_moving(item.settings)
+        picture = None if is_moving else self._newer_picture(item, is_certain)
         key = faces_key(item)
+        if is_moving:
+            clip = clips.clip_of(item.settings.source, is_certain=is_certain)
+            key = *key, clip.digest, item.settings.clip.found_frame
         if picture is None and key == self._key:
             return
         self.close()
         self._key = key
         self.shown = None
         self.problem = None
-        if picture is not None:
+        if is_moving:
+            self._newest, self.canvas = content.Newest(), None
+        elif picture is not None:
             self.canvas = Canvas(picture)
 
     def _newer_picture(self, item: Portrait, is_certain: bool) -> Picture | None:
@@ -328,34 +343,34 @@ class Session(LiveImage):
             self.problem = None
         return picture
 
-    def _submit_open(self, client: Engine, item: Portrait, use_drain: bool) -> Ticket:
-        picture = self.picture
-        self._use(client)
-        self._asked = [face_of(controller) for controller in item.controllers]
-        return submit_open(client, item, picture, Answer(self._on_opened), use_drain=use_drain)
-
     def _submit_render(
         self,
         client: Engine,
-        motions: tuple[Motion, ...],
+        wish: Wish,
         key: Any = None,
         size: tuple[int, int] | None = None,
     ) -> Ticket:
-        return submit_render(client, Answer(self._on_frame, motions, self._handle, size), key)
+        return submit_render(client, Answer(self._on_frame, wish, self._handle, size), key)
 
     def _show(self, item: Portrait, message: Message, answer: Answer) -> None:
-        canvas = self.canvas if answer.size is None else self.look.canvas
-        is_newer_wanted = answer.size is None and answer.motions != self.wanted
-        if canvas is None or answer.size not in {None, canvas.picture.size} or is_newer_wanted:
+        is_whole = answer.size is None
+        # A late whole picture would change the size of what moves.
+        if is_whole and self.look.size is not None and answer.wish != self.wanted:
             return
-        canvas.show(
-            tuple(message.fields["rectangle"]),
-            self.picture.from_wire(message.arrays["pixels"]),
-        )
+        if answer.wish.frame is not None:
+            self.take_frame(message.arrays["pixels"], is_small=not is_whole)
+        else:
+            canvas = self.canvas if is_whole else self.look.canvas
+            if canvas is None or answer.size not in {None, canvas.picture.size}:
+                return
+            canvas.show(
+                tuple(message.fields["rectangle"]),
+                self.picture.from_wire(message.arrays["pixels"]),
+            )
         self.notices = list(message.fields.get("notices", ()))
-        self.look.note_shown(is_small=answer.size is not None)
+        self.look.note_shown(is_small=not is_whole)
         self.push(item)
-        self.shown = answer.motions
+        self.shown = answer.wish
         self.problem = None
 
     def _show_still(self, item: Portrait, *, is_small: bool = False) -> None:
@@ -366,35 +381,9 @@ class Session(LiveImage):
         if self._handle is not None or self._client is None:
             self.problem = None
 
-    def _take_handle(self, opened: Message) -> None:
-        self._handle = int(opened.fields["handle"])
-        self.renderer = dict(opened.fields.get("renderer", {}))
-        faces = opened.fields["faces"]
-        self.fitted.note(self._asked, [Face.from_json(face) for face in faces])
-        self.face_problems = [(face.get("problem") or {}).get("message", "") for face in faces]
-        self.readings = [tuple(face.get("reading") or ()) for face in faces]
-        for text in filter(None, self.face_problems):
-            log.warning("A face of portrait %s stays at rest: %s", self.uid, text)
 
-    def _use(self, client: Engine) -> None:
-        """Work with this engine as it runs now; what another or a dead one had is dropped."""
-        if self._client is not client or self._generation != client.generation:
-            self._drop_handle()
-        self._client, self._generation = client, client.generation
+def refresh_later() -> None:
+    """live.refresh_later, which imports this module."""
+    from . import live
 
-    def _abandon(self, ticket: Ticket | None) -> None:
-        if ticket is not None and self._client is not None:
-            self._client.abandon(ticket)
-
-    def _drop_handle(self) -> None:
-        self._abandon(self._opening)
-        self._abandon(self._rendering)
-        client = self._client
-        is_there = client is not None and client.generation == self._generation
-        if client is not None and is_there and client.is_running and self._handle is not None:
-            client.submit("close", {"handle": self._handle}, use_drain=False)
-        self._handle = None
-        self._opening = None
-        self._rendering = None
-        self.look.forget()
-        self.renderer, self.face_problems, self.readings = {}, [], []
+    live.refresh_later()

@@ -11,7 +11,7 @@ import bpy
 
 from .errors import ImageError
 from .image_files import check_file, check_readable, load_file
-from .images import new_image, read_picture
+from .images import Picture, new_image, read_picture
 
 MOVING = frozenset({"MOVIE", "SEQUENCE"})
 _NUMBER = re.compile(r"(\d+)(?=\D*$)")
@@ -63,22 +63,36 @@ def still_of(image: bpy.types.Image, user: FrameRange | None, frame: int) -> bpy
     name = f"{_title(image)} Still"
     # Without a number in its name a file is a sequence of itself.
     if image.source == "MOVIE" or _NUMBER.search(PurePath(image.filepath).stem):
-        number = shown_frame(user or _user_of(image), frame)
-        _load_frame(image, number)
+        number = shown_frame(user or user_of(image), frame)
+        picture = read_frame(image, number)
         name = f"{_title(image)} Frame {number}"
-    picture = read_picture(image)
+    else:
+        picture = read_picture(image)
     still = new_image(name, picture, image)
     still.pack()
     return still
 
 
-def open_image(
-    image: bpy.types.Image, user: FrameRange | None, scene: bpy.types.Scene
-) -> tuple[bpy.types.Image, bool]:
-    """A still picture for a portrait, checked, and whether it is new. Raises ImageError.
+def read_frame(image: bpy.types.Image, number: int) -> Picture:
+    """The pixels of a frame of a movie or sequence, as Blender reads it. Raises ImageError."""
+    _load_frame(image, number)
+    return read_picture(image)
 
-    user  of the texture that shows the image, as in still_of
+
+def open_image(
+    image: bpy.types.Image,
+    user: FrameRange | None,
+    scene: bpy.types.Scene,
+    *,
+    use_still: bool = True,
+) -> tuple[bpy.types.Image, bool]:
+    """A picture for a portrait, checked, and whether it is new. Raises ImageError.
+
+    user       of the texture that shows the image, as in still_of
+    use_still  take a still of movies and sequences
     """
+    if image.source in MOVING and not use_still:
+        return image, False
     if image.source in MOVING:
         return still_of(image, user, scene.frame_current), True
     check_readable(image)
@@ -87,11 +101,11 @@ def open_image(
 
 
 def open_file(
-    filepath: str, use_relative: bool | None, scene: bpy.types.Scene
+    filepath: str, use_relative: bool | None, scene: bpy.types.Scene, *, use_still: bool = True
 ) -> tuple[bpy.types.Image, bool]:
     """As open_image, for a file; see image_files.load_file. Of a movie only the still remains."""
     image, is_new = load_file(filepath, use_relative=use_relative)
-    if image.source not in MOVING:
+    if image.source not in MOVING or not use_still:
         return image, is_new
     try:
         return open_image(image, None, scene)
@@ -111,7 +125,8 @@ def shown_frame(user: FrameRange, frame: int) -> int:
     return min(max(number, 0), count) + user.frame_offset
 
 
-def _user_of(image: bpy.types.Image) -> FrameRange:
+def user_of(image: bpy.types.Image) -> FrameRange:
+    """The image user of any texture or Image Editor that shows an image, else all its frames."""
     return next(_users_of(image), _WholeImage(image))
 
 

@@ -177,7 +177,7 @@ def test_a_movie_becomes_a_still(astronaut, module, tmp_path: Path) -> None:
     scene.render.filepath = str(tmp_path / "clip.mp4")
     bpy.ops.render.render(animation=True)
     (clip,) = tmp_path.glob("*.mp4")
-    assert bpy.ops.keyportrait.add_portrait(filepath=str(clip)) == {"FINISHED"}
+    assert bpy.ops.keyportrait.add_portrait(filepath=str(clip), use_still=True) == {"FINISHED"}
     source = bpy.context.active_object.keyportrait.portrait.source
     assert source.source == "FILE" and source.packed_file is not None
 

@@ -192,7 +192,7 @@ def test_a_damaged_face_stops_its_own_portrait_only(ui, add_portrait, pixels) ->
 def open_handles(module, session) -> list[int]:
     """Handles of pictures that the engine still has open."""
     client = module("rig.engine").engine()
-    fields = {"motions": [motion.to_json() for motion in session.wanted], "options": {}}
+    fields = {"motions": [motion.to_json() for motion in session.wanted.motions], "options": {}}
     found = []
     for handle in range(1, 30):
         ticket = client.submit("render", {"handle": handle, **fields}, use_drain=False)
@@ -244,9 +244,9 @@ def test_what_would_fail_again_is_not_asked_at_every_slider_move(
     for name in ("open", "render"):
         real = getattr(session_class, f"_submit_{name}")
 
-        def counted(*arguments, name=name, real=real):
+        def counted(*arguments, name=name, real=real, **options):
             asked.append(name)
-            return real(*arguments)
+            return real(*arguments, **options)
 
         monkeypatch.setattr(session_class, f"_submit_{name}", counted)
     for step in range(1, 5):

@@ -57,7 +57,7 @@ def test_a_sequence_gives_the_frame_that_its_texture_shows(
     item, node = textured_plane(module, as_sequence(paths[0]))
     node.image_user.frame_duration = 4
     bpy.context.scene.frame_current = 4
-    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    assert bpy.ops.keyportrait.use_texture(use_still=True) == {"FINISHED"}
     still = source_of(item)
     assert corner(still, pixels) == pytest.approx(4, abs=0.1)
     assert still.name == "shot Frame 4"
@@ -98,7 +98,7 @@ def test_a_sequence_of_the_file_without_a_texture(add_portrait, pixels, tmp_path
     sequence = as_sequence(frames_of_astronaut(tmp_path, pixels, (3, 4, 5))[0])
     for frame, shown in ((1, 3), (2, 4), (50, 5)):
         bpy.context.scene.frame_current = frame
-        bpy.ops.keyportrait.add_portrait(image=sequence.name)
+        bpy.ops.keyportrait.add_portrait(image=sequence.name, use_still=True)
         source = source_of(bpy.context.active_object)
         assert corner(source, pixels) == pytest.approx(shown, abs=0.1)
 
@@ -112,7 +112,7 @@ def test_a_frame_without_a_file_is_named(module, pixels, tmp_path: Path) -> None
     with pytest.raises(
         RuntimeError, match=r"no picture for its frame 7: .*shot_0007.png is missing"
     ):
-        bpy.ops.keyportrait.use_texture()
+        bpy.ops.keyportrait.use_texture(use_still=True)
     assert everything() == before
 
 
@@ -141,12 +141,12 @@ def test_a_movie_gives_the_frame_that_its_texture_shows(module, pixels, tmp_path
     node.image_user.frame_duration = 6
     node.image_user.frame_start = 11
     bpy.context.scene.frame_current = 15
-    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    assert bpy.ops.keyportrait.use_texture(use_still=True) == {"FINISHED"}
     assert corner(source_of(item), pixels) == pytest.approx(5, abs=0.3)
     assert source_of(item).name.endswith("Frame 5")
     bpy.context.scene.frame_current = 2
     images = len(bpy.data.images)
-    bpy.ops.keyportrait.add_portrait(filepath=clip.filepath)
+    bpy.ops.keyportrait.add_portrait(filepath=clip.filepath, use_still=True)
     assert corner(source_of(bpy.context.active_object), pixels) == pytest.approx(2, abs=0.3)
     assert len(bpy.data.images) == images + 2  # the still and the live image
 
@@ -155,7 +155,7 @@ def test_a_movie_file_leaves_only_its_still(module, pixels, tmp_path: Path) -> N
     paths = frames_of_astronaut(tmp_path, pixels, (1, 2, 3))
     clip = make_movie(module, tmp_path, paths)
     bpy.context.scene.frame_current = 3
-    bpy.ops.keyportrait.add_portrait(filepath=clip)
+    bpy.ops.keyportrait.add_portrait(filepath=clip, use_still=True)
     source = source_of(bpy.context.active_object)
     assert corner(source, pixels) == pytest.approx(3, abs=0.3)
     assert not [image for image in bpy.data.images if image.source == "MOVIE"]

@@ -1,0 +1,44 @@
+"""What faces of a moving source have besides the sliders: how much of the clip's own motion stays.
+
+These are plain custom properties of the controller, which can be keyed and driven like a slider.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Hold(NamedTuple):
+    """A property between 0 and 1; default: as the clip has it."""
+
+    name: str
+    label: str
+    description: str
+    default: float
+
+
+HOLD_EYES = "hold_eyes_open"
+SILENCE_LIPS = "silence_lips"
+STEADY_HEAD = "steady_head"
+
+HOLDS = (
+    Hold(
+        HOLD_EYES,
+        "Hold Eyes Open",
+        "1 takes blinks and squints out of the clip: the eyes are as open as they mostly are",
+        0.0,
+    ),
+    Hold(
+        SILENCE_LIPS,
+        "Silence Lips",
+        "1 closes the lips in every frame, whatever they do in the clip",
+        0.0,
+    ),
+    Hold(
+        STEADY_HEAD,
+        "Steady Head",
+        "1 takes the head's own motion out of the clip, within the limits of the head's sliders",
+        0.0,
+    ),
+)
+HOLD_NAMES = tuple(hold.name for hold in HOLDS)
