@@ -88,6 +88,17 @@ def answering_rows() -> list[Row]:
     return rows
 
 
+def moving_rows() -> list[Row]:
+    """A face of a clip of 1920 x 1080: followed, moved and scrubbed."""
+    figures = run_json([sys.executable, "scripts/bench_moving.py"])
+    return [
+        Row("moving source: followed", figures["track_fps"], "fps", 20.0, is_most=False),
+        Row("moving source: baked", figures["bake_fps"], "fps", 8.0, is_most=False),
+        Row("moving source: scrubbed", figures["scrub_ms"], "ms", 200.0),
+        Row("moving source: growth", figures["growth_mb"], "MB", 100.0),
+    ]
+
+
 def wire_rows() -> list[Row]:
     """Round trips between the host and a child that computes nothing."""
     figures = run_json([sys.executable, "scripts/bench_wire.py", "--json"])
@@ -180,6 +191,7 @@ def main() -> int:
     for title, measure in (
         ("renderer", engine_rows),
         ("answering", answering_rows),
+        ("moving sources", moving_rows),
         ("wire", wire_rows),
         ("Blender", blender_rows),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -146,19 +147,57 @@ def test_a_neutral_motion_gives_every_source_frame(
         assert session.frame(opened["handle"], NEUTRAL, frame=number).fields["rectangle"][2] == 0
 
 
-def test_a_smile_is_the_same_whatever_was_asked_for_before(
-    session: Session, clip: Path, faces: list[Any], track: Path, opened: dict[str, Any]
+def test_a_frame_is_what_differs_from_its_source_frame(
+    session: Session, opened: dict[str, Any]
 ) -> None:
-    forwards = {n: session.whole(opened["handle"], SMILE, frame=n) for n in (2, 3, 7)}
-    other = session.open(clip, faces, track)["handle"]
-    for number in (7, 2, 3):
-        assert (session.whole(other, SMILE, frame=number) == forwards[number]).all()
-        reply = session.frame(other, SMILE, frame=number)
-        x, y, width, height = reply.fields["rectangle"]
-        shown = session.whole(other, NEUTRAL, frame=number).copy()
-        assert (shown != forwards[number]).any()
-        shown[y : y + height, x : x + width] = pixels_of(reply)
-        assert (shown == forwards[number]).all()
+    reply = session.frame(opened["handle"], SMILE, frame=3)
+    x, y, width, height = reply.fields["rectangle"]
+    shown = session.whole(opened["handle"], NEUTRAL, frame=3).copy()
+    smile = session.whole(opened["handle"], SMILE, frame=3)
+    assert (shown != smile).any()
+    shown[y : y + height, x : x + width] = pixels_of(reply)
+    assert (shown == smile).all()
+
+
+def test_chunks_of_a_farm_are_the_same_bytes(
+    session: Session, clip: Path, faces: list[Any], track: Path, tmp_path: Path
+) -> None:
+    """Eight tasks in any order write what one writes that bakes all frames."""
+
+    def bake(folder: Path, frames: Sequence[int]) -> None:
+        handle = session.open(clip, faces, track)["handle"]
+        for number in frames:
+            save = {"path": str(folder / f"{number}.png"), "format": "PNG"}
+            session.frame(handle, SMILE, frame=number, options={"save": save})
+        session.ask("close", handle=handle)
+
+    bake(tmp_path / "one", range(8))
+    for chunk in ((7,), (0,), (4,), (2,), (3,), (6,), (1,), (5,)):
+        bake(tmp_path / "many", chunk)
+    for number in range(8):
+        one, many = (tmp_path / folder / f"{number}.png" for folder in ("one", "many"))
+        assert one.read_bytes() == many.read_bytes(), number
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is read from /proc")
+def test_many_frames_take_no_more_memory_than_a_few(
+    session: Session, opened: dict[str, Any]
+) -> None:
+    def megabytes() -> float:
+        status = Path(f"/proc/{session.engine.pid}/status").read_text(encoding="utf-8")
+        return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+    rng = random.Random(3)
+
+    def look(count: int) -> None:
+        for _ in range(count):
+            motion = rng.choice([NEUTRAL] * 5 + [SMILE])
+            session.frame(opened["handle"], motion, frame=rng.randrange(COUNT), size=[80, 72])
+
+    look(30)
+    before = megabytes()
+    look(80)
+    assert megabytes() - before < 12.0
 
 
 def test_a_small_size_and_a_file_show_the_source_frame(
