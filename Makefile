@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
-	repository demo gallery read-clip closed-loop round-trip drive-check video-check bench bench-neural parity clean system
+	repository demo gallery read-clip closed-loop round-trip drive-check video-check speak-check bench bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -155,6 +155,10 @@ drive-check: $(ENVS)/unit/.ready models  ## Drive pictures with clips and templa
 video-check: $(ENVS)/unit/.ready models  ## Edit clips as an artist would, and measure: CLIPS=DIR OUT=DIR [FRAMES=60]
 	@test -n "$(CLIPS)" -a -n "$(OUT)" || { echo "usage: make video-check CLIPS=DIR OUT=DIR [FRAMES=60]"; exit 2; }
 	$(UNIT) scripts/video_check.py "$(CLIPS)" "$(OUT)" $(if $(FRAMES),--frames "$(FRAMES)")
+
+speak-check: $(ENVS)/unit/.ready models  ## Let a picture speak sounds with NAME.phones beside them, and measure: SOUNDS=DIR OUT=DIR [SOURCE=FILE]
+	@test -n "$(SOUNDS)" -a -n "$(OUT)" || { echo "usage: make speak-check SOUNDS=DIR OUT=DIR [SOURCE=FILE]"; exit 2; }
+	$(UNIT) scripts/speak_check.py "$(SOUNDS)" "$(OUT)" $(if $(SOURCE),--source "$(SOURCE)")
 
 bench: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## Speed and memory; build/bench.json
 	$(UNIT) scripts/bench.py
