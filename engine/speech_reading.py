@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +20,12 @@ from .speech.liveliness import blinks, head_degrees
 from .speech.segments import Phone, spoken_phones
 from .speech_options import ENGLISH, SpeechOptions
 from .take import PerformanceSource
-from .viseme_table import SILENCE, VisemeTableError, read_visemes
+from .viseme_table import SILENCE, Viseme, VisemeTableError, mixed, read_visemes
 
 Report = Callable[[float, str], None]
 
-_LOUDER_DB = 24.0  # by so much louder a vowel opens the mouth twice as far
-_NARROWEST, _WIDEST = 0.7, 1.2
+_LOUDER_DB = 14.0  # by so much louder a vowel opens the mouth twice as far
+_NARROWEST, _WIDEST = 0.5, 1.3
 
 
 def read_speech(source: PerformanceSource, report: Report) -> Performance:
@@ -45,7 +45,7 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     phones, duration_s, notices = hear(source, report)
     usual = _usual_db(phones)
     sounds = [
-        Sound(phone.start_s, phone.end_s, table[phone.name], _width(phone, usual))
+        Sound(phone.start_s, phone.end_s, _viseme(phone, table), _width(phone, usual))
         for phone in phones
     ]
     manner = Manner(options.strength, options.jaw, options.articulation)
@@ -96,6 +96,12 @@ def hear(source: PerformanceSource, report: Report) -> tuple[list[Phone], float,
         text = f"Nobody is heard speaking in '{path.name}': the mouth stays at rest."
         notices.append(text)
     return phones, duration_s, tuple(notices)
+
+
+def _viseme(phone: Phone, table: Mapping[str, Viseme]) -> Viseme:
+    if not phone.maybe:
+        return table[phone.name]
+    return mixed((table[name], share) for name, share in phone.maybe)
 
 
 def _usual_db(phones: Sequence[Phone]) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,6 +59,22 @@ class Viseme:
     def is_shut(self) -> bool:
         """Whether the lips meet, whatever is around."""
         return self.firmness >= 1.0
+
+
+def mixed(visemes: Iterable[tuple[Viseme, float]]) -> Viseme:
+    """Between several visemes, each with its share: what a sound looks like that may be any."""
+    values: dict[str, float] = {}
+    pulls: dict[str, float] = {}
+    weight = firmness = 0.0
+    for viseme, share in visemes:
+        weight += share * viseme.weight
+        firmness += share * viseme.firmness
+        for name, value in viseme.values.items():
+            pull = share * viseme.weight
+            values[name] = values.get(name, 0.0) + pull * value
+            pulls[name] = pulls.get(name, 0.0) + pull
+    means = {name: value / pulls[name] for name, value in values.items()}
+    return Viseme(means, weight, firmness)
 
 
 @cache

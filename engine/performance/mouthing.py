@@ -22,14 +22,16 @@ RATE = 50.0  # moments a second
 # Mouths turn more often than other things; lips that are a little late are seen.
 KEYS_PER_S = 11.5
 # How long a sound is felt before and after itself at plain articulation.
-BEFORE_S, AFTER_S = 0.08, 0.06
+BEFORE_S, AFTER_S = 0.05, 0.04
 _FARTHEST = 3.0  # of these, until which a pull is worth adding
 # Lips that shut: how long at least, and how long they take.
 SHUT_S = 0.085
 FIRM_S = 0.05  # the same for other firm sounds
 CLOSING_S, OPENING_S = 0.065, 0.055
 # Lips meet before the sound stops, and part when it bursts.
-EARLY_S, LATE_S = 0.015, 0.01
+EARLY_S, LATE_S = 0.01, 0.01
+# Of a neighbour's length: how much shut lips may take of it, and how much the way there.
+GIVEN, RAMP_SHARE, LEAST_RAMP_S = 0.2, 0.45, 0.03
 _LEAST_PULL = 1e-6
 JAW = "mouth_open"
 
@@ -76,9 +78,10 @@ def mouthed(
         if not sound.viseme.is_shut:
             _pull(sound, controls, manner, pulls, moved)
     values = moved / pulls
-    for sound in sounds:
+    for index, sound in enumerate(sounds):
         if sound.viseme.firmness:
-            _take_over(sound, controls, values)
+            room = (_room(sounds, index - 1), _room(sounds, index + 1))
+            _take_over(sound, room, controls, values)
     columns = dict(zip(controls, values.T * manner.strength, strict=True))
     return times, {name: _limited(name, column) for name, column in columns.items()}
 
@@ -110,13 +113,26 @@ def _pull(
         moved[rows, index] += pull * value
 
 
-def _take_over(sound: Sound, controls: Sequence[str], values: np.ndarray) -> None:
+def _room(sounds: Sequence[Sound], index: int) -> float:
+    """Seconds that a neighbour has to give; one that is firm itself gives what is asked."""
+    if not 0 <= index < len(sounds) or sounds[index].viseme.firmness:
+        return 1.0
+    return max(0.0, sounds[index].end_s - sounds[index].start_s)
+
+
+def _take_over(
+    sound: Sound, room: tuple[float, float], controls: Sequence[str], values: np.ndarray
+) -> None:
     start, end = sound.start_s - EARLY_S, sound.end_s + LATE_S
     least = SHUT_S if sound.viseme.is_shut else FIRM_S
     missing = max(0.0, least - (end - start))
-    start, end = start - missing / 2, end + missing / 2
-    rows, times = _around(Sound(start, end, sound.viseme), CLOSING_S, OPENING_S, len(values))
-    away = np.maximum((start - times) / CLOSING_S, (times - end) / OPENING_S)
+    # A short neighbour is not to be lost between two such sounds.
+    start -= min(missing / 2, GIVEN * room[0])
+    end += min(missing / 2, GIVEN * room[1])
+    closing = min(CLOSING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[0]))
+    opening = min(OPENING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[1]))
+    rows, times = _around(Sound(start, end, sound.viseme), closing, opening, len(values))
+    away = np.maximum((start - times) / closing, (times - end) / opening)
     share = sound.viseme.firmness * (0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0)))
     for index, name in enumerate(controls):
         value = sound.viseme.values.get(name)

@@ -17,6 +17,7 @@ from .hearing import NOISES, SILENCE, AcousticModel
 
 PIECE_ROWS = 2000  # decoded together
 MARGIN_ROWS = 60  # on either side, decoded twice
+LIKELY = 4  # phones that are remembered of each moment
 SHUT_PHONES = ("P", "B", "M")
 # Below the loudest speech, in decibels: noise of this level is mixed in, as the acoustic model
 # knows no digital silence.
@@ -30,13 +31,15 @@ class Heard(NamedTuple):
     """What is heard every STEP_S seconds, the first moment being features.CENTRE_S.
 
     phones    (T,) int16 index of AcousticModel.phones: the likeliest
-    spoken    (T,) int16 the likeliest that is neither silence nor noise
+    spoken    (T, LIKELY) uint8 the likeliest that are neither silence nor noise, best first
+    shares    (T, LIKELY) uint8 how likely those are, 255 for certain
     shut      (T,) float32 how likely the lips are shut for a sound, 0..1
     level_db  (T,) float32 loudness, decibels of full scale
     """
 
     phones: np.ndarray
     spoken: np.ndarray
+    shares: np.ndarray
     shut: np.ndarray
     level_db: np.ndarray
 
@@ -77,7 +80,8 @@ class Listener:
         self._samples = np.zeros(0, np.float32)
         if not self._parts:
             nothing = np.zeros(0, np.float32)
-            return Heard(nothing.astype(np.int16), nothing.astype(np.int16), nothing, nothing)
+            some = np.zeros((0, LIKELY), np.uint8)
+            return Heard(nothing.astype(np.int16), some, some, nothing, nothing)
         return Heard(*(np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)))
 
     def _hear(self, rows: int, wanted: int) -> None:
@@ -91,11 +95,13 @@ class Listener:
         shares = phone_shares(self._model, scores, self._bigram_weight)
         kept = slice(self._margin, self._margin + wanted)
         spoken = shares[kept].copy()
-        spoken[:, self._quiet] = -1.0
+        spoken[:, self._quiet] = 0.0
+        likely = np.argsort(spoken, axis=1)[:, : -LIKELY - 1 : -1]
         self._parts.append(
             Heard(
                 shares[kept].argmax(axis=1).astype(np.int16),
-                spoken.argmax(axis=1).astype(np.int16),
+                likely.astype(np.uint8),
+                np.rint(255.0 * np.take_along_axis(spoken, likely, axis=1)).astype(np.uint8),
                 shares[kept][:, self._shut].sum(axis=1),
                 (20.0 * np.log10(np.maximum(levels, _LEAST_LEVEL)))[kept].astype(np.float32),
             )

@@ -10,10 +10,11 @@ import numpy as np
 from .activity import is_speech
 from .features import STEP_S
 from .hearing import NOISES, SILENCE
-from .listening import Heard, moment_s
+from .listening import SHUT_PHONES, Heard, moment_s
 
 # Lips count as shut from this share on, and around it while half as likely.
 SHUT_SHARE, SHUT_EDGE = 0.12, 0.5
+LEAST_SHARE = 0.05  # of what a sound may be
 LOUD_DB = 15.0  # below the loudest speech
 LEAST_ROWS = 3  # what is shorter belongs to its neighbour
 LEAST_PAUSE_ROWS = 8  # shorter silences are part of a sound: plosives hold their breath
@@ -24,12 +25,14 @@ class Phone(NamedTuple):
 
     name      ARPAbet without stress, or SIL
     level_db  mean loudness, decibels of full scale
+    maybe     what else it may be: phones and how likely they are; () where that is certain
     """
 
     start_s: float
     end_s: float
     name: str
     level_db: float
+    maybe: tuple[tuple[str, float], ...] = ()
 
 
 def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
@@ -43,23 +46,33 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
     labels = np.where(np.isin(labels, quiet), silence, labels)
     # Nobody is silent as loudly as this.
     is_loud = heard.level_db > np.percentile(heard.level_db, 95.0) - LOUD_DB
-    labels = np.where(is_loud & (labels == silence), heard.spoken, labels)
+    labels = np.where(is_loud & (labels == silence), heard.spoken[:, 0], labels)
     shut_phone = names.index("B")
     for start, end in _peaks(heard.shut):
         own = labels[start:end]
-        if not np.isin(own, [names.index(n) for n in ("P", "B", "M")]).all():
+        if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
     labels[~is_speech(heard)] = silence
-    runs = _merged(_runs(labels), silence, {names.index(n) for n in ("P", "B", "M")})
-    return [
-        Phone(
-            moment_s(start),
-            moment_s(end),
-            names[label],
-            float(heard.level_db[start:end].mean()),
-        )
-        for start, end, label in runs
-    ]
+    firm = {names.index(name) for name in SHUT_PHONES}
+    phones = []
+    for start, end, label in _merged(_runs(labels), silence, firm):
+        rows = slice(start, end)
+        is_certain = label == silence or label in firm
+        maybe = () if is_certain else _maybe(heard.spoken[rows], heard.shares[rows], names)
+        level = float(heard.level_db[rows].mean())
+        phones.append(Phone(moment_s(start), moment_s(end), names[label], level, maybe))
+    return phones
+
+
+def _maybe(
+    spoken: np.ndarray, shares: np.ndarray, names: tuple[str, ...]
+) -> tuple[tuple[str, float], ...]:
+    """What some moments together may be; lips that shut were decided before."""
+    total = np.bincount(spoken.ravel(), shares.ravel().astype(np.float64), len(names))
+    total[[names.index(name) for name in SHUT_PHONES]] = 0.0
+    total /= max(total.sum(), 1e-9)
+    likely = np.flatnonzero(total > LEAST_SHARE)
+    return tuple((names[index], float(total[index])) for index in likely)
 
 
 def _peaks(shut: np.ndarray) -> list[tuple[int, int]]:
