@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from .face_track import FaceTrack, box_of
 from .faces.candidates import keypoints_of
-from .faces.canonical import LANDMARK_COUNT, NOSE_TIP, euler_to_matrix, matrix_to_euler
+from .faces.canonical import (
+    LANDMARK_COUNT,
+    NOSE_TIP,
+    STABLE,
+    euler_to_matrix,
+    matrix_to_euler,
+)
 from .faces.measures import MEASURE_NAMES
 from .motion import Face
 from .moving_source import MovingSource
@@ -160,19 +167,23 @@ def _smoothed(
     head[seen, :3] = np.unwrap(head[seen, :3], axis=0, period=360.0)
     usual = float(np.exp(np.median(head[seen, 3])))
     head[:, 4:] /= usual
+    was_read = _Placed.of(head, usual, factor)
+    shown = {row: was_read.points(row, shape[row]) for row in seen.tolist()}
     head = gapless(head, times, cuts, HEAD_NOISE, HEAD_WINDOW_S, _SMOOTH)
-    place = (usual * head[:, 4:] + 0.5) * factor - 0.5
-    scale = np.exp(head[:, 3]) * factor
-    rotation = np.stack([euler_to_matrix(*angles) for angles in head[:, :3]])
     noise, window = np.array([MEASURE_NOISE[name] for name in MEASURE_NAMES]).T
     ratios = ratios_of(gapless(measures, times, cuts, noise, window, _SMOOTH))
     for first in range(0, shape.shape[1], _COLUMNS):
         tick()
         columns = slice(first, first + _COLUMNS)
         shape[:, columns] = _steady_shape(shape[:, columns], is_seen, times, cuts)
+    placed = _Placed.of(head, usual, factor)
+    for row, points in shown.items():
+        tick()
+        placed.anchor(row, shape[row], points)
+    rotation, scale, place = placed
     result = {
         "is_seen": _bridged(is_seen, times, cuts),
-        "pose": ((head[:, :3] + 180.0) % 360.0 - 180.0).astype(np.float32),
+        "pose": np.array([matrix_to_euler(turn) for turn in rotation], np.float32),
         "rotation": rotation.astype(np.float32),
         "scale": scale.astype(np.float32),
         "place": place.astype(np.float32),
@@ -192,6 +203,48 @@ def _bridged(is_seen: np.ndarray, times: np.ndarray, cuts: tuple[int, ...]) -> n
             if is_short and times[after] - times[before] <= _BRIDGED_S + 1e-6:
                 result[before:after] = True
     return result
+
+
+class _Placed(NamedTuple):
+    """Where a face is in every frame: (T, 3, 3) rotation, (T,) pixels per cm, (T, 2) pixels of the
+    neck joint."""
+
+    rotation: np.ndarray
+    scale: np.ndarray
+    place: np.ndarray
+
+    @classmethod
+    def of(cls, head: np.ndarray, usual: float, factor: float) -> _Placed:
+        """Of (T, 6) angles in degrees, logarithm of the size, and place over the usual size.
+
+        factor  source pixels per pixel of the views that were looked at
+        """
+        rotation = np.stack([euler_to_matrix(*angles) for angles in head[:, :3]])
+        place = (usual * head[:, 4:] + 0.5) * factor - 0.5
+        return cls(rotation, np.exp(head[:, 3]) * factor, place)
+
+    def points(self, row: int, shape: np.ndarray) -> np.ndarray:
+        """(S, 2) pixels of what keeps its place on a face, of (1434,) steps of its landmarks."""
+        points = shape.reshape(-1, 3)[list(STABLE)] * LANDMARK_CM - PIVOT[0]
+        return self.scale[row] * (points @ self.rotation[row].T)[:, :2] + self.place[row]
+
+    def anchor(self, row: int, shape: np.ndarray, wanted: np.ndarray) -> None:
+        """Shift, turn and scale a frame's face onto (S, 2) points, in place.
+
+        A head that is filmed from the hand shakes with all of the picture: smoothed, it would
+        slide over what it belongs to.
+        """
+        own = self.points(row, shape)
+        middle, aim = own.mean(axis=0), wanted.mean(axis=0)
+        x, y = (own - middle).T
+        u, v = (wanted - aim).T
+        length = float((x * x + y * y).sum())
+        cosine, sine = float((x * u + y * v).sum()) / length, float((x * v - y * u).sum()) / length
+        turn = np.array([[cosine, -sine], [sine, cosine]])
+        growth = float(np.hypot(cosine, sine))
+        self.place[row] = turn @ (self.place[row] - middle) + aim
+        self.scale[row] *= growth
+        self.rotation[row, :2] = turn @ self.rotation[row, :2] / growth
 
 
 def _steady_shape(
