@@ -143,3 +143,16 @@ def test_openings_are_wished_by_what_the_frame_shows() -> None:
     assert (held.eyes_open, held.lips_open) == pytest.approx((0.6, 0.6))
     half = in_frame(Motion(yaw=8.0, scale=1.21, eyes_open=0.4), rest, blink, [EYES], 0.5)
     assert (half.yaw, half.scale, half.eyes_open) == pytest.approx((4.0, 1.1, 0.25))
+
+
+def test_a_face_shakes_with_the_camera(photo: np.ndarray, tmp_path: Path) -> None:
+    """What stays put on a face stays put in the track, too: nothing slides over it."""
+    shifts = np.random.default_rng(5).integers(-2, 3, (14, 2))
+    source = source_of(
+        tmp_path / "shaken.mp4",
+        [np.roll(photo, shift, axis=(0, 1)) for shift in shifts.tolist()],
+    )
+    track = follow_faces(source, 0, find_faces(source.at(0)), quiet)
+    own = np.array([track.landmarks_at(0, row)[:468, :2] for row in range(len(shifts))])
+    off = own.mean(axis=1) - shifts[:, ::-1]
+    assert np.abs(off - np.median(off, axis=0)).max() < 0.5
