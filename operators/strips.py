@@ -27,8 +27,9 @@ from ..rig.capture_choices import STRIP, choices_of
 from ..rig.capture_run import CaptureRun, jobs_for
 from ..rig.errors import AddonError
 from ._base import poll_object_mode
-from ._detect import FindsFaces, Look, LooksRun, Source
+from ._detect import Look, LooksRun, Source
 from ._long_run import RunsLong
+from ._track import FollowsFaces
 from .bake import BUSY
 from .capture import Captures
 
@@ -105,7 +106,7 @@ class RenderThenLook:
         self._current.cancel()
 
 
-class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
+class KEYPORTRAIT_OT_animate_strip(FollowsFaces, bpy.types.Operator):
     """Give each face in the active strip a controller, on a plane in the strip's scene"""
 
     bl_idname = "keyportrait.animate_strip"
@@ -163,7 +164,10 @@ class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
 
     def sources(self, context: bpy.types.Context) -> list[Source]:
         scene = bpy.data.scenes[self._scene_name]
-        return [partial(strip_portraits.open_pictures, self._pictures, scene)]
+        open_pictures = partial(
+            strip_portraits.open_pictures, self._pictures, scene, use_still=self.use_still
+        )
+        return [self.follow(open_pictures, self._pictures, scene)]
 
     def wanted_renderer(self) -> str:
         return self.renderer
@@ -175,7 +179,12 @@ class KEYPORTRAIT_OT_animate_strip(FindsFaces, bpy.types.Operator):
         strip_portraits.strip_of(scene, self._strip_name)
         with strip_portraits.in_scene(context, scene):
             item = creation.add_portrait(
-                bpy.context, image, finding.faces, self.material, renderer=self.renderer
+                bpy.context,
+                image,
+                finding.faces,
+                self.material,
+                renderer=self.renderer,
+                clip=self.place(image),
             )
         strip_portraits.adopt(scene, self._strip_name, item.plane)
         live.refresh_later()

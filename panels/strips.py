@@ -41,6 +41,18 @@ class KEYPORTRAIT_PT_strip(StripPanel, bpy.types.Panel):
         draw_state(layout, plane)
         draw_faces(layout, plane, portraits.active_controller(context))
         layout.operator("keyportrait.drive_with_strip", icon="OUTLINER_DATA_ARMATURE")
+        draw_bake(layout)
+
+
+def draw_bake(layout: bpy.types.UILayout) -> None:
+    """The bake's button, or how far it is."""
+    run = strip_bake.active()
+    if run is None:
+        layout.operator("keyportrait.bake_strip", icon="RENDER_ANIMATION")
+        return
+    row = layout.row(align=True)
+    row.progress(factor=run.fraction, text=run.text)
+    row.operator("keyportrait.stop_bake", text="", icon="CANCEL")
 
 
 def draw_obstacle(layout: bpy.types.UILayout, strip: Any) -> None:
@@ -53,18 +65,18 @@ def draw_obstacle(layout: bpy.types.UILayout, strip: Any) -> None:
 
 
 class KEYPORTRAIT_PT_strip_bake(StripPanel, bpy.types.Panel):
-    bl_label = "Bake to Strip"
+    bl_label = "Bake Options"
     bl_idname = "KEYPORTRAIT_PT_strip_bake"
     bl_parent_id = "KEYPORTRAIT_PT_strip"
+    bl_options = {"DEFAULT_CLOSED"}
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
         return strip_links.plane_of_strip(compat.active_strip(context)[0]) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
-        layout = self.layout
         scene = compat.sequencer_scene(context)
-        column = layout.column()
+        column = self.layout.column()
         column.use_property_split = True
         column.use_property_decorate = False
         column.prop(scene.keyportrait_bake, "folder")
@@ -73,13 +85,6 @@ class KEYPORTRAIT_PT_strip_bake(StripPanel, bpy.types.Panel):
         if settings.format != PICTURES:
             column.prop(settings, "sound")
         column.prop(settings, "use_mute")
-        run = strip_bake.active()
-        if run is None:
-            layout.operator("keyportrait.bake_strip", icon="RENDER_ANIMATION")
-            return
-        row = layout.row(align=True)
-        row.progress(factor=run.fraction, text=run.text)
-        row.operator("keyportrait.stop_bake", text="", icon="CANCEL")
 
 
 def twin_of(panel: type[bpy.types.Panel]) -> type[bpy.types.Panel]:

@@ -15,11 +15,16 @@ from .image_files import load_file
 from .strip_reading import StripPictures
 
 
-def open_pictures(pictures: StripPictures, scene: bpy.types.Scene) -> tuple[bpy.types.Image, bool]:
-    """The image of a strip for a portrait, and whether it is new. Raises AddonError."""
+def open_pictures(
+    pictures: StripPictures, scene: bpy.types.Scene, *, use_still: bool = False
+) -> tuple[bpy.types.Image, bool]:
+    """The image of a strip for a portrait, and whether it is new. Raises AddonError.
+
+    use_still  of a movie or sequence only the frame that is shown now
+    """
     image, is_new = _load(pictures)
     try:
-        picture, is_other = stills.open_image(image, pictures, scene)
+        picture, is_other = stills.open_image(image, pictures, scene, use_still=use_still)
     except ImageError:
         if is_new:
             bpy.data.images.remove(image)

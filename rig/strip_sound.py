@@ -48,7 +48,7 @@ def sound_for(scene: bpy.types.Scene, strip: Any, item: Portrait, choice: str) -
     if choice == STRIP:
         raise AddonError(
             f"The strip '{strip.name}' has no sound of its own that plays as it does.",
-            "Choose another Sound under Bake to Strip.",
+            "Choose another Sound under Bake Options.",
         )
     return _performance_sound(scene, strip, item, is_optional=is_auto)
 
@@ -69,13 +69,13 @@ def _performance_sound(
         if face is None:
             raise AddonError(
                 f"No face of '{item.plane.name}' was captured.",
-                "Choose another Sound under Bake to Strip, or capture a clip.",
+                "Choose another Sound under Bake Options, or capture a clip.",
             )
         source = source_of(bpy.context, choices_of(face.keyportrait_capture))
         if abs(source.stretch - 1.0) > STRETCH_TOLERANCE:
             raise AddonError(
                 f"The performance of '{face.name}' is stretched; its sound would not fit.",
-                "Choose another Sound under Bake to Strip.",
+                "Choose another Sound under Bake Options.",
             )
     except AddonError:
         if is_optional:

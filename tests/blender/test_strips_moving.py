@@ -1,0 +1,90 @@
+"""Moving strips: the portrait shows the strip's own frame at each frame, and its bake does, too."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from baking import fresh, loaded  # noqa: F401 - fixtures
+from moving import frames_of_face, in_file, shown
+from test_strips import animate, bake, clip, edit, everything, files_of, run_with_av, sound_of
+
+__all__ = ["clip", "edit"]
+LEFT = 20
+
+
+def sequence_strip(module: Any, paths: list[str]) -> Any:
+    """Frames 20 to 24 of the scene show the pictures."""
+    scene = bpy.context.scene
+    strip = (
+        module("compat")
+        .strips(scene)
+        .new_image(name="walk", filepath=paths[0], channel=1, frame_start=LEFT, fit_method="FIT")
+    )
+    for path in paths[1:]:
+        strip.elements.append(Path(path).name)
+    scene.sequence_editor.active_strip = strip
+    return strip
+
+
+def test_a_sequence_is_followed_from_its_trim_and_baked_in_place(edit, module, pixels) -> None:
+    compat = module("compat")
+    paths = frames_of_face(edit / "walk", pixels, first=7)
+    strip = sequence_strip(module, paths)
+    compat.place_strip(strip, compat.StripPlace(LEFT, LEFT + 5, LEFT + 1, LEFT + 4))
+    bpy.context.scene.frame_set(LEFT + 2)
+    plane, face = animate(strip)
+    for offset in (1, 2, 3):
+        assert (shown(plane, LEFT + offset, pixels) == in_file(paths[offset], pixels)).all()
+    # Outside its handles the strip is not seen; the picture stands still there.
+    assert (shown(plane, LEFT - 9, pixels) == in_file(paths[1], pixels)).all()
+    assert (shown(plane, LEFT + 40, pixels) == in_file(paths[3], pixels)).all()
+    for frame, value in ((LEFT + 1, 0.0), (LEFT + 2, 0.0), (LEFT + 3, 1.0)):
+        face["smile"] = value
+        face.keyframe_insert('["smile"]', frame=frame)
+    result = bake()
+    assert compat.strip_place(result)[2:] == (LEFT + 1, LEFT + 4)
+    pictures = [loaded(path, pixels) for path in files_of(result)]
+    for offset, picture in enumerate(pictures[:2], 1):
+        assert (picture == in_file(paths[offset], pixels)).all()
+    changed = np.abs(pictures[2] - in_file(paths[3], pixels)).max(axis=2)
+    assert changed.max() > 0.1 and (changed[-60:] == 0.0).all()
+
+
+MEAN = """
+import sys
+import av
+with av.open(sys.argv[1]) as file:
+    frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
+import numpy as np
+np.save(sys.argv[2], np.stack(frames))
+"""
+
+
+def frames_of(module: Any, path: Path) -> np.ndarray:
+    """(T, H, W, 3) of a movie."""
+    run_with_av(module, MEAN, path, path.with_suffix(".frames.npy"))
+    return np.load(path.with_suffix(".frames.npy"))
+
+
+def test_a_movie_is_baked_to_a_movie_with_its_own_sound(edit, clip, module, pixels) -> None:
+    compat = module("compat")
+    compat.place_strip(clip, compat.StripPlace(16, 28, 20, 26))
+    bpy.context.scene.frame_set(22)
+    _, face = animate(clip)
+    face["smile"] = 0.0
+    result = bake()
+    assert result.type == "MOVIE" and len(everything(module)) == 2
+    assert compat.strip_place(result)[2:] == (20, 26)
+    movie = Path(bpy.path.abspath(result.filepath))
+    wanted = frames_of(module, edit / "performer.mov")[4:10].astype(int)
+    found = frames_of(module, movie)
+    assert found.shape == wanted.shape
+    assert np.abs(found - wanted).mean() < 1.5
+    # The neighbours are further away: every frame is the strip's own.
+    assert np.abs(found[1:] - wanted[:-1]).mean() > 5.0
+    sound = sound_of(module, edit / "performer.mov")[4 * 1920 : 10 * 1920]
+    heard = sound_of(module, movie)
+    assert len(heard) == len(sound) and abs(heard - sound).max() == 0.0
