@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 import bpy
-from bpy.props import EnumProperty, IntProperty, StringProperty
+from bpy.props import BoolProperty, EnumProperty, IntProperty, StringProperty
 
 from .. import compat
 from ..engine.renderer_table import RENDERER_ITEMS
@@ -18,6 +18,7 @@ from ..rig import (
     live,
     strip_bake,
     strip_driving,
+    strip_following,
     strip_links,
     strip_portraits,
     strip_reading,
@@ -26,9 +27,10 @@ from ..rig import (
 from ..rig.capture_choices import STRIP, choices_of
 from ..rig.capture_run import CaptureRun, jobs_for
 from ..rig.errors import AddonError
-from ._base import poll_object_mode
-from ._detect import Look, LooksRun, Source
+from ._base import ReportsErrors, poll_object_mode
+from ._detect import LooksRun, Source
 from ._long_run import RunsLong
+from ._strip_look import RenderThenLook
 from ._track import FollowsFaces
 from .bake import BUSY
 from .capture import Captures
@@ -48,62 +50,13 @@ def poll_strip(cls: type, context: bpy.types.Context) -> bool:
     return True
 
 
-class RenderThenLook:
-    """A strip rendered, then looked at for faces, as a LongRun.
-
-    begin  begins to look, when the pictures are there; may raise AddonError or EngineError
-    """
-
-    def __init__(self, render: strip_rendering.StripRender, begin: Callable[[], LooksRun]) -> None:
-        self._render, self._begin = render, begin
-        self._looks: LooksRun | None = None
-
-    @property
-    def looks(self) -> list[Look]:
-        """As of LooksRun."""
-        return [] if self._looks is None else self._looks.looks
-
-    @property
-    def _current(self) -> LooksRun | strip_rendering.StripRender:
-        return self._looks or self._render
-
-    @property
-    def text(self) -> str:
-        """What it does now."""
-        return self._current.text
-
-    @property
-    def fraction(self) -> float:
-        """How far both are, 0..1."""
-        return 0.5 * self._current.fraction + (0.0 if self._looks is None else 0.5)
-
-    @property
-    def is_done(self) -> bool:
-        """Whether the pictures were looked at, or it was cancelled."""
-        return self.is_cancelled or (self._looks is not None and self._looks.is_done)
-
-    @property
-    def is_cancelled(self) -> bool:
-        """Whether it was ended by `cancel`."""
-        return self._current.is_cancelled
-
-    def step(self) -> None:
-        """Go on with the faces when the pictures are rendered."""
-        if self._looks is not None:
-            self._looks.step()
-        elif self._render.is_done and not self._render.is_cancelled:
-            self._looks = self._begin()
-
-    def run(self) -> None:
-        """Render and look, waiting."""
-        self._render.run()
-        self.step()
-        if self._looks is not None:
-            self._looks.run()
-
-    def cancel(self) -> None:
-        """End what runs."""
-        self._current.cancel()
+def poll_strip_portrait(cls: type, context: bpy.types.Context) -> bool:
+    """True when the active strip has a portrait, or is the bake of one."""
+    strip, _ = compat.active_strip(context)
+    if strip_links.plane_of_strip(strip) is None:
+        cls.poll_message_set(f"The strip '{strip.name}' has no portrait: press Animate Strip")
+        return False
+    return True
 
 
 class KEYPORTRAIT_OT_animate_strip(FollowsFaces, bpy.types.Operator):
@@ -186,7 +139,8 @@ class KEYPORTRAIT_OT_animate_strip(FollowsFaces, bpy.types.Operator):
                 renderer=self.renderer,
                 clip=self.place(image),
             )
-        strip_portraits.adopt(scene, self._strip_name, item.plane)
+        is_rendered = bool(self._reason)
+        strip_portraits.adopt(scene, self._strip_name, item.plane, is_rendered=is_rendered)
         live.refresh_later()
         text = f"'{self._strip_name}' has the portrait '{item.plane.name}'"
         if self._reason:
@@ -217,13 +171,7 @@ Esc stops; baking again goes on where it stopped, and swaps the pictures in plac
         if strip_bake.active() is not None:
             cls.poll_message_set(BUSY)
             return False
-        if not poll_strip(cls, context):
-            return False
-        strip, _ = compat.active_strip(context)
-        if strip_links.plane_of_strip(strip) is None:
-            cls.poll_message_set(f"The strip '{strip.name}' has no portrait: press Animate Strip")
-            return False
-        return True
+        return poll_strip(cls, context) and poll_strip_portrait(cls, context)
 
     def _begin(self, context: bpy.types.Context) -> strip_bake.StripBake:
         strip, scene = compat.active_strip(context)
@@ -233,11 +181,40 @@ Esc stops; baking again goes on where it stopped, and swaps the pictures in plac
 
     def _finish(self, context: bpy.types.Context, run: strip_bake.StripBake) -> set[str]:
         strip, is_new = run.put()
-        for warning in run.summary.warnings:
+        for warning in (*run.warnings, *run.summary.warnings):
             self.report({"WARNING"}, warning)
         how = "the new strip" if is_new else "the strip"
         self.report({"INFO"}, f"{run.summary.text}, as {how} '{strip.name}'")
         frame_cache.measure()
+        return {"FINISHED"}
+
+
+class KEYPORTRAIT_OT_follow_strip(ReportsErrors, bpy.types.Operator):
+    """Let the active strip's portrait show the strip's own frames again, and move the keys of its \
+faces as far as the strip was moved"""
+
+    bl_idname = "keyportrait.follow_strip"
+    bl_label = "Follow Strip"
+    bl_options = {"REGISTER", "UNDO"}
+
+    use_keys: BoolProperty(
+        name="Move Keys", default=True, description="Move the keys of the faces, too"
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_strip(cls, context) and poll_strip_portrait(cls, context)
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        strip, scene = compat.active_strip(context)
+        strip = strip_bake.source_strip(scene, strip)
+        obstacle = strip_following.follow(strip)
+        shift = strip_following.move_keys(strip) if self.use_keys else 0
+        live.refresh_later()
+        if obstacle:
+            self.report({"WARNING"}, obstacle)
+        else:
+            self.report({"INFO"}, f"Keys moved by {shift} frames")
         return {"FINISHED"}
 
 
@@ -279,6 +256,7 @@ def _draw_menu(self: bpy.types.Menu, context: bpy.types.Context) -> None:
 
 CLASSES = (
     KEYPORTRAIT_OT_animate_strip,
+    KEYPORTRAIT_OT_follow_strip,
     KEYPORTRAIT_OT_drive_with_strip,
     KEYPORTRAIT_OT_bake_strip,
 )

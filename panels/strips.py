@@ -7,7 +7,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..rig import portraits, strip_bake, strip_links, strip_reading
+from ..rig import portraits, strip_bake, strip_following, strip_links, strip_reading
 from ..rig.strip_settings import PICTURES
 from . import capture, faces, performance
 from .source import CATEGORY, draw_faces, draw_state, wrapped
@@ -40,6 +40,9 @@ class KEYPORTRAIT_PT_strip(StripPanel, bpy.types.Panel):
         layout.label(text=plane.name, icon="IMAGE_PLANE")
         draw_state(layout, plane)
         draw_faces(layout, plane, portraits.active_controller(context))
+        if strip_following.is_behind(strip):
+            layout.label(text="The strip was moved or trimmed", icon="INFO")
+            layout.operator("keyportrait.follow_strip", icon="FILE_REFRESH")
         layout.operator("keyportrait.drive_with_strip", icon="OUTLINER_DATA_ARMATURE")
         draw_bake(layout)
 

@@ -16,7 +16,16 @@ from ..engine.movie_table import H264, MOVIE_SUFFIXES, PRORES
 from ..host.bake import OPEN_TIMEOUT_S
 from ..host.client import EngineError
 from ..host.sequence import BakeError
-from . import bake, bake_settings, content, engine, portraits, strip_links, strip_reading
+from . import (
+    bake,
+    bake_settings,
+    content,
+    engine,
+    portraits,
+    strip_following,
+    strip_links,
+    strip_reading,
+)
 from .bake_settings import BakeSettings, safe_name
 from .baked import BakedFiles
 from .errors import AddonError
@@ -40,12 +49,14 @@ _active: StripBake | None = None
 class StripBake:
     """The bake of one strip's portrait as a LongRun; `put` makes a strip of it.
 
+    warnings  what the artist should know, besides what the summary says
     Raises AddonError for what cannot be baked.
     """
 
     def __init__(self, scene: bpy.types.Scene, strip: Any) -> None:
         self._scene_name, self._strip_name = scene.name, strip.name
         item, choices = portrait_of(strip), scene.keyportrait_strips
+        self.warnings = _warnings_of(strip)
         settings = settings_for(scene, strip, item)
         is_movie = choices.format == MOVIE or (choices.format == AUTO and strip.type == "MOVIE")
         self._movie: Path | None = None
@@ -152,6 +163,18 @@ class StripBake:
         if self._movie is not None:
             files = files._replace(path=self._movie, format="MOVIE")
         return put_bake(scene, strip_of(scene, self._strip_name), files)
+
+
+def _warnings_of(strip: Any) -> list[str]:
+    """Bring a portrait's pictures up to its strip; what the artist should know of it."""
+    warnings = [strip_following.follow(strip)]
+    shift = strip_following.key_shift(strip)
+    if shift:
+        warnings.append(
+            f"The strip '{strip.name}' was moved by {shift} frames and its keys were not: "
+            "press Follow Strip to move them, and bake again"
+        )
+    return [text for text in warnings if text]
 
 
 def begin(scene: bpy.types.Scene, strip: Any) -> StripBake:

@@ -9,7 +9,7 @@ from typing import Any
 import bpy
 
 from .. import compat
-from . import stills, strip_links, strip_reading
+from . import stills, strip_following, strip_links, strip_reading
 from .errors import ImageError, PortraitError
 from .image_files import load_file
 from .strip_reading import StripPictures
@@ -53,9 +53,14 @@ def in_scene(context: bpy.types.Context, scene: bpy.types.Scene) -> Iterator[Non
         yield
 
 
-def adopt(scene: bpy.types.Scene, name: str, plane: bpy.types.Object) -> None:
-    """Let a new portrait be that of a strip. Raises PortraitError when the strip is gone."""
-    strip_links.link(strip_of(scene, name), plane)
+def adopt(scene: bpy.types.Scene, name: str, plane: bpy.types.Object, *, is_rendered: bool) -> None:
+    """Let a new portrait be that of a strip. Raises PortraitError when the strip is gone.
+
+    is_rendered  its pictures are those that Blender has rendered of the strip
+    """
+    strip = strip_of(scene, name)
+    strip_links.link(strip, plane)
+    strip_following.note(strip, is_rendered=is_rendered)
 
 
 def _load(pictures: StripPictures) -> tuple[bpy.types.Image, bool]:

@@ -53,6 +53,28 @@ def test_a_sequence_is_followed_from_its_trim_and_baked_in_place(edit, module, p
     assert changed.max() > 0.1 and (changed[-60:] == 0.0).all()
 
 
+def test_pictures_and_keys_follow_a_strip_that_was_moved(edit, module, pixels) -> None:
+    compat = module("compat")
+    paths = frames_of_face(edit / "walk", pixels, first=7)
+    strip = sequence_strip(module, paths)
+    plane, face = animate(strip)
+    for frame, value in ((LEFT + 1, 0.0), (LEFT + 3, 1.0)):
+        face["smile"] = value
+        face.keyframe_insert('["smile"]', frame=frame)
+    following = module("rig.strip_following")
+    assert not following.is_behind(strip)
+    compat.place_strip(strip, compat.StripPlace(LEFT + 10, LEFT + 15, LEFT + 11, LEFT + 15))
+    assert following.is_behind(strip)
+    assert bpy.ops.keyportrait.follow_strip() == {"FINISHED"}
+    assert not following.is_behind(strip)
+    (curve,) = compat.fcurves(face)
+    assert [point.co[0] for point in curve.keyframe_points] == [LEFT + 11, LEFT + 13]
+    bpy.context.scene.frame_set(LEFT + 11)
+    assert (shown(plane, LEFT + 11, pixels) == in_file(paths[1], pixels)).all()
+    changed = np.abs(shown(plane, LEFT + 13, pixels) - in_file(paths[3], pixels))
+    assert changed.max() > 0.1 and (changed[-60:] == 0.0).all()
+
+
 MEAN = """
 import sys
 import av
