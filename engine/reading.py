@@ -44,7 +44,7 @@ def read_performance(
         return read_clip(source, report or _quiet)
     table = Path(source.arkit_table) if source.arkit_table else None
     try:
-        performance = read_file(path, table, report)
+        performance = read_file(path, table, report, source.frame_rate)
     except PerformanceError as error:
         raise ReportedError("bad_performance", str(error), error.hint) from error
     except OSError as error:

@@ -63,7 +63,7 @@ READER_ITEMS = (
     (NETWORKS, "Networks", "LivePortrait's own motion extractor; needs the set-up"),
 )
 # Files that hold numbers; any other file is a clip.
-MOTION_SUFFIXES = (".pkl", ".npz", ".csv")
+MOTION_SUFFIXES = (".pkl", ".npz", ".csv", ".tsv", ".xml", ".json", ".dat")
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class PerformanceSource:
     smooth     0 as it was read, 1 very smooth
     cache_dir  folder in which what was read is kept, "" for none
     arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
-    frame_rate  pictures per second of a sequence of pictures; 0 for files that know their own
+    frame_rate  pictures per second of a sequence of pictures, frames per second of a file that
+               counts frames; 0 for files that know their own
     is_still   read the picture alone, as one moment, whatever follows it by number
     reader     who reads the performer of a clip: LANDMARKS or NETWORKS
     speech     read the file's sound, not its pictures: the face says what is said; start_s and

@@ -23,7 +23,7 @@ from ..rig.capture_run import CaptureRun, Summary, jobs_again, jobs_for
 from ._base import ReportsErrors, poll_face
 from ._long_run import RunsLong
 
-PERFORMANCES = "*.pkl;*.npz;*.csv"
+PERFORMANCES = "*.pkl;*.npz;*.csv;*.tsv;*.xml;*.json;*.dat"
 
 
 class Captures(RunsLong):
