@@ -21,7 +21,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
-	repository demo gallery read-clip closed-loop round-trip drive-check video-check speak-check bench bench-neural parity clean system
+	repository demo gallery read-clip closed-loop round-trip drive-check video-check speak-check bench bench-live bench-neural parity clean system
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 26
@@ -162,6 +162,9 @@ speak-check: $(ENVS)/unit/.ready models  ## Let a picture speak sounds with NAME
 
 bench: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## Speed and memory; build/bench.json
 	$(UNIT) scripts/bench.py
+
+bench-live: system zip $(ENVS)/unit/.ready $(ENVS)/bpy-4.5.15/.ready $(ENVS)/demo/.ready  ## How fast a portrait follows the camera; build/bench-live.json
+	$(UNIT) scripts/bench_live.py
 
 bench-neural: $(ENVS)/unit/.torch  ## Speed of the networks; build/bench-neural.json
 	$(UNIT) scripts/bench_neural.py

@@ -31,11 +31,6 @@ RANKS = {
     "track": Rank.BACKGROUND,
     "render": Rank.LIVE,
     "close": Rank.LIVE,
-    "camera_start": Rank.LIVE,
-    "camera_poll": Rank.LIVE,
-    "camera_neutral": Rank.LIVE,
-    "camera_record": Rank.LIVE,
-    "camera_stop": Rank.LIVE,
 }
 
 

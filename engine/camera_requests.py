@@ -61,14 +61,16 @@ class CameraRequests:
     def _poll(self, message: Message) -> Message:
         look = self._puppeteer.poll(_number(message, "smooth", 1.0))
         sample = look.sample
+        number = 0 if sample is None else sample.frame.number
+        is_known = message.fields.get("after") == number
         fields: dict[str, Any] = {
             "state": look.state,
             "message": look.message,
             "hint": look.hint,
-            "number": 0 if sample is None else sample.frame.number,
+            "number": number,
             "time_s": 0.0 if sample is None else sample.frame.time_s,
             "latency_s": 0.0 if sample is None else sample.read_s - sample.frame.time_s,
-            "motions": _motions(message, look),
+            "motions": [] if is_known else _motions(message, look),
             "fps": round(look.fps, 2),
             "dropped": look.dropped,
             "neutral_s": round(look.neutral_s, 3),
@@ -76,7 +78,7 @@ class CameraRequests:
         }
         arrays: dict[str, Array] = {}
         wanted = message.fields.get("preview")
-        if wanted is not None and sample is not None:
+        if wanted is not None and sample is not None and not is_known:
             pixels = preview(sample, _size(wanted, LARGEST_PREVIEW))
             fields["size"] = [sample.frame.image.shape[1], sample.frame.image.shape[0]]
             arrays["preview"] = Array("uint8", pixels.shape, pixels.tobytes())

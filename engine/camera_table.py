@@ -22,6 +22,11 @@ STATES = {
 # In these the camera is open: its light is on.
 IN_USE = (RUNNING, NO_FACE, DARK)
 
+# Requests that a thread of their own answers: they wait for no picture and hold none up.
+BESIDE = frozenset(
+    {"camera_start", "camera_poll", "camera_neutral", "camera_record", "camera_stop"}
+)
+
 # Wanted sizes of the camera's picture, (width, height).
 SIZES = ((640, 480), (1280, 720), (1920, 1080))
 
@@ -43,7 +48,8 @@ CAMERA_MESSAGES = (
         ("faces", "options", "smooth"),
         (),
         "What the faces shall do now: Face.to_json() each, TakeOptions.to_json(), 0..1. Optional "
-        "field preview: [width, height], asks for the camera's picture, mirrored.",
+        "fields preview: [width, height], asks for the camera's picture, mirrored; after: number "
+        "of the frame that is known, of which nothing is wanted.",
     ),
     (
         "camera_sample",

@@ -2,7 +2,7 @@
 
 One thread works. Long requests work in steps: whenever one tells how far it is, more urgent ones
 (see backlog.Rank) are worked on in between, in the same thread, so that nothing that requests share
-needs a lock.
+needs a lock. Requests about the camera share nothing with the others and have a thread beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .backlog import Backlog
+from .camera_table import BESIDE
 from .operations import Later, Operations
 from .protocol import (
     MESSAGE_TYPES,
@@ -55,6 +56,7 @@ class Service:
         self._ids_lock = threading.Lock()
         self._operations: Operations | None = None
         self._writers = ThreadPoolExecutor(WRITERS, "writer")
+        self._beside = ThreadPoolExecutor(1, "beside")
 
     def run(self) -> None:
         """Work in this thread, listen in another. Returns when the engine is to end."""
@@ -98,7 +100,10 @@ class Service:
             if message.type not in ("hello", "shutdown"):
                 with self._ids_lock:
                     self._open_ids.add(message.id)
-            self._backlog.put(message)
+            if message.type in BESIDE:
+                self._beside.submit(self._work, message, self._answer)
+            else:
+                self._backlog.put(message)
 
     def _cancel_one(self, message: Message) -> None:
         """Cancel what a `cancel` names; one that runs ends at its next step."""

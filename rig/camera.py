@@ -139,6 +139,7 @@ class _Camera:
             return
         self.problem, self.told = None, ticket.reply.fields
         if "preview" in ticket.reply.arrays:
+            self._previewed_s = time.monotonic()
             camera_preview.show(ticket.reply.arrays["preview"])
         if self.told["number"] != self.number and not main_thread.is_render_running():
             self.number = self.told["number"]
@@ -160,10 +161,9 @@ class _Camera:
             "faces": told,
             "options": options.to_json(),
             "smooth": round(chosen.smooth, 4),
+            "after": self.number,
         }
-        now_s = time.monotonic()
-        if chosen.use_preview and now_s - self._previewed_s > PREVIEW_S:
-            self._previewed_s = now_s
+        if chosen.use_preview and time.monotonic() - self._previewed_s > PREVIEW_S:
             fields["preview"] = [camera_preview.SIDE, camera_preview.SIDE]
         return fields
 

@@ -23,6 +23,7 @@ from .errors import AddonError
 
 TAKE = "Take"
 SOUND_TYPES = {"SOUND", "SCENE"}
+MOST_LATE = 2.0  # frames that the scene may be behind the clock
 _NUMBERED = re.compile(rf"{TAKE} (\d+)")
 
 
@@ -69,6 +70,7 @@ class TakeRun:
         self._start_s = self._end_s = 0.0
         self._scene_s: float | None = None  # what the scene's time is ahead of the clock
         self._shown_frame = self._first_frame
+        self._has_sound = has_sound(scene)
         self._is_ended = self._is_playing = False
         self._sync_mode = ""
         self._ticket: Ticket | None = None
@@ -182,7 +184,7 @@ class TakeRun:
         """Play in real time: frames are dropped, and follow the sound where there is one."""
         scene = self._scene()
         self._sync_mode = scene.sync_mode
-        scene.sync_mode = "AUDIO_SYNC" if has_sound(scene) else "FRAME_DROP"
+        scene.sync_mode = "AUDIO_SYNC" if self._has_sound else "FRAME_DROP"
         screen = bpy.context.screen
         if screen is not None and not screen.is_animation_playing:
             bpy.ops.screen.animation_play()
@@ -223,7 +225,8 @@ class TakeRun:
 
     def _has_played(self, now_s: float) -> bool:
         """Whether the scene has come to its end, or somebody has stopped it."""
-        frame = self._scene().frame_current_final
+        scene = self._scene()
+        frame = scene.frame_current_final
         is_stopped = bpy.context.screen is not None and not bpy.context.screen.is_animation_playing
         if frame < self._shown_frame or is_stopped:
             return True
@@ -232,7 +235,14 @@ class TakeRun:
             ahead_s = frame / self._fps - now_s
             self._scene_s = ahead_s if self._scene_s is None else max(self._scene_s, ahead_s)
             self._shown_frame = frame
-        return frame >= self._last_frame
+        if self._has_sound or self._scene_s is None:
+            return frame >= self._last_frame
+        # Blender's own dropping of frames falls behind where it draws slowly.
+        due = (now_s + self._scene_s) * self._fps
+        if due >= frame + MOST_LATE and due < self._last_frame:
+            scene.frame_current = int(due)
+            self._shown_frame = scene.frame_current_final
+        return due >= self._last_frame
 
     def _read(self) -> None:
         """The take is a file: capture it."""
@@ -245,7 +255,12 @@ class TakeRun:
         if ahead_s is None:
             ahead_s = self._first_frame / self._fps - self._start_s
         start_frame = (self._start_s + told["first_s"] + ahead_s) * self._fps
-        choices = self._choices(start_frame)
+        # What was done before the scene began to play is not part of the take.
+        early_s = max((self._first_frame - start_frame) / self._fps, 0.0)
+        choices = replace(
+            self._choices(start_frame + early_s * self._fps),
+            range_start=early_s,
+        )
         jobs = jobs_for(bpy.context, self._controllers(), choices)
         self._capture = CaptureRun(jobs, is_blocking=bpy.app.background)
         self.phase = Phase.KEYS
