@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..engine.controls import Motion
+    from .wishes import Wish
 
 OVER_S = 2.0
 MOST_WAITING = 16
@@ -17,17 +17,17 @@ class Meter:
     """Notes what is wanted for which frame of the camera, and when it is shown."""
 
     def __init__(self) -> None:
-        self._waiting: deque[tuple[tuple[Motion, ...], float]] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[tuple[Wish, float]] = deque(maxlen=MOST_WAITING)
         self._shown: deque[tuple[float, float]] = deque()  # when, and seconds since the frame
 
-    def want(self, motions: tuple[Motion, ...], time_s: float) -> None:
-        """A portrait is asked to do this for the camera's frame of a moment."""
-        self._waiting.append((motions, time_s))
+    def want(self, wish: Wish, time_s: float) -> None:
+        """A portrait is asked for this by the camera's frame of a moment."""
+        self._waiting.append((wish, time_s))
 
-    def look(self, shown: tuple[Motion, ...] | None) -> None:
+    def look(self, shown: Wish | None) -> None:
         """What a portrait's image shows now."""
         now_s = time.monotonic()
-        times = [time_s for motions, time_s in self._waiting if motions is shown]
+        times = [time_s for wish, time_s in self._waiting if wish is shown]
         if times:
             self._shown.append((now_s, now_s - times[0]))
             while self._waiting[0][0] is not shown:
