@@ -45,7 +45,7 @@ def make_stand_in(path: Path) -> None:
             turn[:, 2] += (12.0 * np.sin(1.7 * phase), 40.0)
             image = cv2.warpAffine(photo, turn, SIZE, borderMode=cv2.BORDER_REPLICATE)
             burn_in(image, number)
-            frame = av.VideoFrame.from_ndarray(image, "rgb24")
+            frame = av.VideoFrame.from_ndarray(image.astype(np.uint8), "rgb24")
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
 
