@@ -31,8 +31,8 @@ from stage import (  # noqa: E402
     wait_for,
 )
 
-# Columns of the sidebar that its widgets are found in, parts of its width.
-LEFT, RIGHT = 0.3, 0.72
+# Columns of the sidebar, parts of its width.
+LEFT, MIDDLE, RIGHT = 0.3, 0.46, 0.72
 START = 11  # scene frame of the strip
 OPEN = '["mouth_open"][0]'
 NOTES: dict[str, dict] = {}
@@ -85,47 +85,53 @@ def click_the_strip() -> Steps:
     NOTES["click_the_strip"] = {"active": active.name if active else "", "select": strip().select}
 
 
-def column(offset: float) -> Steps:
-    """Find the widgets that lie in one column of the sidebar; the value is the dictionary."""
+def widgets() -> Steps:
+    """Find what lies in one column of the scrolled-down sidebar; the value is the dictionary.
+
+    It goes through everything that is split into label and value, and the right one of two buttons.
+    """
     found: Widgets = {}
+    yield from scroll_down()
     region = pointer.find_region(view(), "UI")
-    yield from pointer.find_widgets(view(), region, found, offsets=(offset,), step=12)
+    yield from pointer.find_widgets(view(), region, found, offsets=(RIGHT,), step=12)
     return found
 
 
 def open_speech_panel() -> Steps:
-    """Open Performance, and in it Speak; the value is the left half of the sidebar."""
-    yield from scroll_down()
-    found = yield from column(LEFT)
+    """Open Performance, and in it Speak; the value is what the sidebar holds then."""
+    found = yield from widgets()
     for distance in (34, 26, 42, 50):
-        if any("keyportrait.capture(" in name for name in found):
+        if any("keyportrait.recapture" in name for name in found):
             break
         x, y = min(found.values(), key=lambda place: place[1])
         yield from pointer.click(x, y - distance)
-        yield from scroll_down()
-        found = yield from column(LEFT)
+        found = yield from widgets()
     for distance in (87, 80, 94):
-        if any("keyportrait.speak(" in name for name in found):
+        if any("keyportrait.speak_again" in name for name in found):
             return found
-        x, y = pointer.find_widget(found, "keyportrait.capture(")
+        x, y = pointer.find_widget(found, "keyportrait.recapture")
         yield from pointer.click(x, y - distance)
-        yield from scroll_down()
-        found = yield from column(LEFT)
+        found = yield from widgets()
     return found
+
+
+def click_left_of(found: Widgets, name: str, offset: float) -> Steps:
+    """Click in the row of a widget, at a part of the sidebar's width."""
+    region = pointer.find_region(view(), "UI")
+    yield from pointer.click(
+        region.x + int(offset * region.width), pointer.find_widget(found, name)[1]
+    )
 
 
 def speak() -> Steps:
     found = yield from open_speech_panel()
     shoot("1_panel")
-    widgets = yield from column(RIGHT)
-    _, y = pointer.find_widget(found, "keyportrait_speech.source")
-    region = pointer.find_region(view(), "UI")
-    yield from pointer.click(region.x + int(0.46 * region.width), y)
+    amounts = sorted(found)
+    yield from click_left_of(found, "keyportrait_speech.source", MIDDLE)
     source = face().keyportrait_speech.source
-    yield from scroll_down()
-    found = yield from column(LEFT)
+    found = yield from widgets()
     shoot("2_strip_chosen")
-    yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak("))
+    yield from click_left_of(found, "keyportrait.speak_again", LEFT)
     yield from wait_for(curves, "curves")
     yield from wait_for(lambda: not modal_operators(), "the end of the speech")
     yield 1.0
@@ -143,7 +149,7 @@ def speak() -> Steps:
     yield 1.5
     shoot("3_spoken")
     NOTES["speak"] = {
-        "widgets": sorted(widgets),
+        "widgets": amounts,
         "source": source,
         "paths": sorted({path.rpartition("[")[0] for path in said}),
         "first": first,
@@ -162,8 +168,7 @@ def speak_again_and_undo() -> Steps:
     before = opening(widest)
     face().keyportrait_speech.jaw = 0.5
     bpy.ops.ed.undo_push(message="Jaw")
-    yield from scroll_down()
-    found = yield from column(RIGHT)
+    found = yield from widgets()
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak_again"))
     yield from wait_for(lambda: opening(widest) < 0.8 * before, "less of a jaw")
     yield 1.0
@@ -191,9 +196,8 @@ def a_retimed_strip() -> Steps:
         bpy.ops.sequencer.retiming_segment_speed_set(speed=50.0, keep_retiming=False)
     bpy.ops.ed.undo_push(message="Slow")
     yield 0.5
-    yield from scroll_down()
-    found = yield from column(LEFT)
-    yield from pointer.click(*pointer.find_widget(found, "keyportrait.speak("))
+    found = yield from widgets()
+    yield from click_left_of(found, "keyportrait.speak_again", LEFT)
     yield from wait_for(curves, "curves")
     yield 1.0
     said = curves()
