@@ -10,7 +10,7 @@ import numpy as np
 from .clips.errors import ClipError
 from .clips.sound_file import SoundFile
 from .performance.geometry import rotation_matrix
-from .performance.mouthing import Manner, Sound, mouthed, slider_performance
+from .performance.mouthing import Manner, Sound, lips_shut, mouthed, slider_performance
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .speech import features
@@ -59,7 +59,8 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     if options.head_motion:
         angles = head_degrees(times, phones, options.head_motion, options.seed)
         rotation = rotation_matrix(*angles.T)
-    return slider_performance(times, sliders, rotation, notices)
+    shut = lips_shut(sounds, len(times), manner)
+    return slider_performance(times, sliders, rotation, notices, shut)
 
 
 def hear(source: PerformanceSource, report: Report) -> tuple[list[Phone], float, tuple[str, ...]]:

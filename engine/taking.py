@@ -16,7 +16,12 @@ from .performance.curve_keys import CurveKeys, beside, fit_curves
 from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
 from .performance.slider_expression import slider_expression
-from .performance.transfer import MotionTrack, TargetFace, transfer
+from .performance.transfer import (
+    LIP_NORMALIZATION_THRESHOLD,
+    MotionTrack,
+    TargetFace,
+    transfer,
+)
 from .still_reading import expression_of_face
 from .take import AUTO, CHOSEN, NEUTRAL, REGION_GROUPS, TakeOptions
 
@@ -154,8 +159,15 @@ def _track(
     performance: Performance, target: TargetFace, options: TakeOptions, reference: int
 ) -> MotionTrack:
     if reference != KNOWN_REST:
-        return transfer(performance, target, options, reference)
-    return transfer(performance.with_rest_first(), target, options, 0)[1:]
+        track = transfer(performance, target, options, reference)
+    else:
+        track = transfer(performance.with_rest_first(), target, options, 0)[1:]
+    own = target.lips_open or 0.0
+    is_wanted = performance.lips_shut is not None and "Mouth" in REGION_GROUPS[options.region]
+    if not is_wanted or track.lips_open is not None or own < LIP_NORMALIZATION_THRESHOLD:
+        return track
+    shut = np.clip(options.multiplier * performance.lips_shut, 0.0, 1.0)
+    return replace(track, lips_open=own * (1.0 - shut))
 
 
 def _given_sliders(

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ..viseme_table import LETTERS, PRESTON_BLAIR, Viseme, mouth_chart
-from .mouthing import Sound, mouthed, slider_performance
+from .mouthing import Sound, lips_shut, mouthed, slider_performance
 from .performance import Performance, PerformanceError
 
 TSV, XML, JSON, DAT = ".tsv", ".xml", ".json", ".dat"
@@ -77,7 +77,8 @@ def _performance(path: Path, cues: Cues, end_s: float, notices: tuple[str, ...])
         for (start, shape), end in zip(cues, ends, strict=True)
     ]
     times, sliders = mouthed(sounds, end_s)
-    return slider_performance(times, sliders, notices=notices)
+    shut = lips_shut(sounds, len(times))
+    return slider_performance(times, sliders, notices=notices, shut=shut)
 
 
 def _shape(path: Path, name: str, chart: Mapping[str, Viseme]) -> Viseme:

@@ -80,8 +80,7 @@ def mouthed(
     values = moved / pulls
     for index, sound in enumerate(sounds):
         if sound.viseme.firmness:
-            room = (_room(sounds, index - 1), _room(sounds, index + 1))
-            _take_over(sound, room, controls, values)
+            _take_over(sounds, index, controls, values)
     columns = dict(zip(controls, values.T * manner.strength, strict=True))
     return times, {name: _limited(name, column) for name, column in columns.items()}
 
@@ -120,9 +119,29 @@ def _room(sounds: Sequence[Sound], index: int) -> float:
     return max(0.0, sounds[index].end_s - sounds[index].start_s)
 
 
+def lips_shut(sounds: Sequence[Sound], count: int, manner: Manner = PLAIN) -> np.ndarray:
+    """(T,) 0..1: how far the lips are shut, also those that are open in the picture."""
+    shut = np.zeros(count)
+    for index, sound in enumerate(sounds):
+        if sound.viseme.is_shut:
+            rows, share = _reach(sounds, index, count)
+            shut[rows] = np.maximum(shut[rows], share)
+    return shut * min(1.0, manner.strength)
+
+
 def _take_over(
-    sound: Sound, room: tuple[float, float], controls: Sequence[str], values: np.ndarray
+    sounds: Sequence[Sound], index: int, controls: Sequence[str], values: np.ndarray
 ) -> None:
+    rows, share = _reach(sounds, index, len(values))
+    for column, name in enumerate(controls):
+        value = sounds[index].viseme.values.get(name)
+        if value is not None:
+            values[rows, column] += share * (value - values[rows, column])
+
+
+def _reach(sounds: Sequence[Sound], index: int, count: int) -> tuple[slice, np.ndarray]:
+    """Rows around a firm sound, and how far it takes over in each, 0..1."""
+    sound, room = sounds[index], (_room(sounds, index - 1), _room(sounds, index + 1))
     start, end = sound.start_s - EARLY_S, sound.end_s + LATE_S
     least = SHUT_S if sound.viseme.is_shut else FIRM_S
     missing = max(0.0, least - (end - start))
@@ -131,13 +150,9 @@ def _take_over(
     end += min(missing / 2, GIVEN * room[1])
     closing = min(CLOSING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[0]))
     opening = min(OPENING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[1]))
-    rows, times = _around(Sound(start, end, sound.viseme), closing, opening, len(values))
+    rows, times = _around(Sound(start, end, sound.viseme), closing, opening, count)
     away = np.maximum((start - times) / closing, (times - end) / opening)
-    share = sound.viseme.firmness * (0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0)))
-    for index, name in enumerate(controls):
-        value = sound.viseme.values.get(name)
-        if value is not None:
-            values[rows, index] += share * (value - values[rows, index])
+    return rows, sound.viseme.firmness * (0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0)))
 
 
 def _around(sound: Sound, before_s: float, after_s: float, count: int) -> tuple[slice, np.ndarray]:
@@ -157,10 +172,12 @@ def slider_performance(
     sliders: Mapping[str, np.ndarray],
     rotation: np.ndarray | None = None,
     notices: Sequence[str] = (),
+    shut: np.ndarray | None = None,
 ) -> Performance:
     """A performance of a rig whose rest is known: what face controls say, and how the head turns.
 
     rotation  (T, 3, 3), None for a head that stays
+    shut      (T,) of lips_shut, None where nothing shuts the lips of the picture
     """
     count = len(times)
     still = np.eye(3, dtype=np.float32)
@@ -177,4 +194,5 @@ def slider_performance(
         rest=Rest(still, np.zeros(3, np.float32), 1.0, np.zeros((KEYPOINT_COUNT, 3), np.float32)),
         notices=tuple(notices),
         keys_per_s=KEYS_PER_S,
+        lips_shut=shut,
     )

@@ -60,6 +60,7 @@ class Performance:
     neutral      (21, 3) expression of a resting face where this was read; None for M's
     notices      sentences for the user about what was read
     keys_per_s   how many keys a second its curves may have; None for as many as films need
+    lips_shut    (T,) 0..1: how far lips that are open in the picture are shut, too; None for never
     """
 
     times: np.ndarray
@@ -76,6 +77,7 @@ class Performance:
     neutral: np.ndarray | None = None
     notices: tuple[str, ...] = ()
     keys_per_s: float | None = None
+    lips_shut: np.ndarray | None = None
 
     @classmethod
     def from_template(cls, template: MotionTemplate) -> Performance:
@@ -121,6 +123,7 @@ class Performance:
             is_seen=self.is_seen[kept],
             cuts=tuple(cut - kept.start for cut in self.cuts if kept.start < cut < kept.stop),
             sliders={name: column[kept] for name, column in self.sliders.items()},
+            lips_shut=None if self.lips_shut is None else self.lips_shut[kept],
         )
 
     def with_rest_first(self) -> Performance:

@@ -229,6 +229,18 @@ def test_a_sound_becomes_speech_that_shuts_and_opens_the_mouth(face, module) -> 
     # "… lamp" at 2.0 s, "my" at 2.3 s, silence at the end.
     assert at(face, "mouth_open", 101 + 25 * 2.0) < 0.05 < at(face, "mouth_open", 101 + 25 * 2.33)
     assert at(face, "mouth_open", 101 + 25 * 5.44) == pytest.approx(0.0, abs=0.02)
+    # The picture's own lips are open; "lamp" shuts them.
+    own = face.keyportrait.face.lips_open
+    assert own > 0.1 and at(face, "lips_open", 101 + 25 * 2.0) < 0.3 * own
+    assert at(face, "lips_open", 101 + 25 * 2.33) == pytest.approx(own, abs=0.05)
+
+
+def test_mouth_shapes_of_rhubarb_are_spoken(face, module, tmp_path) -> None:
+    path = tmp_path / "line.tsv"
+    path.write_text("0.00\tX\n0.40\tD\n0.80\tA\n1.10\tF\n1.60\tX\n")
+    speak(filepath=str(path), start_frame=1, strength=0.5)
+    assert at(face, "mouth_open", 16) == pytest.approx(0.26, abs=0.05)
+    assert at(face, "purse", 34) > 0.35
 
 
 def test_a_trimmed_strip_is_spoken_in_its_place(face, module) -> None:

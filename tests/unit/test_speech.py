@@ -10,6 +10,7 @@ import itertools
 import json
 import wave
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -117,6 +118,25 @@ def test_speech_becomes_a_take_with_few_keys() -> None:
     row = taken.columns.index("mouth_open")
     assert taken.values[0, :, row].max() > 0.25
     assert np.abs(taken.values[0, :, taken.columns.index("head_yaw")]).max() == 0.0
+
+
+def test_lips_that_are_open_in_the_picture_shut_too() -> None:
+    source = PerformanceSource(str(SPOKEN), speech=SpeechOptions())
+    faces = [replace(FACE, lips_open=0.18), FACE]
+    taken = capture(source, faces, TakeOptions(reference=AUTO), quiet)
+    row = taken.columns.index("lips_open")
+
+    def ratio(face: int, names: Sequence[str]) -> np.ndarray:
+        values = taken.values[face, :, row]
+        return np.array(
+            [np.interp((a + b) / 2, taken.times, values) for a, b, p in PHONES if p in names]
+        )
+
+    assert (ratio(0, LIPS) < 0.03).mean() >= 0.7
+    assert np.median(ratio(0, OPEN)) > 0.17
+    assert np.abs(ratio(1, LIPS)).max() == 0.0
+    closed = capture(source, [FACE], TakeOptions(reference=AUTO), quiet)
+    assert "lips_open" not in closed.columns
 
 
 def test_a_part_is_spoken_at_its_own_time(performance) -> None:
