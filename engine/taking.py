@@ -162,12 +162,11 @@ def _track(
         track = transfer(performance, target, options, reference)
     else:
         track = transfer(performance.with_rest_first(), target, options, 0)[1:]
-    own = target.lips_open or 0.0
-    is_wanted = performance.lips_shut is not None and "Mouth" in REGION_GROUPS[options.region]
-    if not is_wanted or track.lips_open is not None or own < LIP_NORMALIZATION_THRESHOLD:
+    own, shut = target.lips_open or 0.0, performance.lips_shut
+    is_wanted = "Mouth" in REGION_GROUPS[options.region] and own >= LIP_NORMALIZATION_THRESHOLD
+    if shut is None or not is_wanted or track.lips_open is not None:
         return track
-    shut = np.clip(options.multiplier * performance.lips_shut, 0.0, 1.0)
-    return replace(track, lips_open=own * (1.0 - shut))
+    return replace(track, lips_open=own * (1.0 - np.clip(options.multiplier * shut, 0.0, 1.0)))
 
 
 def _given_sliders(

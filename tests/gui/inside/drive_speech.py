@@ -106,7 +106,7 @@ def open_speech_panel() -> Steps:
         x, y = min(found.values(), key=lambda place: place[1])
         yield from pointer.click(x, y - distance)
         found = yield from widgets()
-    for distance in (87, 80, 94):
+    for distance in (61, 67, 56):
         if any("keyportrait.speak_again" in name for name in found):
             return found
         x, y = pointer.find_widget(found, "keyportrait.recapture")
