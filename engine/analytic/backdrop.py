@@ -27,6 +27,7 @@ _LOOKED, _SPACED = 2.0, 7
 _SEEN, _FULL = 1.0 / 255.0, 0.998  # coverage
 _ROW = 1024  # positions that are looked up at a time
 _GOES_ON = 12.0  # crop pixels that a head goes on outside of the picture's border
+_SURE, _FAR_INSIDE = 0.95, 17  # of the person's mask; crop pixels across, from its edge
 _SLIGHT = 0.3  # crop pixels that nobody misses at a face's outline
 _NEAR, _NEAR_SOFT = 7, 2.0  # crop pixels across which a head's outline is unsure
 
@@ -195,18 +196,37 @@ class Backdrop:
 
 
 class LateBackdrop:
-    """A backdrop that is only made when more than the inside of a face moves visibly."""
+    """A backdrop that is only made when more than the inside of a person moves visibly."""
 
-    def __init__(self, make: Callable[[], Backdrop], outline: np.ndarray, size: int) -> None:
-        """outline (N, 2) crop pixels around the face; size of the crop."""
-        self._make = make
+    def __init__(
+        self,
+        make: Callable[[], Backdrop],
+        outline: np.ndarray,
+        size: int,
+        person: Callable[[], np.ndarray] | None,
+    ) -> None:
+        """Prepare nothing yet.
+
+        outline  (N, 2) crop pixels around the face
+        size     of the crop
+        person   gives (size, size) float32, 1 where a person is; None where that may be another
+        """
+        self._make, self._person = make, person
         self._is_used = False
-        self._inside = np.zeros((size, size), np.uint8)
-        cv2.fillPoly(self._inside, [np.rint(outline).astype(np.int32)], 255)
+        self._face = np.zeros((size, size), np.uint8)
+        cv2.fillPoly(self._face, [np.rint(outline).astype(np.int32)], 255)
 
     @cached_property
     def _made(self) -> Backdrop:
         return self._make()
+
+    @cached_property
+    def _inside(self) -> np.ndarray:
+        """(size, size) uint8, 255 where it is surely this person."""
+        if self._person is None:
+            return self._face
+        sure = (self._person() > _SURE).astype(np.uint8) * np.uint8(255)
+        return np.maximum(cv2.erode(sure, disc(_FAR_INSIDE)), self._face)
 
     def part(
         self,
@@ -248,10 +268,12 @@ class LateBackdrop:
         far = np.maximum(np.abs(shift_x), np.abs(shift_y)) * crop.scale > _SLIGHT
         x = (area.x + step * columns[far]).astype(np.float32)
         y = (area.y + step * rows[far]).astype(np.float32)
-        for at in (_placed(crop, x, y), _placed(crop, x + shift_x[far], y + shift_y[far])):
-            if (_looked_up(self._inside, *at) < _OPAQUE).any():
-                return True
-        return False
+        here, there = _placed(crop, x, y), _placed(crop, x + shift_x[far], y + shift_y[far])
+
+        def is_beyond(inside: np.ndarray) -> bool:
+            return any((_looked_up(inside, *at) < _OPAQUE).any() for at in (here, there))
+
+        return is_beyond(self._face) and is_beyond(self._inside)
 
 
 def _continued(field: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]) -> np.ndarray:

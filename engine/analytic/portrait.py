@@ -17,7 +17,7 @@ from ..faces.measures import measure
 from ..faces.mesh import fit_landmarks
 from ..faces.near_view import NearView
 from ..faces.neighbours import Neighbours, find_neighbours
-from ..faces.segmentation import person_matte
+from ..faces.segmentation import person_mask, person_matte
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
 from .backdrop import Backdrop, LateBackdrop
@@ -100,8 +100,12 @@ class AnalyticPortrait:
         crop, landmarks, pose, face = self._crop, self.landmarks, self._pose, self.face
 
         @cache
+        def mask() -> np.ndarray:
+            return person_mask(crop_view)
+
+        @cache
         def matte() -> np.ndarray:
-            return person_matte(crop_view)
+            return person_matte(crop_view, mask())
 
         @cache
         def neighbours() -> Neighbours | None:
@@ -116,7 +120,8 @@ class AnalyticPortrait:
         self._neighbours = neighbours
         self._head = HeadField(landmarks, pose, matte, crop, image.pixels.shape)
         if person is not None:
-            self._backdrop = LateBackdrop(backdrop, landmarks[list(OVAL), :2], crop.size)
+            alone = None if person.has_neighbours else mask
+            self._backdrop = LateBackdrop(backdrop, landmarks[list(OVAL), :2], crop.size, alone)
             return
         matte()
         step()

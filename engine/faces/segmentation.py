@@ -29,9 +29,10 @@ def person_mask(rgb: np.ndarray) -> np.ndarray:
     return np.clip(cv2.resize(mask, (width, height), interpolation=cv2.INTER_LINEAR), 0.0, 1.0)
 
 
-def person_matte(rgb: np.ndarray) -> np.ndarray:
-    """person_mask whose edge follows the picture's own edges, strands of hair among them."""
-    mask = person_mask(rgb)
+def person_matte(rgb: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
+    """person_mask, or one that is given, whose edge follows the picture's own edges, strands of
+    hair among them."""
+    mask = person_mask(rgb) if mask is None else mask
     guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32) / 255.0
     matte = _guided(guide, mask, max(2, round(_EDGE_SHARE * len(mask))))
     return np.clip((matte - _NOTHING) / (_ALL - _NOTHING), 0.0, 1.0)
