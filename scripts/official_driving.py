@@ -1,26 +1,30 @@
 """The official driving loop in its own order, for parity.
 
-A picture is driven by the engine's Motions. What differs from the product is here: stitching comes
-before retargeted ratios and the multiplier, and a source video is smoothed; docs/quirks.md has a
-row for each. All frames are computed at once; "frame 0" is the first driving frame, the
-performance's rest.
+Pictures and videos are driven by the engine's Motions. What differs from the product is here:
+stitching comes before retargeted ratios and the multiplier, and the smoothed rotations of a source
+video shear; docs/quirks.md has a row for each. All frames are computed at once; "frame 0" is the
+first driving frame, the performance's rest.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from engine.liveportrait.driving import drive
+from engine.liveportrait.driving import drive, read_face
 from engine.liveportrait.model_set import Retargeting
 from engine.liveportrait.retargeting import eye_delta, lip_delta, stitched
 from engine.liveportrait.sliders import moved_points
 from engine.performance.geometry import (
     KeypointMotion,
     convex_hull_volume,
+    euler_degrees,
     flat,
+    orthonormal,
+    rotation_matrix,
     transform_keypoints,
 )
 from engine.performance.lip_rest import LIP_REST
@@ -34,8 +38,11 @@ from engine.performance.transfer import (
     EYE_MASK,
     LIP_NORMALIZATION_THRESHOLD,
     REGION_MASKS,
+    MotionTrack,
+    transfer,
 )
 from engine.take import TakeOptions
+from engine.wish import Wish
 
 Region = Literal["all", "exp", "pose", "lip", "eyes"]
 
@@ -168,12 +175,93 @@ def _moved_picture(
 def _moved_video(
     source: DrivenSource, driving: MotionTemplate, options: DrivingOptions
 ) -> np.ndarray:
+    """The engine's wishes; the shear of smoothed rotations, which no Motion has, is added."""
+    wanted = TakeOptions(region=options.region, use_relative_motion=options.use_relative_motion)
+    performance = Performance.from_template(driving)
+    variance = options.smoothing_variance
+    wishes = drive_clip(source.motion, None, performance, wanted, 0, variance)
+    x_driving = wished_points(source.motion, wishes)
     s = source.motion
     rotation = _video_rotation(source, driving, options)
-    expression = _video_expression(source, driving, options)
-    is_placed = options.moves_pose and not options.use_relative_motion
-    translation = driving.translation if is_placed else s.translation
-    return transform_keypoints(s.keypoints, rotation, expression, s.scale, flat(translation))
+    sheared = s.keypoints @ (rotation - orthonormal(rotation))
+    return (x_driving + s.scale[:, None, None] * sheared).astype(np.float32)
+
+
+def drive_clip(
+    source: KeypointMotion,
+    ratios: OpeningRatios | None,
+    performance: Performance,
+    options: TakeOptions,
+    reference: int = 0,
+    observation_variance: float | None = None,
+) -> list[Wish]:
+    """What the face of a moving source does: a wish per frame, by LivePortrait's rules for videos.
+
+    source, ratios  M's reading and the opening ratios of every source frame
+    performance     a row per source frame, or one for all of them
+    observation_variance  of the smoother of what is shown, see smoothing.smooth; None for none
+    The source keeps its own size, and where motion is relative its own place.
+    """
+    is_single = len(performance) == 1
+    count = len(source) if is_single else min(len(source), len(performance))
+    tracks: list[MotionTrack] = []
+    for frame in range(count):
+        row = slice(frame, frame + 1)
+        face = read_face(source[row], None if ratios is None else ratios[row])
+        driven = performance if is_single else _pair(performance, reference, frame)
+        tracks.append(transfer(driven, face, options)[-1:])
+    own = source[:count]
+    angles = np.stack([own.pitch, own.yaw, own.roll], axis=1).astype(np.float64)
+    pose = np.concatenate([track.pose for track in tracks])
+    offsets = np.concatenate([track.expression for track in tracks]).reshape(count, -1, 3)
+    if observation_variance is not None and not is_single:
+        offsets = smooth(own.expression + offsets, observation_variance) - own.expression
+        if options.region in ("all", "pose"):
+            turned = rotation_matrix(*(angles + pose).T)
+            pose = euler_degrees(orthonormal(smooth(turned, observation_variance))) - angles
+    mask = REGION_MASKS.get(options.region, EXPRESSION_MASK)
+    offsets = np.where(mask & (options.region != "pose"), offsets, 0.0)
+    wishes: list[Wish] = []
+    for frame, track in enumerate(tracks):
+        moved = replace(
+            track,
+            pose=pose[frame : frame + 1],
+            translation=track.translation * (0.0 if options.use_relative_motion else 1.0),
+            scale=np.ones(1),
+            expression=offsets[frame].reshape(1, -1),
+        )
+        wishes.append(Wish(frame, tuple(moved.motions())))
+    return wishes
+
+
+def wished_points(source: KeypointMotion, wishes: Sequence[Wish]) -> np.ndarray:
+    """(T, 21, 3) keypoints of wishes for one face, before openings and stitching.
+
+    source  M's reading of every source frame
+    """
+    rows = [
+        moved_points(source[wish.source_frame : wish.source_frame + 1], list(wish.motions))
+        for wish in wishes
+    ]
+    return np.concatenate(rows)
+
+
+def _pair(performance: Performance, reference: int, moment: int) -> Performance:
+    """Two rows of a performance: its rest, and one moment."""
+    rows = [reference, moment]
+    ratios = performance.ratios
+    return replace(
+        performance,
+        times=np.array([0.0, 1.0]),
+        rotation=performance.rotation[rows],
+        translation=performance.translation[rows],
+        scale=performance.scale[rows],
+        expression=performance.expression[rows],
+        ratios=None if ratios is None else OpeningRatios(ratios.eyes[rows], ratios.lips[rows]),
+        is_seen=performance.is_seen[rows],
+        cuts=(),
+        sliders={},
+    )
 
 
 def _video_rotation(
@@ -188,21 +276,6 @@ def _video_rotation(
         rotation = driving.rotation
     # The smoothed matrices are no rotations any more: the head shrinks and shears a little.
     return smooth(rotation, options.smoothing_variance) if len(driving) > 1 else rotation
-
-
-def _video_expression(
-    source: DrivenSource, driving: MotionTemplate, options: DrivingOptions
-) -> np.ndarray:
-    own = source.motion.expression
-    if options.region == "pose":
-        return own
-    driven = driving.expression
-    if options.use_relative_motion:
-        driven = own + (driven - (driven[:1] if len(driving) > 1 else LIP_REST))
-    if len(driving) > 1:
-        driven = smooth(driven, options.smoothing_variance)
-    mask = REGION_MASKS.get(options.region, EXPRESSION_MASK)
-    return np.where(mask, driven, own).astype(np.float32)
 
 
 def _retargeted(
