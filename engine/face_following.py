@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .analytic.encoder import GAZE_COLUMNS, amounts_of, encode
 from .face_track import FaceTrack, box_of
 from .faces.candidates import keypoints_of
 from .faces.canonical import (
@@ -22,7 +23,15 @@ from .faces.measures import MEASURE_NAMES
 from .motion import Face
 from .moving_source import MovingSource
 from .renderer import ReportedError
-from .tracking.curves import HEAD_NOISE, HEAD_WINDOW_S, MEASURE_NOISE, gapless, ratios_of, shots_of
+from .tracking.curves import (
+    HEAD_NOISE,
+    HEAD_WINDOW_S,
+    MEASURE_NOISE,
+    gapless,
+    ratios_of,
+    shots_of,
+    usual_of,
+)
 from .tracking.performers import people_of
 from .tracking.tracker import FACE_LIMIT, Tracker
 from .tracking.tracklet import LANDMARK_CM, PIVOT, Tracklet
@@ -171,7 +180,8 @@ def _smoothed(
     shown = {row: was_read.points(row, shape[row]) for row in seen.tolist()}
     head = gapless(head, times, cuts, HEAD_NOISE, HEAD_WINDOW_S, _SMOOTH)
     noise, window = np.array([MEASURE_NOISE[name] for name in MEASURE_NAMES]).T
-    ratios = ratios_of(gapless(measures, times, cuts, noise, window, _SMOOTH))
+    measures = gapless(measures, times, cuts, noise, window, _SMOOTH)
+    ratios = ratios_of(measures)
     for first in range(0, shape.shape[1], _COLUMNS):
         tick()
         columns = slice(first, first + _COLUMNS)
@@ -189,8 +199,20 @@ def _smoothed(
         "place": place.astype(np.float32),
         "ratios": np.column_stack([ratios.eyes.mean(axis=1), ratios.lips[:, 0]]),
         "landmarks": shape.reshape(count, LANDMARK_COUNT, 3),
+        **_own_motion(measures, usual_of(measures[seen])),
     }
     return result | _places(result, tick)
+
+
+def _own_motion(measures: np.ndarray, usual: np.ndarray) -> dict[str, np.ndarray]:
+    """Gaze and expression of (T, M) measures of a face; usual: (M,) where it does little."""
+    lids_open = usual[[MEASURE_NAMES.index("lid_left"), MEASURE_NAMES.index("lid_right")]]
+    changes = encode(measures, lids_open) - encode(usual[None], lids_open)
+    gaze = amounts_of(measures, lids_open)[:, GAZE_COLUMNS]
+    return {
+        "gaze": np.clip(gaze, -1.0, 1.0).astype(np.float32),
+        "expression": changes.reshape(len(measures), -1),
+    }
 
 
 def _bridged(is_seen: np.ndarray, times: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:

@@ -12,13 +12,13 @@ import numpy as np
 
 from .faces.candidates import keypoints_of, pairs
 from .faces.canonical import LANDMARK_COUNT, MESH_COUNT, OVAL, Pose
-from .motion import Face
+from .motion import KEYPOINT_COUNT, Face
 from .part_files import hint_of, write_whole
 from .renderer import ReportedError
 from .tracking.tracklet import LANDMARK_CM, PIVOT
 
 # Counts up when the same clip would be followed differently.
-VERSION = 1
+VERSION = 2
 _AGAIN = "Follow the faces again."
 _FADE_S = 0.2  # before and after a loss
 _SAME_PX = 1.0  # boxes of one face, after their way through a file
@@ -42,6 +42,8 @@ class FaceTrack:
     scale      (F, T) float32 pixels per cm
     place      (F, T, 2) float32 pixels of the neck joint
     ratios     (F, T, 2) float32 opening of eyes and lips
+    gaze       (F, T, 2) float32 where the eyes look in the head, as the gaze controls
+    expression (F, T, 63) float32 what the face does beside how it usually is, as Motion.expression
     landmarks  (F, T, 478, 3) int16 in the face frame, steps of LANDMARK_CM
     notices    sentences for the user
     """
@@ -60,6 +62,8 @@ class FaceTrack:
     scale: np.ndarray
     place: np.ndarray
     ratios: np.ndarray
+    gaze: np.ndarray
+    expression: np.ndarray
     landmarks: np.ndarray
     notices: tuple[str, ...] = ()
 
@@ -182,7 +186,8 @@ class FaceTrack:
         size = len(self.faces), len(self.times)
         ends = {
             "is_seen": (), "box": (4,), "keypoints": (6, 2), "pose": (3,), "rotation": (3, 3),
-            "scale": (), "place": (2,), "ratios": (2,), "landmarks": (LANDMARK_COUNT, 3),
+            "scale": (), "place": (2,), "ratios": (2,), "gaze": (2,),
+            "expression": (3 * KEYPOINT_COUNT,), "landmarks": (LANDMARK_COUNT, 3),
         }  # fmt: skip
         for name, end in ends.items():
             array = getattr(self, name)

@@ -99,7 +99,7 @@ class KEYPORTRAIT_OT_add_face(RunsLong, bpy.types.Operator):
         controller = creation.add_drawn_face(item.plane, face)
         if self.use_select:
             creation.select_only(context, controller)
-        live.refresh_later()
+        live.follow_faces(portraits.portrait(item.plane))
         self.report({"WARNING" if reason else "INFO"}, f"Added '{controller.name}'{reason}")
         return {"FINISHED"}
 

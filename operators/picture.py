@@ -53,7 +53,7 @@ class KEYPORTRAIT_OT_fit_picture(FindsFaces, bpy.types.Operator):
 
     def finish(self, context: bpy.types.Context, image: bpy.types.Image, finding: Finding) -> str:
         text = refit.fit(self._item().plane, finding)
-        live.refresh_later()
+        live.follow_faces(self._item())
         return text
 
     def _drop(self) -> None:

@@ -296,7 +296,7 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         if item is None:
             raise AddonError("The portrait was deleted meanwhile.")
         added = creation.add_faces(item.plane, finding.faces)
-        live.refresh_later()
+        live.follow_faces(portraits.portrait(item.plane))
         kept = [f"kept '{controller.name}'" for controller in item.controllers]
         what = [*(f"added '{controller.name}'" for controller in added), *kept]
         return f"'{item.plane.name}': {', '.join(what)}"

@@ -22,7 +22,7 @@ from ..host.bake import OPEN_TIMEOUT_S, SequenceBake
 from ..host.cache import FrameCache
 from ..host.client import Engine, EngineError, State, Ticket
 from ..host.sequence import BakeError
-from . import baked, clips, face_tracks, live, movie, portraits
+from . import baked, clips, face_tracks, live, movie, portraits, riding
 from . import engine as engine_process
 from .bake_job import BakeJob, check_folders, job_of
 from .bake_settings import BakeSettings
@@ -249,6 +249,7 @@ class BakeRun:
         engine = self._engines[job.renderer]
         ticket = submit_track(engine, item, Answer(None), use_drain=False)
         yield from self._await(job, engine, ticket)
+        riding.ride_quietly(_find(job))
 
     def _bake(self, job: BakeJob, number: int) -> Iterator[bool]:
         if job.is_movie and job.is_movie_current:

@@ -29,10 +29,10 @@ log = logging.getLogger(__name__)
 
 FOLDER = "tracks"
 # Counts up when the engine would make another track of the same clip and faces.
-TRACK_VERSION = 1
+TRACK_VERSION = 2
 LIMIT_BYTES = 500 * 10**6
 _KEPT = 8
-# What counts as wide open among the ratios of a clip: blinks and squints are below.
+# Percentile of a clip's ratios at which eyes count as open: blinks and squints are below.
 _OPEN_SHARE = 75.0
 
 _known: OrderedDict[Path, FaceTrack] = OrderedDict()
@@ -49,6 +49,8 @@ class FaceTrack:
     place    (F, T, 2) float32 pixels of the neck joint
     scale    (F, T) float32 pixels per centimetre of an average face
     ratios   (F, T, 2) float32 openings of eyes and lips
+    gaze     (F, T, 2) float32 where the eyes look in the head, as the gaze controls
+    expression  (F, T, 63) float32 what the face does beside how it usually is
     """
 
     size: tuple[int, int]
@@ -58,6 +60,8 @@ class FaceTrack:
     place: np.ndarray
     scale: np.ndarray
     ratios: np.ndarray
+    gaze: np.ndarray
+    expression: np.ndarray
 
     @property
     def frame_count(self) -> int:
@@ -154,7 +158,7 @@ def read(path: Path, face_count: int) -> FaceTrack | None:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             width, height = (int(side) for side in arrays["size"])
-            names = ("is_seen", "box", "pose", "place", "scale", "ratios")
+            names = ("is_seen", "box", "pose", "place", "scale", "ratios", "gaze", "expression")
             track = FaceTrack((width, height), *(arrays[name] for name in names))
     except FileNotFoundError:
         return None

@@ -20,6 +20,7 @@ class Hold(NamedTuple):
 HOLD_EYES = "hold_eyes_open"
 SILENCE_LIPS = "silence_lips"
 STEADY_HEAD = "steady_head"
+KEEP_EXPRESSION = "keep_own_expression"
 
 HOLDS = (
     Hold(
@@ -39,6 +40,13 @@ HOLDS = (
         "Steady Head",
         "1 takes the head's own motion out of the clip, within the limits of the head's sliders",
         0.0,
+    ),
+    Hold(
+        KEEP_EXPRESSION,
+        "Keep Own Expression",
+        "0 takes out what the face does in the clip, so that sliders and captures replace it; at 1 "
+        "they are added to it",
+        1.0,
     ),
 )
 HOLD_NAMES = tuple(hold.name for hold in HOLDS)

@@ -11,6 +11,7 @@ from ..engine.controls import CONTROLS
 from ..engine.take import AMOUNTS
 from . import portraits
 from .controllers import SIZES, control_defaults, face_of, reset_handle
+from .holds import HOLDS
 
 # As Blender calls the group of an object's own curves.
 TAKE_GROUP = "Performance"
@@ -28,10 +29,11 @@ def control_path(name: str) -> str:
     return f'["{name}"]'
 
 
-# Properties of takes → their numbers at rest.
+# Properties of takes, and of faces of moving sources → their numbers at rest.
 TAKE_REST: dict[str, tuple[float, ...]] = {
     **{name: (0.0,) * size for name, size in SIZES.items()},
     **{amount.name: (1.0,) for amount in AMOUNTS},
+    **{hold.name: (hold.default,) for hold in HOLDS},
 }
 TAKE_PATHS = {control_path(name): rest for name, rest in TAKE_REST.items()}
 

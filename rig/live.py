@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import bpy
 
 from ..host.client import EngineError
-from . import bake_state, content, main_thread, portraits, pump, puppets, refit
+from . import bake_state, content, main_thread, portraits, pump, puppets, refit, riding
 from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
@@ -196,6 +196,18 @@ def show_now(item: Portrait, depsgraph: bpy.types.Depsgraph) -> None:
                 raise
             refit.begin(item.plane)
             session(item).show_now(item, wish_of(item, depsgraph))
+
+
+def follow_faces(item: Portrait) -> None:
+    """After faces of a clip were added: follow them, in the background at once.
+
+    For operators. Raises AddonError or EngineError.
+    """
+    if bpy.app.background:
+        with traffic:
+            session(item).track_now(item)
+        riding.ride(item)
+    refresh_later()
 
 
 @contextmanager

@@ -68,7 +68,7 @@ def wish_of(
         puppet = moved.get(controller.name)
         motion, _ = motion_and_values(controller, depsgraph, puppet, moving)
         shares = _State(controller, depsgraph).numbers(HOLD_NAMES)
-        motion, held = moving.held(motion, shares)
+        motion, held = moving.held(moving.replaced(motion, shares), shares)
         motions.append(motion)
         holds.append(held)
     return Wish(tuple(motions), frame, tuple(holds) if any(holds) else ())
@@ -105,7 +105,8 @@ def motion_and_values(
     values = weakened(values, control_defaults(face), amounts)
     if puppet is not None:
         values |= puppet.resting(control_defaults(face))
-    _add_gaze(values, controller, depsgraph)
+    own_gaze = (0.0, 0.0) if moving is None else moving.gaze
+    _add_gaze(values, controller, depsgraph, own_gaze)
     motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
     if EXPRESSION in controller or TRANSLATION in controller:
         expression, translation = state.take_numbers()
@@ -268,7 +269,9 @@ def _add_gaze(
     values: dict[str, float],
     controller: bpy.types.Object,
     depsgraph: bpy.types.Depsgraph,
+    own: tuple[float, float],
 ) -> None:
+    """Let the eyes look at a target; own: where they look in a frame of a clip by themselves."""
     target = controller.keyportrait.face.gaze_target
     if target is None:
         return
@@ -278,7 +281,7 @@ def _add_gaze(
     direction = world.normalized().inverted_safe() @ place
     x, y = gaze_towards(direction)
     x = -x if is_mirrored(controller, depsgraph) else x
-    for name, amount in (("gaze_x", x), ("gaze_y", y)):
+    for name, amount in (("gaze_x", x - own[0]), ("gaze_y", y - own[1])):
         values[name] = min(max(values.get(name, 0.0) + amount, -1.0), 1.0)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from ..engine.controls import RATIO_TOLERANCE, Face, Motion
 from .controllers import half_crop_px
 from .face_tracks import FaceTrack
-from .holds import HOLD_EYES, SILENCE_LIPS, STEADY_HEAD
+from .holds import HOLD_EYES, KEEP_EXPRESSION, SILENCE_LIPS, STEADY_HEAD
 
 # As the engine names the openings of a request's `holds`.
 EYES, LIPS = "eyes", "lips"
@@ -48,6 +48,24 @@ class MovingFace:
         names = ("head_pitch", "head_yaw", "head_roll", "head_x", "head_y", "head_scale")
         return dict(zip(names, (pitch, yaw, roll, x, y, size), strict=True))
 
+    @property
+    def gaze(self) -> tuple[float, float]:
+        """Where the eyes look in this frame, as the gaze controls."""
+        x, y = self.track.gaze[self.index, self.frame]
+        return float(x), float(y)
+
+    def replaced(self, motion: Motion, holds: Mapping[str, float]) -> Motion:
+        """A motion that takes the clip's own expression out, as far as is wanted."""
+        taken = 1.0 - _share(holds, KEEP_EXPRESSION, 1.0)
+        if not taken:
+            return motion
+        own = self.track.expression[self.index, self.frame]
+        expression = tuple(
+            float(asked - taken * value)
+            for asked, value in zip(motion.expression, own, strict=True)
+        )
+        return replace(motion, expression=expression)
+
     def held(self, motion: Motion, holds: Mapping[str, float]) -> tuple[Motion, tuple[str, ...]]:
         """A motion whose openings are held, and which of them are wanted as they are.
 
@@ -73,5 +91,5 @@ class MovingFace:
         return motion, tuple(held)
 
 
-def _share(holds: Mapping[str, float], name: str) -> float:
-    return min(max(holds.get(name, 0.0), 0.0), 1.0)
+def _share(holds: Mapping[str, float], name: str, default: float = 0.0) -> float:
+    return min(max(holds.get(name, default), 0.0), 1.0)

@@ -9,6 +9,7 @@ in that frame, which a driver's own curve can do.
 
 from __future__ import annotations
 
+import logging
 import math
 
 import bpy
@@ -18,9 +19,12 @@ from mathutils import Euler, Matrix
 from ..engine.controls import Face
 from . import clips, face_tracks
 from .controllers import FLIP, face_of, half_crop_px, handle_offset
+from .errors import AddonError
 from .face_tracks import FaceTrack
 from .own_transform import FRAME, deltas_of, rides
 from .portraits import Portrait
+
+log = logging.getLogger(__name__)
 
 FRAME_PATH = f'["{FRAME}"]'
 # As an image user counts, see stills.shown_frame; Blender evaluates it without Python.
@@ -57,6 +61,14 @@ def ride(item: Portrait) -> None:
             values = deltas(controller, track, index)
             for (path, axis), column in zip(CHANNELS, values.T, strict=True):
                 _drive(controller, path, axis, numbers, column)
+
+
+def ride_quietly(item: Portrait) -> None:
+    """As ride; what is wrong with the clip the live view tells, too."""
+    try:
+        ride(item)
+    except AddonError as error:
+        log.warning("%s", error)
 
 
 def ride_of(controller: bpy.types.Object) -> Matrix | None:

@@ -10,7 +10,7 @@ import bpy
 
 from ..host.client import Engine, EngineError, Reply, Ticket
 from ..preferences import preferences
-from . import clips, content, face_tracks, main_thread, refit
+from . import clips, content, face_tracks, main_thread, refit, riding
 from . import engine as engine_process
 from .controllers import face_of
 from .errors import AddonError, OtherPictureError, PortraitError
@@ -146,6 +146,9 @@ class Session(OpenedPicture):
         if reply.error is not None:
             self._fail(reply.error, is_opening=True)
         else:
+            item = find(self.uid)
+            if item is not None:
+                riding.ride_quietly(item)
             # Wishes hold how the faces differ from the track.
             refresh_later()
 

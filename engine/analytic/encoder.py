@@ -28,6 +28,8 @@ from .deformers import BROW_DEFORMERS, MOUTH_DEFORMERS, deformers
 _EYES = ("blink_left", "blink_right", "gaze_x", "gaze_y")
 _MOUTH = (*MOUTH_DEFORMERS, "jaw_x")
 _SHOWN = (*_EYES, *_MOUTH, *BROW_DEFORMERS)
+# Of amounts_of: to the picture's right and up.
+GAZE_COLUMNS = [_SHOWN.index("gaze_x"), _SHOWN.index("gaze_y")]
 
 _MOUTH_MEASURES = (
     "lip_gap", "mouth_width", "lift_left", "lift_right", "mouth_x", "upper_lip", "jaw_drop",

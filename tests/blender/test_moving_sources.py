@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 import pytest
 from conftest import PACKAGE, change_box
+from mathutils import Vector
 from moving import (
     COUNT,
     STEP_PX,
@@ -22,6 +23,7 @@ from moving import (
     textured_plane,
     walk,
 )
+from pictures import save_picture
 from test_picture_sources import make_movie
 
 __all__ = ["walk"]
@@ -237,3 +239,57 @@ def test_controllers_ride_on_the_face(walk, pixels, module, capfd) -> None:
     bpy.context.scene.frame_set(7)
     assert tuple(hat.matrix_world.translation) == pytest.approx(places[4], abs=1e-6)
     assert "ependency cycle" not in "".join(capfd.readouterr())
+
+
+@pytest.fixture
+def acting(module, add_portrait, pixels, tmp_path: Path) -> tuple[Any, list[str]]:
+    """(plane, files) of a face that mostly rests, but speaks, blinks and looks aside once each."""
+    still, (face,) = add_portrait()
+    acts = {3: {"mouth_open": 0.7}, 5: {"blink": 0.4}, 7: {"gaze_x": 0.8}}
+    paths = []
+    for frame in range(1, 9):
+        bpy.context.scene.frame_set(1)
+        update(face, **{"mouth_open": 0.0, "blink": 0.0, "gaze_x": 0.0, **acts.get(frame, {})})
+        values = pixels(output(still)).copy()
+        paths.append(save_picture(tmp_path / f"act_{frame:03}.png", values))
+    bpy.data.objects.remove(still)
+    plane, _ = textured_plane(module, as_sequence(paths[0]), 8)
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    return plane, paths
+
+
+def around(controller: Any, module: Any, keypoints: tuple[int, ...]) -> tuple[slice, slice]:
+    """Rows and columns of the picture around some of a face's keypoints."""
+    face = module("rig.controllers").face_of(controller)
+    x, y = np.mean([face.keypoints[k] for k in keypoints], axis=0)
+    reach = 0.28 * (face.box[2] - face.box[0])
+    return slice(int(y - 0.6 * reach), int(y + 0.6 * reach)), slice(int(x - reach), int(x + reach))
+
+
+def test_what_the_clip_does_can_be_taken_out(acting, pixels, module) -> None:
+    plane, paths = acting
+    (face,) = faces(plane)
+    rest = in_file(paths[0], pixels)
+    mouth, eyes = around(face, module, (3,)), around(face, module, (0, 1))
+
+    def off(frame: int, part: tuple[slice, slice]) -> float:
+        return float(np.abs(shown(plane, frame, pixels) - rest)[part].mean())
+
+    spoken, shut, aside = off(3, mouth), off(5, eyes), off(7, eyes)
+    assert min(spoken, shut, aside) > 0.002
+    update(face, keep_own_expression=0.0)
+    assert off(3, mouth) < 0.7 * spoken
+    # Preview shows little of an eye that the frame hides.
+    assert off(5, eyes) < 0.93 * shut
+    update(face, keep_own_expression=1.0, hold_eyes_open=1.0)
+    assert off(5, eyes) < 0.93 * shut
+    assert off(3, mouth) == pytest.approx(spoken, rel=0.15)
+    update(face, hold_eyes_open=0.0)
+    camera = bpy.data.objects.new("camera", bpy.data.cameras.new("camera"))
+    bpy.context.scene.collection.objects.link(camera)
+    bpy.context.scene.camera = camera
+    camera.location = face.matrix_world @ Vector((0.0, 0.0, 50.0))
+    bpy.context.view_layer.objects.active = face
+    bpy.context.view_layer.update()
+    assert bpy.ops.keyportrait.eye_contact() == {"FINISHED"}
+    assert off(7, eyes) < 0.9 * aside
