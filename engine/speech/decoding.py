@@ -10,7 +10,7 @@ import numpy as np
 
 from .hearing import STATES, AcousticModel
 
-POWER = 0.25
+POWER = 0.15
 NEW_PHONE_PRICE = 2.0  # a log probability
 _LEAST = 1e-30
 

@@ -16,7 +16,7 @@ SILENCE = "SIL"
 NOISES = ("+NSN+", "+SPN+")
 # Mixture weights are minus a logarithm to this base, in steps of 1024.
 _WEIGHT_STEP = 1024 * np.log(1.0001)
-_ROWS = 256  # at once, so that little memory is used
+_ROWS = 512  # at once, so that little memory is used
 _HINT = "Install the extension again, or run `make models` in a source checkout."
 
 
@@ -39,12 +39,13 @@ class AcousticModel:
             weights = arrays["weights"].astype(np.float32)
         self.stay, self.leave = np.log(stay), np.log(1.0 - stay)
         count, self._streams, self._densities, _ = means.shape
-        # The exponent is linear in a row and its squares.
+        # The exponent is linear in a row, its squares and 1.
         precise = 1.0 / variances
-        self._linear = np.ascontiguousarray((means * precise).transpose(1, 3, 0, 2))
-        self._square = np.ascontiguousarray((-0.5 * precise).transpose(1, 3, 0, 2))
         norm = np.log(2.0 * np.pi * variances).sum(-1) + (means**2 * precise).sum(-1)
-        self._constant = np.ascontiguousarray((-0.5 * norm).transpose(1, 0, 2))
+        linear, square = (part.transpose(1, 3, 0, 2) for part in (means * precise, -0.5 * precise))
+        constant = -0.5 * norm.transpose(1, 0, 2)[:, None]
+        exponents = np.concatenate([linear, square, constant], axis=1)
+        self._exponents = exponents.reshape(self._streams, 2 * CEPSTRA + 1, -1)
         mixed = np.exp(-weights * _WEIGHT_STEP)
         shape = (self._streams, self._densities, count, STATES)
         self._weights = np.ascontiguousarray(mixed.reshape(shape).transpose(0, 2, 1, 3))
@@ -57,13 +58,14 @@ class AcousticModel:
     def _block(self, rows: np.ndarray) -> np.ndarray:
         phones = len(self.phones)
         total = np.zeros((phones, len(rows), STATES), np.float32)
+        ones = np.ones((len(rows), 1), np.float32)
         for stream in range(self._streams):
             values = rows[:, stream]
-            exponents = values @ self._linear[stream].reshape(CEPSTRA, -1)
-            exponents += values**2 @ self._square[stream].reshape(CEPSTRA, -1)
-            by_phone = exponents.reshape(len(rows), phones, -1) + self._constant[stream]
+            flat = np.concatenate([values, values**2, ones], axis=1) @ self._exponents[stream]
+            by_phone = flat.reshape(len(rows), phones, -1)
             peaks = by_phone.max(-1, keepdims=True)
-            likelihoods = np.exp(by_phone - peaks).transpose(1, 0, 2)
+            by_phone -= peaks
+            likelihoods = np.exp(by_phone, out=by_phone).transpose(1, 0, 2)
             total += np.log(likelihoods @ self._weights[stream] + 1e-30)
             total += peaks.transpose(1, 0, 2)
         return total.transpose(1, 0, 2)

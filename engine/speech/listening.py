@@ -35,6 +35,7 @@ class Heard(NamedTuple):
     shares    (T, LIKELY) uint8 how likely those are, 255 for certain
     shut      (T,) float32 how likely the lips are shut for a sound, 0..1
     level_db  (T,) float32 loudness, decibels of full scale
+    likeness  (T,) float32 log likelihood by which phones explain the sound better than noise does
     """
 
     phones: np.ndarray
@@ -42,6 +43,7 @@ class Heard(NamedTuple):
     shares: np.ndarray
     shut: np.ndarray
     level_db: np.ndarray
+    likeness: np.ndarray
 
 
 class Listener:
@@ -81,7 +83,7 @@ class Listener:
         if not self._parts:
             nothing = np.zeros(0, np.float32)
             some = np.zeros((0, LIKELY), np.uint8)
-            return Heard(nothing.astype(np.int16), some, some, nothing, nothing)
+            return Heard(nothing.astype(np.int16), some, some, nothing, nothing, nothing)
         return Heard(*(np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)))
 
     def _hear(self, rows: int, wanted: int) -> None:
@@ -94,6 +96,9 @@ class Listener:
         scores = self._model.scores(features.streams(cepstra - self._centre(cepstra)))
         shares = phone_shares(self._model, scores, self._bigram_weight)
         kept = slice(self._margin, self._margin + wanted)
+        best = scores[kept].max(axis=2)
+        quiet = best[:, self._quiet].max(axis=1)
+        best[:, self._quiet] = -np.inf
         spoken = shares[kept].copy()
         spoken[:, self._quiet] = 0.0
         likely = np.argsort(spoken, axis=1)[:, : -LIKELY - 1 : -1]
@@ -104,6 +109,7 @@ class Listener:
                 np.rint(255.0 * np.take_along_axis(spoken, likely, axis=1)).astype(np.uint8),
                 shares[kept][:, self._shut].sum(axis=1),
                 (20.0 * np.log10(np.maximum(levels, _LEAST_LEVEL)))[kept].astype(np.float32),
+                (best.max(axis=1) - quiet).astype(np.float32),
             )
         )
 

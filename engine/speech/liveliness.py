@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .segments import Phone
+from .segments import VOWELS, Phone
 
 # A blink: how long lids take to fall and to rise, and how many seconds lie between two.
 FALL_S, RISE_S = 0.09, 0.16
@@ -18,8 +18,6 @@ SWAY_DEG, NOD_DEG = (1.6, 2.4, 1.4), 2.2
 SWAY_HZ = (0.11, 0.23, 0.37)
 NOD_S = 0.16
 STRESS_DB = 2.5  # above what is usual
-_VOWELS = frozenset(("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY",
-                     "UH", "UW"))  # fmt: skip
 
 
 def blinks(times: np.ndarray, phones: Sequence[Phone], amount: float, seed: int) -> np.ndarray:
@@ -56,7 +54,7 @@ def head_degrees(
     usual = float(np.median([p.level_db for p in spoken])) if spoken else 0.0
     for phone in spoken:
         stress = phone.level_db - usual - STRESS_DB
-        if phone.name not in _VOWELS or stress <= 0.0:
+        if phone.name not in VOWELS or stress <= 0.0:
             continue
         nod = NOD_DEG * min(1.0, stress / 4.0) * random.uniform(0.5, 1.0)
         middle = (phone.start_s + phone.end_s) / 2

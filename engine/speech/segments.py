@@ -13,11 +13,16 @@ from .hearing import NOISES, SILENCE
 from .listening import SHUT_PHONES, Heard, moment_s
 
 # Lips count as shut from this share on, and around it while half as likely.
-SHUT_SHARE, SHUT_EDGE = 0.12, 0.5
-LEAST_SHARE = 0.05  # of what a sound may be
+SHUT_SHARE, SHUT_EDGE = 0.1, 0.5
+LEAST_SHARE, FIRMER = 0.05, 1.7  # of what a sound may be
 LOUD_DB = 15.0  # below the loudest speech
 LEAST_ROWS = 3  # what is shorter belongs to its neighbour
 LEAST_PAUSE_ROWS = 8  # shorter silences are part of a sound: plosives hold their breath
+
+
+VOWELS = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW",
+)  # fmt: skip
 
 
 class Phone(NamedTuple):
@@ -52,7 +57,8 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
         own = labels[start:end]
         if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
-    labels[~is_speech(heard)] = silence
+    is_vowel = np.isin(heard.phones, [names.index(name) for name in VOWELS])
+    labels[~is_speech(heard, is_vowel)] = silence
     firm = {names.index(name) for name in SHUT_PHONES}
     phones = []
     for start, end, label in _merged(_runs(labels), silence, firm):
@@ -70,6 +76,8 @@ def _maybe(
     """What some moments together may be; lips that shut were decided before."""
     total = np.bincount(spoken.ravel(), shares.ravel().astype(np.float64), len(names))
     total[[names.index(name) for name in SHUT_PHONES]] = 0.0
+    # Shapes between all that it may be are nobody's: the likelier ones count for more.
+    total = total**FIRMER
     total /= max(total.sum(), 1e-9)
     likely = np.flatnonzero(total > LEAST_SHARE)
     return tuple((names[index], float(total[index])) for index in likely)
