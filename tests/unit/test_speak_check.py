@@ -37,7 +37,7 @@ def test_lips_are_looked_at_and_troubles_are_listed(folder, tmp_path) -> None:
     assert summary["closed_share"] >= 0.85 and summary["open_share"] >= 0.9
     assert summary["corr"] > summary["corr_loudness"]
     assert abs(summary["lag_frames"]) <= 1.0
-    assert summary["cpu_s_per_min"] > 0.0 and summary["keys_per_s"] < 14.0
+    assert summary["cpu_s_per_min"] > 0.0 and summary["keys_per_s"] < 18.0
     assert [row["sound"] for row in summary["failed"]] == ["broken.wav"]
     assert cv2.imread(str(tmp_path / "sheets" / "good.png")).shape[1] == 16 * speak_check.CELL
     assert "good.wav" in (tmp_path / "table.txt").read_text()
