@@ -66,6 +66,8 @@ def draw_state(layout: bpy.types.UILayout, status: camera.Status) -> None:
     column.alert = status.state not in ICONS
     for number, line in enumerate(wrapped(f"{status.message}. {status.hint}".replace("..", "."))):
         column.label(text=line, icon="BLANK1" if number else ICONS.get(status.state, "ERROR"))
+    if status.state == RUNNING and not status.has_neutral:
+        layout.label(text="Look ahead, lips shut: finding rest", icon="USER")
     if status.is_in_use:
         text = f"{status.fps:.0f} fps, {1000 * status.latency_s:.0f} ms"
         layout.label(text=f"{text}, {status.dropped} dropped", icon="TIME")

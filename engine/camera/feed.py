@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..camera_table import UNPLUGGED
+from ..camera_table import REFUSED, UNPLUGGED
 from .devices import device_frames, first_device
-from .errors import CameraError
+from .errors import CameraError, refused_hint
 from .stand_in import stand_in, stand_in_frames
 
 RETRY_S = 1.0  # between tries to open a camera that is not there
@@ -86,7 +87,10 @@ class Feed:
     def _note_silence(self) -> None:
         if self.problem is None and time.monotonic() - self._heard_s > SILENT_S:
             text = "The camera gives no pictures."
-            self.problem = CameraError(UNPLUGGED, text, "Unplug it and plug it in again.")
+            # macOS opens a camera that it has not allowed, and lets it say nothing.
+            is_refused = sys.platform == "darwin"
+            hint = refused_hint() if is_refused else "Unplug it and plug it in again."
+            self.problem = CameraError(REFUSED if is_refused else UNPLUGGED, text, hint)
 
     def _run(self) -> None:
         while self._is_wanted:

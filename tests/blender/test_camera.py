@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import wave
 from pathlib import Path
 from typing import Any
 
@@ -211,6 +212,20 @@ def test_neutral_states_and_the_end_with_another_file(face, module, clip) -> Non
     step_until(module, lambda: module("rig.camera").status().state == "RUNNING", f"after {number}")
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     assert not module("rig.camera").is_on() and not module("rig.puppets").current()
+
+
+def test_a_scene_with_a_sound_strip_is_performed_to(face, module, tmp_path: Path) -> None:
+    take = module("rig.camera_take")
+    scene = bpy.context.scene
+    assert not take.has_sound(scene)
+    path = tmp_path / "voice.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16000))
+    strip = module("compat").strips(scene).new_sound("voice", str(path), 1, 1)
+    assert take.has_sound(scene)
+    strip.mute = True
+    assert not take.has_sound(scene)
 
 
 def test_cameras_are_listed_by_name(face, module) -> None:
