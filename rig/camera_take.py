@@ -213,7 +213,10 @@ class TakeRun:
         elif self._is_playing:
             self._is_ended = self._is_ended or self._has_played(now_s)
         if self._is_ended:
-            self._end_s = now_s if not self._end_s else self._end_s
+            self._end_s = now_s
+            if self._scene_s is not None:
+                # Noticed late where Blender draws slowly.
+                self._end_s = min(now_s, self._last_frame / self._fps - self._scene_s)
             self._stop_playing()
             fields = {
                 "path": str(self.path),
