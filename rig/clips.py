@@ -22,8 +22,10 @@ from .errors import ImageError
 from .portraits import Portrait
 from .stills import MOVING, FrameRange, shown_frame
 
-# A file is looked at again after this time where nothing has to be certain.
+# Files are looked at again after this time where nothing has to be certain, and later where looking
+# takes long: a sequence on a slow drive must not hold the interface.
 LOOK_S = 1.0
+LOOK_SHARE = 50.0
 _NUMBERED = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
 _BACK_HINT = "Bring it back, or choose another in the Picture field."
 
@@ -80,8 +82,9 @@ def clip_of(image: bpy.types.Image, *, is_certain: bool = True) -> Clip:
     """
     path = Path(bpy.path.abspath(image.filepath, library=image.library))
     key = str(path), image.source == "SEQUENCE"
-    seen_at, clip = _looks.get(key, (0.0, None))
-    if clip is not None and not is_certain and time.monotonic() < seen_at + LOOK_S:
+    until, clip = _looks.get(key, (0.0, None))
+    began = time.monotonic()
+    if clip is not None and not is_certain and began < until:
         return clip
     try:
         files = _pictures(path) if image.source == "SEQUENCE" else (_stamp(0, path),)
@@ -90,7 +93,8 @@ def clip_of(image: bpy.types.Image, *, is_certain: bool = True) -> Clip:
     if not files:
         raise ImageError(f"The pictures of '{image.name}' are gone: {path}.", _BACK_HINT)
     clip = Clip(path.with_name(files[0][1]), files)
-    _looks[key] = time.monotonic(), clip
+    ended = time.monotonic()
+    _looks[key] = ended + max(LOOK_S, LOOK_SHARE * (ended - began)), clip
     return clip
 
 

@@ -22,7 +22,7 @@ from ..engine.part_files import remove_left
 from ..preferences import user_folder
 from . import clips
 from .controllers import face_to_text
-from .errors import OtherPictureError
+from .errors import OtherPictureError, PortraitError
 from .portraits import Portrait, picture_size
 
 log = logging.getLogger(__name__)
@@ -102,7 +102,15 @@ class FaceTrack:
 
 
 def track_path(item: Portrait, clip: clips.Clip) -> Path:
-    """Where the track of a portrait's faces lies, whether it is there or not."""
+    """Where the track of a portrait's faces lies, whether it is there or not.
+
+    Raises PortraitError where there is no face to follow.
+    """
+    if not item.controllers:
+        raise PortraitError(
+            f"'{item.plane.name}' has no face to follow in '{item.settings.source.name}'.",
+            "Press Find, or Draw a box around one.",
+        )
     faces = [controller.keyportrait.face.data for controller in item.controllers]
     return path_of(clip, item.settings.clip.found_frame, faces)
 

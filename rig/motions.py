@@ -50,11 +50,6 @@ def wish_of(
     """
     if frame is None:
         frame = clips.source_frame(item, depsgraph)
-    if frame is not None and not item.controllers:
-        raise PortraitError(
-            f"'{item.plane.name}' has no face to follow in '{item.settings.source.name}'.",
-            "Press Find, or Draw a box around one.",
-        )
     moved = puppets or {}
     track = None if frame is None else face_tracks.track_of(item)
     if track is None or frame is None:

@@ -293,3 +293,26 @@ def test_what_the_clip_does_can_be_taken_out(acting, pixels, module) -> None:
     bpy.context.view_layer.update()
     assert bpy.ops.keyportrait.eye_contact() == {"FINISHED"}
     assert off(7, eyes) < 0.9 * aside
+
+
+def test_faces_are_found_again_and_in_another_clip(walk, pixels, module, tmp_path: Path) -> None:
+    plane, paths = walk
+    bpy.context.view_layer.objects.active = faces(plane)[0]
+    assert bpy.ops.keyportrait.remove_face() == {"FINISHED"}
+    bpy.context.scene.frame_set(2)
+    assert "has no face to follow" in module("rig.live").problem_of(plane).message
+    bpy.context.view_layer.objects.active = plane
+    assert bpy.ops.keyportrait.find_faces() == {"FINISHED"}
+    (face,) = faces(plane)
+    assert (shown(plane, 4, pixels) == in_file(paths[3], pixels)).all()
+    assert face.delta_location.x > 0.02
+    still = in_file(paths[0], pixels)
+    other = [
+        save_picture(tmp_path / f"other_{n}.png", np.roll(still, -9 * n, axis=1)) for n in (1, 2, 3)
+    ]
+    plane.keyportrait.portrait.source = as_sequence(other[0])
+    assert (shown(plane, 3, pixels) == in_file(other[2], pixels)).all()
+    update(face, smile=1.0)
+    box = change_box(shown(plane, 3, pixels), in_file(other[2], pixels))
+    assert box is not None
+    assert box[2] - box[0] < 150
