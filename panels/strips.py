@@ -87,6 +87,7 @@ class KEYPORTRAIT_PT_strip_bake(StripPanel, bpy.types.Panel):
         column.prop(settings, "format")
         if settings.format != PICTURES:
             column.prop(settings, "sound")
+        column.prop(settings, "use_trimmed")
         column.prop(settings, "use_mute")
 
 

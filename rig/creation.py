@@ -279,9 +279,13 @@ def add_drawn_face(plane: bpy.types.Object, face: Face) -> bpy.types.Object:
 
 
 def select_only(context: bpy.types.Context, *items: bpy.types.Object) -> None:
-    """Select these objects and make the first active."""
-    for other in context.selected_objects:
-        other.select_set(False)
+    """Select these objects and make the first active, in the scene of the window if it has them."""
+    layer = context.view_layer
+    if layer.objects.get(items[0].name) != items[0]:
+        # Since 5.0 the Sequencer may show the strips, and portraits, of another scene.
+        layer = items[0].users_scene[0].view_layers[0]
+    for other in [item for item in layer.objects if item.select_get(view_layer=layer)]:
+        other.select_set(False, view_layer=layer)
     for item in items:
-        item.select_set(True)
-    context.view_layer.objects.active = items[0]
+        item.select_set(True, view_layer=layer)
+    layer.objects.active = items[0]

@@ -63,7 +63,7 @@ class StripBake:
         self._sound: StripSound | None = None
         self._codec = H264
         if is_movie:
-            self._sound = sound_for(scene, strip, item, choices.sound)
+            self._sound = sound_for(scene, item, choices.sound, (strip, settings.frames[0]))
             self._codec = PRORES if is_transparent(item) else H264
             name = f"{safe_name(strip.name)}{MOVIE_SUFFIXES[self._codec]}"
             self._movie = settings.folder_of(item.plane.name) / name
@@ -220,11 +220,11 @@ def portrait_of(strip: Any) -> Portrait:
 
 
 def settings_for(scene: bpy.types.Scene, strip: Any, item: Portrait) -> BakeSettings:
-    """How a strip's portrait is baked: as the Bake panel says, for the frames that are seen.
+    """How a strip's portrait is baked: as the Bake panel says, for the frames of the strip.
 
     Raises BakeError.
     """
-    frames = strip_reading.seen_frames(strip)
+    frames = frames_of(scene, strip)
     if frames.start < 0:
         raise BakeError(
             f"The strip '{strip.name}' begins at frame {frames.start}: files are numbered from 0.",
@@ -238,6 +238,13 @@ def settings_for(scene: bpy.types.Scene, strip: Any, item: Portrait) -> BakeSett
             file_format = "OPEN_EXR"
     settings = bake_settings.settings_of(scene, frames=tuple(frames))
     return replace(settings, format=file_format, color_depth=depth, use_assign=False)
+
+
+def frames_of(scene: bpy.types.Scene, strip: Any) -> range:
+    """The scene frames of a strip's bake."""
+    if scene.keyportrait_strips.use_trimmed and not strip_following.is_rendered(strip):
+        return strip_reading.content_frames(strip)
+    return strip_reading.seen_frames(strip)
 
 
 def is_transparent(item: Portrait) -> bool:

@@ -29,6 +29,11 @@ def note(strip: Any, *, is_rendered: bool) -> None:
     strip[SEEN] = _place_of(strip)
 
 
+def is_rendered(strip: Any) -> bool:
+    """Whether a strip's portrait has pictures that Blender has rendered of it."""
+    return strip.get(RENDERED_AT) is not None
+
+
 def is_behind(strip: Any) -> bool:
     """Whether a strip was moved or trimmed since its portrait followed. Cheap, for panels."""
     seen = strip.get(SEEN)
@@ -56,7 +61,7 @@ def follow(strip: Any) -> str:
         shift = round(compat.strip_place(strip).content_start - rendered_at)
         clip.frame_start = clip.frame_offset + 1 + shift
     elif clip.is_used:
-        pictures = strip_reading.read(strip)
+        pictures = strip_reading.read(strip, use_trimmed=True)
         for name in ("frame_start", "frame_duration", "frame_offset"):
             if getattr(clip, name) != getattr(pictures, name):
                 setattr(clip, name, getattr(pictures, name))

@@ -61,6 +61,7 @@ def adopt(scene: bpy.types.Scene, name: str, plane: bpy.types.Object, *, is_rend
     strip = strip_of(scene, name)
     strip_links.link(strip, plane)
     strip_following.note(strip, is_rendered=is_rendered)
+    strip_following.follow(strip)
 
 
 def _load(pictures: StripPictures) -> tuple[bpy.types.Image, bool]:

@@ -101,12 +101,24 @@ def why_unreadable(strip: Any) -> str:
     return "" if _numbers(strip) is not None else "has pictures that are not numbered in a row"
 
 
-def read(strip: Any) -> StripPictures:
-    """The pictures of a strip of which why_unreadable says nothing."""
+def content_frames(strip: Any) -> range:
+    """Scene frames at which a strip is seen, or would be if it were not trimmed."""
+    place = compat.strip_place(strip)
+    first = min(place.left, place.content_start)
+    return range(round(first), round(max(place.right, place.content_end)))
+
+
+def read(strip: Any, *, use_trimmed: bool = False) -> StripPictures:
+    """The pictures of a strip of which why_unreadable says nothing.
+
+    use_trimmed  also those that its handles hide
+    """
     place, (trimmed, _) = compat.strip_place(strip), compat.strip_trims(strip)
-    skipped = max(round(place.left - place.content_start), 0) + trimmed
-    frames = seen_frames(strip)
-    count = compat.strip_length(strip) + trimmed - skipped
+    frames = content_frames(strip) if use_trimmed else seen_frames(strip)
+    # A strip that is longer than its content holds the ends.
+    left = max(frames.start, round(place.content_start))
+    skipped = left - round(place.content_start) + trimmed
+    count = min(compat.strip_length(strip) + trimmed - skipped, frames.stop - left)
     if strip.type == "MOVIE":
         kind, first = MOVIE, skipped + 1
         path = Path(bpy.path.abspath(strip.filepath))
@@ -116,14 +128,14 @@ def read(strip: Any) -> StripPictures:
         skipped = min(skipped, len(numbers) - 1)
         first = numbers[skipped]
         path = Path(bpy.path.abspath(strip.directory), strip.elements[skipped].filename)
-        count = len(numbers) - skipped
+        count = min(count, len(numbers) - skipped)
     return StripPictures(
         kind=kind,
         path=path,
         first=first,
-        left=frames.start,
+        left=left,
         right=frames.stop,
-        count=max(min(count, len(frames)), 1),
+        count=max(count, 1),
         space=strip.colorspace_settings.name,
         is_premultiplied=strip.alpha_mode == "PREMUL",
     )

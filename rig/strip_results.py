@@ -38,8 +38,8 @@ def put_bake(scene: bpy.types.Scene, strip: Any, files: BakedFiles) -> tuple[Any
         _show_files(bake_strip, files)
     bake_strip.colorspace_settings.name = files.colour.space
     bake_strip.alpha_mode = "PREMUL" if files.colour.alpha_mode == "PREMUL" else "STRAIGHT"
-    frames = strip_reading.seen_frames(strip)
-    place = compat.StripPlace(frames.start, frames.stop, frames.start, frames.stop)
+    seen, first = strip_reading.seen_frames(strip), files.frame_start
+    place = compat.StripPlace(first, first + files.frame_count, seen.start, seen.stop)
     compat.place_strip(bake_strip, place)
     if scene.keyportrait_strips.use_mute:
         strip.mute = True

@@ -32,6 +32,11 @@ class KEYPORTRAIT_PG_strips(bpy.types.PropertyGroup):
         items=SOUND_ITEMS,
         description="The sound in a movie's file; sound strips stay as they are",
     )
+    use_trimmed: BoolProperty(
+        name="Trimmed Parts",
+        description="Also bake what the handles of the strip hide, so that the baked strip can be "
+        "drawn out as far as the strip itself",
+    )
     use_mute: BoolProperty(
         name="Mute Original",
         default=True,

@@ -34,34 +34,38 @@ class StripSound(NamedTuple):
         return self._asdict()
 
 
-def sound_for(scene: bpy.types.Scene, strip: Any, item: Portrait, choice: str) -> StripSound | None:
+def sound_for(
+    scene: bpy.types.Scene, item: Portrait, choice: str, begin: tuple[Any, int]
+) -> StripSound | None:
     """The sound of a choice of strip_settings.SOUND_ITEMS; None for a silent movie.
 
+    begin  the strip, and the scene frame at which its movie begins
     Raises AddonError where the choice was not left to this and cannot be had.
     """
     if choice == NONE:
         return None
+    strip, frame = begin
     is_auto = choice == AUTO
     has_own = strip.type == "MOVIE" and not strip_reading.why_unreadable(strip)
     if has_own and choice in {AUTO, STRIP}:
-        return _own_sound(scene, strip, is_optional=is_auto)
+        return _own_sound(scene, strip, frame, is_optional=is_auto)
     if choice == STRIP:
         raise AddonError(
             f"The strip '{strip.name}' has no sound of its own that plays as it does.",
             "Choose another Sound under Bake Options.",
         )
-    return _performance_sound(scene, strip, item, is_optional=is_auto)
+    return _performance_sound(scene, item, frame, is_optional=is_auto)
 
 
-def _own_sound(scene: bpy.types.Scene, strip: Any, *, is_optional: bool) -> StripSound:
+def _own_sound(scene: bpy.types.Scene, strip: Any, frame: int, *, is_optional: bool) -> StripSound:
     place, (trimmed, _) = compat.strip_place(strip), compat.strip_trims(strip)
-    skipped = trimmed + place.left - place.content_start
+    skipped = trimmed + frame - place.content_start
     path = bpy.path.abspath(strip.filepath)
     return StripSound(path, skipped / scene_fps(scene), is_optional)
 
 
 def _performance_sound(
-    scene: bpy.types.Scene, strip: Any, item: Portrait, *, is_optional: bool
+    scene: bpy.types.Scene, item: Portrait, frame: int, *, is_optional: bool
 ) -> StripSound | None:
     captured = (face for face in item.controllers if capture_settings.is_captured(face))
     face = next(captured, None)
@@ -81,7 +85,7 @@ def _performance_sound(
         if is_optional:
             return None
         raise
-    left = compat.strip_place(strip).left - face.keyportrait_capture.frame_offset
     begin_s = (source.start_s or 0.0) + source.lead_s
-    start_s = begin_s + (left - source.start_frame) / scene_fps(scene)
+    late = frame - face.keyportrait_capture.frame_offset - source.start_frame
+    start_s = begin_s + late / scene_fps(scene)
     return StripSound(str(source.path), start_s, is_optional)

@@ -16,6 +16,7 @@ import bpy
 import numpy as np
 import pytest
 from baking import fresh, loaded  # noqa: F401 - fixtures
+from pictures import save_picture
 
 LEFT, FRAMES = 20, 4
 
@@ -350,6 +351,20 @@ def test_pictures_become_a_movie_with_the_sound_of_the_performance(strip, edit, 
     assert bake().type == "IMAGE" and len(everything(module)) == 2
 
 
+def test_a_transparent_picture_becomes_prores_with_alpha(edit, module, pixels) -> None:
+    picture = bpy.data.images.load(str(edit / "guest.jpg"))
+    values = pixels(picture).copy()
+    values[:20, :, 3] = 0.0
+    save_picture(edit / "cutout.png", values)
+    animate(still(module, edit / "cutout.png", count=2))
+    bpy.context.scene.keyportrait_strips.format = "MOVIE"
+    result = bake()
+    movie = bpy.data.images.load(bpy.path.abspath(result.filepath))
+    assert movie.filepath.endswith(".mov") and result.alpha_mode == "STRAIGHT"
+    alpha = pixels(movie)[..., 3]
+    assert alpha[:18].max() < 0.02 and alpha[22:].min() > 0.98
+
+
 def test_a_strip_that_is_changed_is_rendered_by_blender_first(strip, edit, module, pixels) -> None:
     """Its changes are in the pictures, where it lies is not; the bake lies as it does."""
     strip.use_flip_x, strip.color_saturation = True, 0.0
@@ -396,3 +411,29 @@ def test_a_meta_strip_is_rendered_whole(edit, module, pixels) -> None:
     assert picture[0, 160, 3] == 0.0 and picture[200, 160, 3] == 1.0
     result = bake()
     assert result.transform.scale_x == 1.0 and compat.strip_place(result).right == LEFT + 2
+
+
+def test_the_sequencer_may_show_another_scene_than_the_window(edit, module, pixels) -> None:
+    """Since 5.0: planes, keys and the bake are those of the Sequencer's scene."""
+    workspace = bpy.context.workspace
+    if not hasattr(workspace, "sequencer_scene"):
+        pytest.skip("the Sequencer shows the window's scene here")
+    compat, scene = module("compat"), bpy.data.scenes.new("Edit")
+    workspace.sequencer_scene = scene
+    strip = compat.strips(scene).new_image(
+        name="guest", filepath=str(edit / "guest.jpg"), channel=1, frame_start=5, fit_method="FIT"
+    )
+    compat.place_strip(strip, compat.StripPlace(5, 6, 5, 7))
+    scene.sequence_editor.active_strip = strip
+    plane, face = animate(strip)
+    assert plane.users_scene == (scene,)
+    for frame, value in ((5, 0.0), (6, 1.0)):
+        face["smile"] = value
+        face.keyframe_insert('["smile"]', frame=frame)
+    with in_sequencer():
+        assert module("rig.portraits").active_controller(bpy.context) == face
+        assert bpy.ops.keyportrait.select_face(index=0) == {"FINISHED"}
+        assert scene.view_layers[0].objects.active == face
+    assert bpy.ops.keyportrait.bake_strip() == {"FINISHED"}
+    first, second = (loaded(p, pixels) for p in files_of(scene.sequence_editor.active_strip))
+    assert abs(second - first).max() > 0.1

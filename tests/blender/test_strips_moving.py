@@ -38,9 +38,9 @@ def test_a_sequence_is_followed_from_its_trim_and_baked_in_place(edit, module, p
     plane, face = animate(strip)
     for offset in (1, 2, 3):
         assert (shown(plane, LEFT + offset, pixels) == in_file(paths[offset], pixels)).all()
-    # Outside its handles the strip is not seen; the picture stands still there.
-    assert (shown(plane, LEFT - 9, pixels) == in_file(paths[1], pixels)).all()
-    assert (shown(plane, LEFT + 40, pixels) == in_file(paths[3], pixels)).all()
+    # What the handles hide is there, too; the ends are held.
+    assert (shown(plane, LEFT - 9, pixels) == in_file(paths[0], pixels)).all()
+    assert (shown(plane, LEFT + 40, pixels) == in_file(paths[4], pixels)).all()
     for frame, value in ((LEFT + 1, 0.0), (LEFT + 2, 0.0), (LEFT + 3, 1.0)):
         face["smile"] = value
         face.keyframe_insert('["smile"]', frame=frame)
@@ -51,6 +51,10 @@ def test_a_sequence_is_followed_from_its_trim_and_baked_in_place(edit, module, p
         assert (picture == in_file(paths[offset], pixels)).all()
     changed = np.abs(pictures[2] - in_file(paths[3], pixels)).max(axis=2)
     assert changed.max() > 0.1 and (changed[-60:] == 0.0).all()
+    bpy.context.scene.keyportrait_strips.use_trimmed = True
+    assert bake() == result and len(files_of(result)) == 5
+    assert compat.strip_place(result) == (LEFT, LEFT + 5, LEFT + 1, LEFT + 4)
+    assert (loaded(files_of(result)[0], pixels) == in_file(paths[0], pixels)).all()
 
 
 def test_pictures_and_keys_follow_a_strip_that_was_moved(edit, module, pixels) -> None:
