@@ -2,85 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import bpy
 import numpy as np
 import pytest
 from baking import fresh, loaded  # noqa: F401 - fixtures
-from pictures import save_picture
+from editing import (
+    CLIP_FPS,
+    FRAMES,
+    LEFT,
+    animate,
+    bake,
+    clip,
+    edit,
+    everything,
+    files_of,
+    in_sequencer,
+    key_smile,
+    sound_of,
+    still,
+    strip,
+)
 
-LEFT, FRAMES = 20, 4
-
-
-@pytest.fixture
-def edit(new_file: None, tmp_path: Path, astronaut: str) -> Path:
-    """A saved .blend file; its folder has a picture with a face."""
-    shutil.copy(astronaut, tmp_path / "guest.jpg")
-    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "edit.blend"))
-    return tmp_path
-
-
-@pytest.fixture
-def strip(edit: Path, module: Any) -> Any:
-    """A picture with a face, held for frames 20 to 23 on channel 2."""
-    return still(module, edit / "guest.jpg")
-
-
-def still(module: Any, path: Path, channel: int = 2, left: int = LEFT, count: int = FRAMES) -> Any:
-    compat, scene = module("compat"), bpy.context.scene
-    strip = compat.strips(scene).new_image(
-        name=path.stem, filepath=str(path), channel=channel, frame_start=left, fit_method="FIT"
-    )
-    compat.place_strip(strip, compat.StripPlace(left, left + 1, left, left + count))
-    scene.sequence_editor.active_strip = strip
-    return strip
-
-
-def animate(strip: Any) -> tuple[Any, Any]:
-    """(plane, controller) of the active strip."""
-    assert bpy.ops.keyportrait.animate_strip() == {"FINISHED"}
-    plane = strip["keyportrait"]
-    (link,) = plane.keyportrait.portrait.faces
-    return plane, link.controller
-
-
-def key_smile(face: Any, end: float = 1.0) -> None:
-    for frame, value in ((LEFT, 0.0), (LEFT + FRAMES - 1, end)):
-        face["smile"] = value
-        face.keyframe_insert('["smile"]', frame=frame)
-
-
-def bake() -> Any:
-    """The strip of the bake of the active strip."""
-    assert bpy.ops.keyportrait.bake_strip() == {"FINISHED"}
-    return bpy.context.scene.sequence_editor.active_strip
-
-
-def files_of(strip: Any) -> list[Path]:
-    folder = Path(bpy.path.abspath(strip.directory))
-    return [folder / element.filename for element in strip.elements]
-
-
-def everything(module: Any) -> list[Any]:
-    return module("compat").all_strips(bpy.context.scene)
-
-
-@contextmanager
-def in_sequencer() -> Iterator[None]:
-    window = bpy.context.window_manager.windows[0]
-    area = window.screen.areas[0]
-    area.type = "SEQUENCE_EDITOR"
-    with bpy.context.temp_override(window=window, area=area, region=area.regions[0]):
-        yield
+__all__ = ["clip", "edit", "strip"]
 
 
 def test_a_strip_becomes_a_portrait_and_its_bake_a_strip(strip, module, pixels) -> None:
@@ -223,76 +169,6 @@ def test_the_sidebar_of_the_sequencer_has_the_face_of_the_active_strip(strip, ed
     assert not bpy.types.KEYPORTRAIT_PT_strip_face_mouth.poll(bpy.context)
 
 
-LISTEN = """
-import sys
-import av
-import numpy as np
-with av.open(sys.argv[1]) as file:
-    resampler = av.AudioResampler(format="flt", layout="mono", rate=48000)
-    frames = (*file.decode(audio=0), None)
-    pieces = [p.to_ndarray() for frame in frames for p in resampler.resample(frame)]
-np.save(sys.argv[2], np.concatenate(pieces, axis=1)[0])
-"""
-
-
-def run_with_av(module: Any, code: str, *arguments: object) -> None:
-    folders = os.pathsep.join(module("rig.engine").module_folders())
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    subprocess.run(command, check=True, env={**os.environ, "PYTHONPATH": folders})
-
-
-def sound_of(module: Any, path: Path) -> np.ndarray:
-    """(N,) samples of a movie at 48000 Hz."""
-    out = path.with_suffix(".npy")
-    run_with_av(module, LISTEN, path, out)
-    return np.load(out)
-
-
-CLIP_FPS = 25
-MAKE_CLIP = """
-import sys
-from fractions import Fraction
-import av
-import cv2
-import numpy as np
-face = cv2.cvtColor(cv2.imread(sys.argv[2]), cv2.COLOR_BGR2RGB)
-time = np.arange(12 * 48000 // 25) / 48000
-tone = (9000 * np.sin(2 * np.pi * 300 * time) * (1 + np.floor(time * 25)) / 12).astype(np.int16)
-with av.open(sys.argv[1], "w") as file:
-    video = file.add_stream("libx264", rate=25, options={"crf": "10"})
-    video.height, video.width, video.pix_fmt = *face.shape[:2], "yuv420p"
-    audio = file.add_stream("pcm_s16le", rate=48000, layout="mono")
-    for number in range(12):
-        frame = av.VideoFrame.from_ndarray(np.roll(face, 2 * number, axis=1), "rgb24")
-        frame.pts, frame.time_base = number, Fraction(1, 25)
-        file.mux(video.encode(frame))
-        part = tone[None, number * 1920 : (number + 1) * 1920]
-        sound = av.AudioFrame.from_ndarray(np.ascontiguousarray(part), "s16", "mono")
-        sound.sample_rate, sound.pts, sound.time_base = 48000, number * 1920, Fraction(1, 48000)
-        file.mux(audio.encode(sound))
-    file.mux(video.encode(None))
-    file.mux(audio.encode(None))
-"""
-
-
-@pytest.fixture
-def clip(edit: Path, module: Any, astronaut: str) -> Any:
-    """A strip, frames 16 to 27, of a face that moves to the right; a tone grows by each frame."""
-    path = edit / "performer.mov"
-    run_with_av(module, MAKE_CLIP, path, astronaut)
-    scene = bpy.context.scene
-    scene.render.fps, scene.render.fps_base = CLIP_FPS, 1.0
-    strip = (
-        module("compat")
-        .strips(scene)
-        .new_movie(
-            name="performer", filepath=str(path), channel=7, frame_start=16, fit_method="FIT"
-        )
-    )
-    scene.sequence_editor.active_strip = strip
-    return strip
-
-
 def test_a_strip_drives_the_face_of_another_and_its_sound_goes_along(
     edit, strip, clip, module
 ) -> None:
@@ -349,91 +225,3 @@ def test_pictures_become_a_movie_with_the_sound_of_the_performance(strip, edit, 
         bpy.ops.keyportrait.bake_strip()
     settings.format = "PICTURES"
     assert bake().type == "IMAGE" and len(everything(module)) == 2
-
-
-def test_a_transparent_picture_becomes_prores_with_alpha(edit, module, pixels) -> None:
-    picture = bpy.data.images.load(str(edit / "guest.jpg"))
-    values = pixels(picture).copy()
-    values[:20, :, 3] = 0.0
-    save_picture(edit / "cutout.png", values)
-    animate(still(module, edit / "cutout.png", count=2))
-    bpy.context.scene.keyportrait_strips.format = "MOVIE"
-    result = bake()
-    movie = bpy.data.images.load(bpy.path.abspath(result.filepath))
-    assert movie.filepath.endswith(".mov") and result.alpha_mode == "STRAIGHT"
-    alpha = pixels(movie)[..., 3]
-    assert alpha[:18].max() < 0.02 and alpha[22:].min() > 0.98
-
-
-def test_a_strip_that_is_changed_is_rendered_by_blender_first(strip, edit, module, pixels) -> None:
-    """Its changes are in the pictures, where it lies is not; the bake lies as it does."""
-    strip.use_flip_x, strip.color_saturation = True, 0.0
-    strip.transform.offset_x, strip.blend_alpha = 200, 0.5
-    strip.keyframe_insert("blend_alpha", frame=LEFT)
-    still(module, edit / "guest.jpg", channel=4)
-    bpy.context.scene.sequence_editor.active_strip = strip
-    animate(strip)
-    assert strip.transform.offset_x == 200
-    folder = edit / "keyportrait" / "guest Source"
-    names = sorted(path.name for path in folder.iterdir())
-    assert names == [f"guest_{frame:04}.png" for frame in range(LEFT, LEFT + FRAMES)]
-    flipped = loaded(edit / "guest.jpg", pixels)[:, ::-1, :3]
-    shown = loaded(folder / names[0], pixels)
-    assert shown.shape[:2] == flipped.shape[:2] and shown[..., 3].min() == 1.0
-    grey = shown[..., :3]
-    assert np.ptp(grey, axis=2).max() < 0.02
-    # Without saturation a colour is as light as its lightest channel.
-    assert abs(grey.mean(axis=2) - flipped.max(axis=2)).mean() < 0.01
-    result = bake()
-    assert (result.transform.offset_x, result.blend_alpha) == (200, 0.5)
-    assert not result.use_flip_x and result.color_saturation == 1.0
-
-
-def test_a_meta_strip_is_rendered_whole(edit, module, pixels) -> None:
-    compat, scene = module("compat"), bpy.context.scene
-    scene.render.resolution_x, scene.render.resolution_y = 320, 400
-    scene.render.resolution_percentage = 50
-    meta = compat.strips(scene).new_meta(name="meta", channel=1, frame_start=LEFT)
-    inside = compat.strips_in(meta).new_image(
-        name="inside",
-        filepath=str(edit / "guest.jpg"),
-        channel=1,
-        frame_start=LEFT,
-        fit_method="FIT",
-    )
-    compat.place_strip(inside, compat.StripPlace(LEFT, LEFT + 1, LEFT, LEFT + 2))
-    compat.place_strip(meta, compat.StripPlace(LEFT, LEFT + 2, LEFT, LEFT + 2))
-    scene.sequence_editor.active_strip = meta
-    animate(meta)
-    picture = loaded(edit / "keyportrait" / "meta Source" / f"meta_{LEFT:04}.png", pixels)
-    # The picture is square: fitted into 320 x 400 px, with nothing above and below it.
-    assert picture.shape[:2] == (400, 320)
-    assert picture[0, 160, 3] == 0.0 and picture[200, 160, 3] == 1.0
-    result = bake()
-    assert result.transform.scale_x == 1.0 and compat.strip_place(result).right == LEFT + 2
-
-
-def test_the_sequencer_may_show_another_scene_than_the_window(edit, module, pixels) -> None:
-    """Since 5.0: planes, keys and the bake are those of the Sequencer's scene."""
-    workspace = bpy.context.workspace
-    if not hasattr(workspace, "sequencer_scene"):
-        pytest.skip("the Sequencer shows the window's scene here")
-    compat, scene = module("compat"), bpy.data.scenes.new("Edit")
-    workspace.sequencer_scene = scene
-    strip = compat.strips(scene).new_image(
-        name="guest", filepath=str(edit / "guest.jpg"), channel=1, frame_start=5, fit_method="FIT"
-    )
-    compat.place_strip(strip, compat.StripPlace(5, 6, 5, 7))
-    scene.sequence_editor.active_strip = strip
-    plane, face = animate(strip)
-    assert plane.users_scene == (scene,)
-    for frame, value in ((5, 0.0), (6, 1.0)):
-        face["smile"] = value
-        face.keyframe_insert('["smile"]', frame=frame)
-    with in_sequencer():
-        assert module("rig.portraits").active_controller(bpy.context) == face
-        assert bpy.ops.keyportrait.select_face(index=0) == {"FINISHED"}
-        assert scene.view_layers[0].objects.active == face
-    assert bpy.ops.keyportrait.bake_strip() == {"FINISHED"}
-    first, second = (loaded(p, pixels) for p in files_of(scene.sequence_editor.active_strip))
-    assert abs(second - first).max() > 0.1

@@ -8,8 +8,8 @@ from typing import Any
 import bpy
 import numpy as np
 from baking import fresh, loaded  # noqa: F401 - fixtures
+from editing import animate, bake, clip, edit, everything, files_of, run_with_av, sound_of
 from moving import frames_of_face, in_file, shown
-from test_strips import animate, bake, clip, edit, everything, files_of, run_with_av, sound_of
 
 __all__ = ["clip", "edit"]
 LEFT = 20
