@@ -20,7 +20,7 @@ from .faces.canonical import (
     matrix_to_euler,
 )
 from .faces.measures import MEASURE_NAMES
-from .motion import Face
+from .motion import KEYPOINT_COUNT, Face
 from .moving_source import MovingSource
 from .renderer import ReportedError
 from .tracking.curves import (
@@ -42,6 +42,7 @@ _SMOOTH = 0.5  # see performance.smoothing.steadied
 _READ_SHARE = 0.93  # of the time; the rest goes into smoothing
 # Of a landmark in the face frame: noise, and how far in time it is averaged over.
 _NOISE_CM, _WINDOW_S = 0.012, 0.08
+_FACE_CM = 14.0  # width of an average face
 _COLUMNS = 90  # coordinates that are smoothed at once
 # So short a loss within a shot, frames and seconds, is motion blur rather than a hand.
 _BRIDGED, _BRIDGED_S = 3, 0.13
@@ -64,10 +65,15 @@ def follow_faces(
     cuts = tuple(tracker.cuts)
     people = _chosen(people_of(tracker.tracklets), frame, faces, factor)
     rows: list[dict[str, np.ndarray]] = []
-    for number, person in enumerate(people):
+    notices = [f"'{source.name}' is damaged: {source.damage}."] if source.damage else []
+    for number, (face, person) in enumerate(zip(faces, people, strict=True)):
         if person is None:
             text = f"Face {number + 1} of '{source.name}' cannot be followed."
-            raise ReportedError("bad_face", text, _HINT)
+            if not any(people):
+                raise ReportedError("bad_face", text, _HINT)
+            notices.append(f"{text} {_HINT}")
+            rows.append(_at_rest(face, source.frame_count))
+            continue
         done = number / len(people)
         told = f"Smoothing face {number + 1} of {len(people)}"
         rows.append(
@@ -76,7 +82,6 @@ def follow_faces(
                 partial(report, _READ_SHARE + (1.0 - _READ_SHARE) * done, told),
             )
         )  # fmt: skip
-    damage = f"'{source.name}' is damaged: {source.damage}." if source.damage else ""
     return FaceTrack(
         clip=source.fingerprint,
         frame=frame,
@@ -84,7 +89,7 @@ def follow_faces(
         size=source.size,
         times=np.asarray(source.times, np.float64),
         cuts=cuts,
-        notices=(damage,) if damage else (),
+        notices=tuple(notices),
         **{name: np.stack([row[name] for row in rows]) for name in rows[0]},
     )
 
@@ -213,6 +218,25 @@ def _own_motion(measures: np.ndarray, usual: np.ndarray) -> dict[str, np.ndarray
         "gaze": np.clip(gaze, -1.0, 1.0).astype(np.float32),
         "expression": changes.reshape(len(measures), -1),
     }
+
+
+def _at_rest(face: Face, count: int) -> dict[str, np.ndarray]:
+    """The arrays of a face that is never seen: where it was found."""
+    keypoints = face.keypoints or ((0.0, 0.0),) * 6
+    pose = np.array([face.pitch, face.yaw, face.roll])
+    x0, y0, x1, y1 = face.box
+    row = {
+        "box": face.box, "keypoints": keypoints, "pose": pose, "rotation": euler_to_matrix(*pose),
+        "scale": (x1 - x0) / _FACE_CM, "place": ((x0 + x1) / 2, (y0 + y1) / 2),
+        "ratios": (face.eyes_open, face.lips_open), "gaze": (0.0, 0.0),
+        "expression": np.zeros(3 * KEYPOINT_COUNT),
+    }  # fmt: skip
+    arrays = {
+        name: np.repeat(np.asarray(value, np.float32)[None], count, axis=0)
+        for name, value in row.items()
+    }
+    landmarks = np.zeros((count, LANDMARK_COUNT, 3), np.int16)
+    return {**arrays, "landmarks": landmarks, "is_seen": np.zeros(count, bool)}
 
 
 def _bridged(is_seen: np.ndarray, times: np.ndarray, cuts: tuple[int, ...]) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from .errors import ClipError
 from .facts import ClipFacts
-from .frame_index import Tick, index_of, no_tick
+from .frame_index import FrameIndex, Tick, index_of, no_tick
 from .frame_reader import FrameReader
 from .orientation import Orientations, limited_size, orientation_of
 from .pixels import Converter, has_alpha, is_deep, is_float, unit_rgba
@@ -107,7 +107,7 @@ class VideoFrames:
         with VideoClip(path) as clip:
             self.facts = clip.facts
         self.stamps = (Stamp.of(path),)
-        index = index_of(path, tick)
+        index = _index_of(self.stamps[0], tick)
         self.times = index.times
         self._reader = FrameReader(path, index)
         self._converter, self._orientations = Converter(), Orientations()
@@ -194,6 +194,23 @@ class PictureFrames:
 
     def close(self) -> None:
         """Nothing stays open between pictures."""
+
+
+# A clip is looked at, followed and opened one after the other.
+_KEPT_INDICES = 4
+_indices: OrderedDict[Stamp, FrameIndex] = OrderedDict()
+
+
+def _index_of(stamp: Stamp, tick: Tick) -> FrameIndex:
+    """The frames of a file; looked for once while it stays as it is."""
+    if stamp not in _indices:
+        index = index_of(stamp.path, tick)
+        check_stamp(stamp)
+        _indices[stamp] = index
+    _indices.move_to_end(stamp)
+    while len(_indices) > _KEPT_INDICES:
+        _indices.popitem(last=False)
+    return _indices[stamp]
 
 
 def check_stamp(stamp: Stamp) -> None:

@@ -125,6 +125,9 @@ def test_one_frame_is_a_clip_too_and_the_file_says_all(photo: np.ndarray, tmp_pa
     with pytest.raises(ReportedError, match="other faces"):
         again.check(source.fingerprint, 1, [*faces, *faces], "one.mp4")
     elsewhere = [replace(faces[0], box=(0.0, 0.0, 20.0, 20.0), keypoints=())]
+    both = follow_faces(source, 0, [*elsewhere, *faces], quiet)
+    assert both.is_seen.tolist() == [[False], [True]]
+    assert "Face 1 of 'one.mp4' cannot be followed" in both.notices[0]
     with pytest.raises(ReportedError, match=r"Face 1 of 'one\.mp4' cannot be followed"):
         follow_faces(source, 0, elsewhere, quiet)
 
