@@ -10,7 +10,7 @@ import numpy as np
 from .clips.errors import ClipError
 from .clips.sound_file import SoundFile
 from .performance.geometry import rotation_matrix
-from .performance.mouthing import Manner, Sound, lips_shut, mouthed, slider_performance
+from .performance.mouthing import RATE, Manner, Sound, lips_shut, mouthed, slider_performance
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .speech import features
@@ -49,8 +49,9 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
         for phone in phones
     ]
     manner = Manner(options.strength, options.jaw, options.articulation)
+    rate = source.frame_rate or RATE
     try:
-        times, sliders = mouthed(sounds, duration_s, manner)
+        times, sliders = mouthed(sounds, duration_s, manner, rate)
     except PerformanceError as error:
         raise ReportedError("bad_performance", f"'{path.name}': {error}", error.hint) from error
     rotation = None
@@ -59,7 +60,7 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     if options.head_motion:
         angles = head_degrees(times, phones, options.head_motion, options.seed)
         rotation = rotation_matrix(*angles.T)
-    shut = lips_shut(sounds, len(times), manner)
+    shut = lips_shut(sounds, len(times), manner, rate)
     return slider_performance(times, sliders, rotation, notices, shut)
 
 

@@ -77,7 +77,7 @@ class PerformanceSource:
     cache_dir  folder in which what was read is kept, "" for none
     arkit_table  the user's own table of ARKit shapes, "" for the one that comes with the engine
     frame_rate  pictures per second of a sequence of pictures, frames per second of a file that
-               counts frames; 0 for files that know their own
+               counts frames, moments per second of speech; 0 for files that know their own
     is_still   read the picture alone, as one moment, whatever follows it by number
     reader     who reads the performer of a clip: LANDMARKS or NETWORKS
     speech     read the file's sound, not its pictures: the face says what is said; start_s and

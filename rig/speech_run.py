@@ -53,6 +53,7 @@ class SpeechJob(TakeJob):
             start_s=self.source.start_s,
             end_s=self.source.end_s,
             cache_dir=str(performance_cache.folder()),
+            frame_rate=self.source.frame_rate,
             speech=None if is_written else self.speech.options(self.source.stream),
         )
         multiplier = round(self.speech.strength, 4) if is_written else 1.0
@@ -67,7 +68,10 @@ def jobs_for(
         take_placing.check_free(controller)
     if speech.source == STRIP and not speech.strip:
         speech = replace(speech, strip=active_strip_name(context))
-    faces = [(face.name, index * speech.face_offset) for index, face in enumerate(controllers)]
+    offsets = [index * speech.face_offset for index in range(len(controllers))]
+    if speech.use_whole_frames:
+        offsets = [float(round(offset)) for offset in offsets]
+    faces = [(face.name, offset) for face, offset in zip(controllers, offsets, strict=True)]
     return [SpeechJob(speech=speech, source=source_of(context, speech), faces=faces)]
 
 

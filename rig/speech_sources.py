@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import bpy
 
 from .. import compat
 from ..engine.speech_options import BEST_STREAM
+from ..engine.take import MOTION_SUFFIXES
 from . import strip_mixdown
 from .capture_choices import STRIP
 from .clip_sources import ClipSource, part_of_strip, scene_fps
@@ -18,6 +20,8 @@ from .errors import AddonError
 from .speech_choices import SOUND, Speech
 
 STRIP_TYPES = ("SOUND", "MOVIE")
+# Frames that differ by less are the same.
+NEAR_FRAME = 1e-3
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,21 @@ def source_of(context: bpy.types.Context, speech: Speech) -> SpeechSource:
             f"There is no file '{source.path}'.",
             "Choose another sound, or find the missing one with File, External Data.",
         )
-    return source
+    return _on_frames(context, source) if speech.use_whole_frames else source
+
+
+def _on_frames(context: bpy.types.Context, source: SpeechSource) -> SpeechSource:
+    """The same from its first whole frame on, with a moment for each frame of the scene.
+
+    Moments between frames would have to be moved, and fast lips do not bear that.
+    """
+    rate = scene_fps(context.scene) * source.stretch
+    first = float(math.ceil(source.start_frame - NEAR_FRAME))
+    start_s = (source.start_s or 0.0) + max(0.0, first - source.start_frame) / rate
+    if source.path.suffix.lower() in MOTION_SUFFIXES:
+        # Their moments are counted from the file's begin.
+        start_s = math.floor(start_s * rate + NEAR_FRAME) / rate
+    return replace(source, start_s=start_s or None, start_frame=first, frame_rate=rate)
 
 
 def _file_source(context: bpy.types.Context, speech: Speech) -> SpeechSource:
@@ -130,7 +148,10 @@ def _strip_source(context: bpy.types.Context, speech: Speech) -> SpeechSource:
             "Select its sound strip instead, which may be retimed.",
         )
     if strip.type == "MOVIE":
-        return SpeechSource(**part_of_strip(context, strip, scene).__dict__)
+        found = part_of_strip(context, strip, scene)
+        # A sound has no frames to begin between.
+        start_s = (found.start_s or 0.0) + found.lead_s
+        return SpeechSource(**{**found.__dict__, "start_s": start_s or None, "lead_s": 0.0})
     return _sound_strip_source(context, strip, scene)
 
 

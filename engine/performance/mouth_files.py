@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.parsers import expat
 
 from ..viseme_table import LETTERS, PRESTON_BLAIR, Viseme, mouth_chart
-from .mouthing import Sound, lips_shut, mouthed, slider_performance
+from .mouthing import RATE, Sound, lips_shut, mouthed, slider_performance
 from .performance import Performance, PerformanceError
 
 TSV, XML, JSON, DAT = ".tsv", ".xml", ".json", ".dat"
@@ -37,7 +37,7 @@ Cues = list[tuple[float, str]]
 def read_mouth_file(path: Path, frame_rate: float = 0.0) -> Performance:
     """Read one of SUFFIXES. Its rest is known: the mouth as it is in the picture.
 
-    frame_rate  frames per second of a .dat; 0 for MOHO_RATE
+    frame_rate  frames per second of a .dat, and of what comes out; 0 for MOHO_RATE and for RATE
     Raises PerformanceError for anything else, OSError for file trouble.
     """
     suffix = path.suffix.lower()
@@ -59,10 +59,12 @@ def read_mouth_file(path: Path, frame_rate: float = 0.0) -> Performance:
         cues, end_s = _json(path, text)
     else:
         cues, end_s = _tsv(path, text), 0.0
-    return _performance(path, cues, end_s, tuple(notices))
+    return _performance(path, cues, end_s, frame_rate or RATE, tuple(notices))
 
 
-def _performance(path: Path, cues: Cues, end_s: float, notices: tuple[str, ...]) -> Performance:
+def _performance(
+    path: Path, cues: Cues, end_s: float, rate: float, notices: tuple[str, ...]
+) -> Performance:
     if not cues:
         raise _error(path, "holds no mouth shapes")
     chart = mouth_chart(PRESTON_BLAIR if path.suffix.lower() == DAT else LETTERS)
@@ -76,8 +78,8 @@ def _performance(path: Path, cues: Cues, end_s: float, notices: tuple[str, ...])
         Sound(start, end, _shape(path, shape, chart))
         for (start, shape), end in zip(cues, ends, strict=True)
     ]
-    times, sliders = mouthed(sounds, end_s)
-    shut = lips_shut(sounds, len(times))
+    times, sliders = mouthed(sounds, end_s, rate=rate)
+    shut = lips_shut(sounds, len(times), rate=rate)
     return slider_performance(times, sliders, notices=notices, shut=shut)
 
 

@@ -57,30 +57,31 @@ PLAIN = Manner()
 
 
 def mouthed(
-    sounds: Sequence[Sound], duration_s: float, manner: Manner = PLAIN
+    sounds: Sequence[Sound], duration_s: float, manner: Manner = PLAIN, rate: float = RATE
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """((T,) times, control → (T,) values within the controls' limits) of a talking mouth.
 
     sounds  in order of time; where there is none the mouth is at rest
+    rate    moments a second; that of a scene lets each moment be a frame
     Raises PerformanceError where that would be too long.
     """
-    count = int(np.ceil(duration_s * RATE)) + 1
+    count = int(np.ceil(duration_s * rate)) + 1
     if count > MAX_FRAMES:
-        hours = MAX_FRAMES / RATE / 3600.0
+        hours = MAX_FRAMES / rate / 3600.0
         text = f"This lasts longer than {hours:.1f} hours."
         raise PerformanceError(text, "Choose a part of it.")
-    times = np.arange(count) / RATE
+    times = np.arange(count) / rate
     controls = tuple(dict.fromkeys(name for sound in sounds for name in sound.viseme.values))
     pulls = np.full((count, len(controls)), _LEAST_PULL)
     moved = np.zeros((count, len(controls)))
     for sound in sounds:
         # Shut lips come afterwards; what the jaw does beneath them is told by the sounds around.
         if not sound.viseme.is_shut:
-            _pull(sound, controls, manner, pulls, moved)
+            _pull(sound, controls, manner, rate, pulls, moved)
     values = moved / pulls
     for index, sound in enumerate(sounds):
         if sound.viseme.firmness:
-            _take_over(sounds, index, controls, values)
+            _take_over(sounds, index, controls, rate, values)
     columns = dict(zip(controls, values.T * manner.strength, strict=True))
     return times, {name: _limited(name, column) for name, column in columns.items()}
 
@@ -89,13 +90,14 @@ def _pull(
     sound: Sound,
     controls: Sequence[str],
     manner: Manner,
+    rate: float,
     pulls: np.ndarray,
     moved: np.ndarray,
 ) -> None:
     # Mumbled sounds run into one another.
     reach = 1.6 / (0.6 + manner.articulation)
     before, after = BEFORE_S * reach, AFTER_S * reach
-    rows, times = _around(sound, _FARTHEST * before, _FARTHEST * after, len(pulls))
+    rows, times = _around(sound, _FARTHEST * before, _FARTHEST * after, rate, len(pulls))
     early = np.maximum(sound.start_s - times, 0.0) / before
     late = np.maximum(times - sound.end_s, 0.0) / after
     length_s = max(sound.end_s - sound.start_s, 0.0)
@@ -119,27 +121,38 @@ def _room(sounds: Sequence[Sound], index: int) -> float:
     return max(0.0, sounds[index].end_s - sounds[index].start_s)
 
 
-def lips_shut(sounds: Sequence[Sound], count: int, manner: Manner = PLAIN) -> np.ndarray:
-    """(T,) 0..1: how far the lips are shut, also those that are open in the picture."""
+def lips_shut(
+    sounds: Sequence[Sound], count: int, manner: Manner = PLAIN, rate: float = RATE
+) -> np.ndarray:
+    """(T,) 0..1: how far the lips are shut, also those that are open in the picture.
+
+    count, rate  of the moments, as in `mouthed`
+    """
     shut = np.zeros(count)
     for index, sound in enumerate(sounds):
         if sound.viseme.is_shut:
-            rows, share = _reach(sounds, index, count)
+            rows, share = _reach(sounds, index, rate, count)
             shut[rows] = np.maximum(shut[rows], share)
     return shut * min(1.0, manner.strength)
 
 
 def _take_over(
-    sounds: Sequence[Sound], index: int, controls: Sequence[str], values: np.ndarray
+    sounds: Sequence[Sound],
+    index: int,
+    controls: Sequence[str],
+    rate: float,
+    values: np.ndarray,
 ) -> None:
-    rows, share = _reach(sounds, index, len(values))
+    rows, share = _reach(sounds, index, rate, len(values))
     for column, name in enumerate(controls):
         value = sounds[index].viseme.values.get(name)
         if value is not None:
             values[rows, column] += share * (value - values[rows, column])
 
 
-def _reach(sounds: Sequence[Sound], index: int, count: int) -> tuple[slice, np.ndarray]:
+def _reach(
+    sounds: Sequence[Sound], index: int, rate: float, count: int
+) -> tuple[slice, np.ndarray]:
     """Rows around a firm sound, and how far it takes over in each, 0..1."""
     sound, room = sounds[index], (_room(sounds, index - 1), _room(sounds, index + 1))
     start, end = sound.start_s - EARLY_S, sound.end_s + LATE_S
@@ -150,16 +163,18 @@ def _reach(sounds: Sequence[Sound], index: int, count: int) -> tuple[slice, np.n
     end += min(missing / 2, GIVEN * room[1])
     closing = min(CLOSING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[0]))
     opening = min(OPENING_S, max(LEAST_RAMP_S, RAMP_SHARE * room[1]))
-    rows, times = _around(Sound(start, end, sound.viseme), closing, opening, count)
+    rows, times = _around(Sound(start, end, sound.viseme), closing, opening, rate, count)
     away = np.maximum((start - times) / closing, (times - end) / opening)
     return rows, sound.viseme.firmness * (0.5 + 0.5 * np.cos(np.pi * np.clip(away, 0.0, 1.0)))
 
 
-def _around(sound: Sound, before_s: float, after_s: float, count: int) -> tuple[slice, np.ndarray]:
-    first = max(0, int(np.floor((sound.start_s - before_s) * RATE)))
-    last = min(count, int(np.ceil((sound.end_s + after_s) * RATE)) + 1)
+def _around(
+    sound: Sound, before_s: float, after_s: float, rate: float, count: int
+) -> tuple[slice, np.ndarray]:
+    first = max(0, int(np.floor((sound.start_s - before_s) * rate)))
+    last = min(count, int(np.ceil((sound.end_s + after_s) * rate)) + 1)
     rows = slice(first, max(first, last))
-    return rows, np.arange(rows.start, rows.stop) / RATE
+    return rows, np.arange(rows.start, rows.stop) / rate
 
 
 def _limited(name: str, column: np.ndarray) -> np.ndarray:

@@ -120,6 +120,13 @@ def test_speech_becomes_a_take_with_few_keys() -> None:
     assert np.abs(taken.values[0, :, taken.columns.index("head_yaw")]).max() == 0.0
 
 
+def test_moments_are_the_frames_of_a_scene() -> None:
+    source = PerformanceSource(str(SPOKEN), frame_rate=24.0, speech=SpeechOptions())
+    performance = read_performance(source, quiet)
+    assert np.diff(performance.times) == pytest.approx(1.0 / 24.0)
+    assert shares(performance)[0] >= 0.7
+
+
 def test_lips_that_are_open_in_the_picture_shut_too() -> None:
     source = PerformanceSource(str(SPOKEN), speech=SpeechOptions())
     faces = [replace(FACE, lips_open=0.18), FACE]
