@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import pytest
 from clip_maker import make_clip
-from conftest import ROOT
+from conftest import ROOT, wait_until
 from keyportrait.host.client import Engine, EngineError, Launch
 
 from engine.controls import motion_from_controls
@@ -258,6 +258,23 @@ def test_a_track_of_something_else_is_refused(
         {"clip": {"path": str(clip)}, "track": str(track), "faces": elsewhere},
     ):
         assert session.refusal("open", **{**fields, **change}).code == "bad_track"
+
+
+def test_a_cancelled_track_leaves_nothing(
+    session: Session, faces: list[Any], opened: dict[str, Any], photo: np.ndarray, tmp_path: Path
+) -> None:
+    long = make_clip(tmp_path / "long.mp4", images=[photo] * 120)
+    path = tmp_path / "new" / "track.npz"
+    fields = {"clip": {"path": str(long)}, "frame": 0, "faces": faces, "path": str(path)}
+    ticket = session.engine.submit("track", fields, use_drain=False)
+    wait_until(lambda: ticket.progress.fraction > 0.0 or ticket.is_done, "the first frame")
+    # A source frame is looked at meanwhile.
+    session.frame(opened["handle"], NEUTRAL, frame=4)
+    session.engine.cancel(ticket)
+    with pytest.raises(EngineError) as caught:
+        session.engine.wait(ticket, PATIENCE_S)
+    assert caught.value.code == "cancelled"
+    assert not path.parent.exists()
 
 
 def test_a_clip_that_changes_or_goes_away_is_told(
