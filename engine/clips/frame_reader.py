@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .decoding import decoded, open_container, open_decoder, video_stream
-from .errors import CONVERT_HINT, ClipError
+from .errors import CONVERT_HINT, ClipError, load_av
 from .facts import Damage
 from .frame_index import FrameIndex, Tick, clock_of, no_tick
 from .interlace import deinterlaced
@@ -128,7 +129,9 @@ class FrameReader:
             stream = video_stream(self._container, self._path)
         start = _Start(stamp is None)
         if stamp is not None:
-            self._container.seek(stamp, stream=stream)
+            # Where that fails the run begins elsewhere, and is not taken where that is too late.
+            with contextlib.suppress(load_av().error.FFmpegError):
+                self._container.seek(stamp, stream=stream)
             self._decoder.flush_buffers()
         frames = decoded(
             self._container, stream, self._decoder, self.damage,
