@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 IMAGES = ROOT / "docs" / "images"
 GUI = ROOT / "build" / "gui"
 CAPTURE = ROOT / "build" / "gui-capture"
+CAMERA = ROOT / "build" / "gui-camera"
 SHEET = ROOT / "build" / "demo" / "contact_sheet.png"
 
 # Name in docs/images → screenshot.
@@ -29,6 +30,8 @@ VIEWPORT = (0, 28, 1188, 1200)
 # Of the window while something is captured, and of its sidebar with the options.
 CAPTURED = (0, 28, 1188, 1174)
 OPTIONS = (902, 80, 1162, 860)
+# While the camera moves the face.
+FILMED = (200, 28, 1188, 780)
 CAPTURED_WIDTH_PX = 820
 WIDTH_PX = 760
 COLORS = 256
@@ -46,18 +49,23 @@ def save_small(picture: Image.Image, name: str) -> Path:
         colors = colors * 3 // 4
 
 
+def scaled(picture: Image.Image) -> Image.Image:
+    """A picture as wide as most in the documents."""
+    height = WIDTH_PX * picture.height // picture.width
+    return picture.resize((WIDTH_PX, height), Image.Resampling.LANCZOS)
+
+
 def main() -> int:
     """Command line; returns the exit status."""
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name, screenshot in SCREENSHOTS.items():
-        picture = Image.open(GUI / f"{screenshot}.png").crop(VIEWPORT)
-        height = WIDTH_PX * picture.height // picture.width
-        print(save_small(picture.resize((WIDTH_PX, height), Image.Resampling.LANCZOS), name))
+        print(save_small(scaled(Image.open(GUI / f"{screenshot}.png").crop(VIEWPORT)), name))
     picture = Image.open(CAPTURE / "3_captured.png").crop(CAPTURED)
     height = CAPTURED_WIDTH_PX * picture.height // picture.width
     small = picture.resize((CAPTURED_WIDTH_PX, height), Image.Resampling.LANCZOS)
     print(save_small(small, "capture"))
     print(save_small(Image.open(CAPTURE / "5_options.png").crop(OPTIONS), "capture_options"))
+    print(save_small(scaled(Image.open(CAMERA / "3_live.png").crop(FILMED)), "camera"))
     sheet = Image.open(SHEET)
     # The two rows before the last of five show both faces near.
     row = sheet.height / 5

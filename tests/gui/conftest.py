@@ -110,3 +110,10 @@ def spoken(run_inside: RunInside) -> dict:
     """What drive_speech.py noted; screenshots are in build/gui-speech."""
     output = OUTPUT.with_name("gui-speech")
     return {**drive(run_inside, "drive_speech.py", output), "folder": str(output)}
+
+
+@pytest.fixture(scope="session")
+def filmed(run_inside: RunInside) -> dict:
+    """What drive_camera.py noted; screenshots are in build/gui-camera."""
+    output = OUTPUT.with_name("gui-camera")
+    return {**drive(run_inside, "drive_camera.py", output), "folder": str(output)}

@@ -1,0 +1,256 @@
+"""The camera by real clicks: start it, see the face move, record a take, undo, stop.
+
+Started by run.sh; writes report.json and screenshots to FOLDER/out and ends Blender. A bake of our
+own stands in for the camera: a face that rests, and then turns and speaks.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import bpy
+import numpy as np
+
+FOLDER = Path(sys.argv[-1])
+OUT = FOLDER / "out"
+sys.path.insert(0, str(FOLDER))
+
+import pointer  # noqa: E402
+from performing import perform  # noqa: E402
+from pointer import Steps, Widgets  # noqa: E402
+
+PACKAGE = "bl_ext.user_default.keyportrait"
+PATIENCE_S = 120.0
+STAND_IN = FOLDER / "stand_in.mp4"
+CLIP_FPS, CLIP_FRAMES, STILL = 12, 52, 30
+KEYS = {
+    "head_yaw": {1: 0.0, STILL: 0.0, STILL + 4: 15.0, 42: 15.0, 46: -12.0, CLIP_FRAMES: 0.0},
+    "mouth_open": {1: 0.0, STILL: 0.0, STILL + 4: 0.8, 40: 0.1, 46: 0.7, CLIP_FRAMES: 0.0},
+}
+FPS, FRAMES = 24, 120
+NOTES: dict[str, dict] = {}
+
+
+def module(name: str):
+    return importlib.import_module(f"{PACKAGE}.{name}")
+
+
+def things(kind: str) -> list[bpy.types.Object]:
+    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
+
+
+def face() -> bpy.types.Object:
+    return things("FACE")[0]
+
+
+def view_middle() -> tuple[int, int]:
+    area = pointer.find_area("VIEW_3D")
+    return area.x + area.width // 3, area.y + area.height // 3
+
+
+def wait_for(condition: Callable[[], object], what: str) -> Steps:
+    end = time.monotonic() + PATIENCE_S
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}: {status()}")
+        yield 0.05
+
+
+def shoot(name: str) -> None:
+    pointer.screenshot(OUT / f"{name}.png")
+
+
+def output_pixels() -> np.ndarray:
+    image = things("PORTRAIT")[0].keyportrait.portrait.output
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels
+
+
+def moved_from(still: np.ndarray) -> int:
+    return int((np.abs(output_pixels() - still) > 0.05).sum())
+
+
+def status():
+    return module("rig.camera").status()
+
+
+def yaw() -> float:
+    puppet = module("rig.puppets").current().get(face().name)
+    return 0.0 if puppet is None else puppet.motion.yaw
+
+
+def prepare() -> Steps:
+    """A portrait that fills the view, its own bake in the camera's place, one panel."""
+    with pointer.override("VIEW_3D"):
+        bpy.ops.keyportrait.add_portrait(filepath=str(FOLDER / "astronaut.jpg"))
+    for name in ("Cube", "Light", "Camera"):
+        bpy.data.objects.remove(bpy.data.objects[name])
+    scene = bpy.context.scene
+    scene.render.fps, scene.frame_start, scene.frame_end = CLIP_FPS, 1, CLIP_FRAMES
+    for name, values in KEYS.items():
+        for frame, value in values.items():
+            face()[name] = value
+            face().keyframe_insert(f'["{name}"]', frame=frame)
+    settings = scene.keyportrait_bake
+    settings.format, settings.use_assign = "MP4", False
+    settings.folder = str(FOLDER / "baked")
+    bpy.ops.keyportrait.bake(scope="ALL")
+    next((FOLDER / "baked").rglob("*.mp4")).rename(STAND_IN)
+    action = face().animation_data.action
+    face().animation_data_clear()
+    bpy.data.actions.remove(action)
+    for name in KEYS:
+        face()[name] = 0.0
+    # The engine that runs knows nothing of it yet.
+    os.environ["KEYPORTRAIT_CAMERA"] = str(STAND_IN)
+    module("rig.engine").stop()
+    scene.render.fps, scene.frame_end = FPS, FRAMES
+    scene.keyportrait_camera.countdown_s = 1.0
+    scene.keyportrait_camera.folder = str(FOLDER / "takes")
+    show_camera_panel_alone()
+    yield from look_at_portrait()
+
+
+def show_camera_panel_alone() -> None:
+    """Open, without the others above it: the sidebar is short."""
+    for name in dir(bpy.types):
+        if name.startswith("KEYPORTRAIT_PT_") and "camera" not in name:
+            cls = getattr(bpy.types, name)
+            if hasattr(cls, "bl_category") and name != "KEYPORTRAIT_PT_performance":
+                bpy.utils.unregister_class(cls)
+    for name in ("performance", "camera", "camera_options"):
+        cls = getattr(bpy.types, f"KEYPORTRAIT_PT_{name}")
+        bpy.utils.unregister_class(cls)
+        cls.bl_options = set()
+        bpy.utils.register_class(cls)
+
+
+def look_at_portrait() -> Steps:
+    area = pointer.find_area("VIEW_3D")
+    area.spaces.active.shading.type = "SOLID"
+    area.spaces.active.overlay.show_floor = False
+    area.spaces.active.show_region_ui = True
+    with pointer.override("VIEW_3D"):
+        for item in bpy.data.objects:
+            item.select_set(item.keyportrait.kind == "PORTRAIT")
+        bpy.context.view_layer.objects.active = things("PORTRAIT")[0]
+        bpy.ops.view3d.view_axis(type="TOP", align_active=True)
+        bpy.ops.view3d.view_selected()
+    for item in bpy.data.objects:
+        item.select_set(item == face())
+    bpy.context.view_layer.objects.active = face()
+    yield 1.0
+    pointer.find_region(area, "UI").active_panel_category = "KeyPortrait"
+    area.tag_redraw()
+    bpy.ops.ed.undo_push(message="Look at the portrait")
+    yield 1.5
+
+
+def sidebar_widgets() -> Steps:
+    found: Widgets = {}
+    area = pointer.find_area("VIEW_3D")
+    region = pointer.find_region(area, "UI")
+    yield from pointer.find_widgets(area, region, found, offsets=(0.7,), step=11)
+    return found
+
+
+def start() -> Steps:
+    found = yield from sidebar_widgets()
+    shoot("1_panel")
+    NOTES["panel"] = {"widgets": sorted(found)}
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.camera_start"))
+    yield 0.5
+    shoot("2_consent")
+    NOTES["consent"] = {"is_on_before": module("rig.camera").is_on()}
+    yield from pointer.key("RET", *view_middle())
+    yield from wait_for(lambda: status().state == "RUNNING", "the camera")
+    NOTES["consent"]["is_accepted"] = module("preferences").preferences().is_camera_accepted
+
+
+def live() -> Steps:
+    still = output_pixels()
+    yield from wait_for(lambda: abs(yaw()) > 7.0 and moved_from(still) > 5000, "a turn")
+    shoot("3_live")
+    moved = moved_from(still)
+    late = []
+    for _ in range(15):
+        yield 0.2
+        late.append(status())
+    NOTES["live"] = {
+        "moved_pixels": moved,
+        "fps": max(item.fps for item in late),
+        "camera_fps": max(item.camera_fps for item in late),
+        "latency_ms": [round(1000 * item.latency_s) for item in late[::3]],
+        "dropped": late[-1].dropped,
+        "icon": module("rig.camera_preview").icon_id(),
+        "head_yaw": face()["head_yaw"],
+        "actions": len(bpy.data.actions),
+    }
+
+
+def record() -> Steps:
+    found = yield from sidebar_widgets()
+    began = time.monotonic()
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.camera_record"))
+    yield from wait_for(lambda: pointer.window().screen.is_animation_playing, "playing")
+    yield from wait_for(lambda: abs(yaw()) > 7.0, "a turn while recording")
+    shoot("4_recording")
+    yield from wait_for(tracks, "a take")
+    seconds = time.monotonic() - began
+    yield 1.0
+    shoot("5_take")
+    (strip,) = face().animation_data.nla_tracks[0].strips
+    curve = next(c for c in strip.action.fcurves if c.data_path == '["head_yaw"]')
+    keys = [(point.co[0], point.co[1]) for point in curve.keyframe_points]
+    NOTES["record"] = {
+        "seconds": round(seconds, 1),
+        "tracks": tracks(),
+        "first": keys[0][0],
+        "last": keys[-1][0],
+        "lowest": min(value for _, value in keys),
+        "highest": max(value for _, value in keys),
+        "sync_mode": bpy.context.scene.sync_mode,
+        "is_playing": pointer.window().screen.is_animation_playing,
+        "frame": bpy.context.scene.frame_current,
+        "files": sorted(path.name for path in (FOLDER / "takes").iterdir()),
+    }
+
+
+def tracks() -> list[str]:
+    animation = face().animation_data
+    return [] if animation is None else [track.name for track in animation.nla_tracks]
+
+
+def undo_and_stop() -> Steps:
+    yield from pointer.key("Z", *view_middle(), ctrl=True)
+    yield 1.0
+    undone = tracks()
+    yield from wait_for(lambda: abs(yaw()) > 7.0, "another turn")
+    turned = yaw()
+    bpy.ops.keyportrait.camera_stop()
+    yield 1.5
+    shoot("6_stopped")
+    NOTES["undo_and_stop"] = {
+        "tracks": undone,
+        "still_live": turned,
+        "is_on": module("rig.camera").is_on(),
+        "puppets": len(module("rig.puppets").current()),
+    }
+
+
+STEPS = (prepare, start, live, record, undo_and_stop)
+
+
+def scenario() -> Steps:
+    for step in STEPS:
+        print(f"drive: {step.__name__}", flush=True)
+        yield from step()
+
+
+perform(scenario(), NOTES, OUT)
