@@ -206,10 +206,19 @@ def place_of(image: bpy.types.Image, user: FrameRange, scene_frame: int) -> Plac
 
 
 def found_place(item: Portrait) -> Place | None:
-    """The frame that a portrait's faces were found in; None for a still. Raises ImageError."""
+    """The frame in which more faces of a portrait are looked for; None for a still.
+
+    All faces of a clip are followed from one frame on: where there is none yet, from the one that
+    is shown now, which is noted. Raises ImageError.
+    """
     if not is_moving(item.settings):
         return None
     settings = item.settings.clip
+    if not item.controllers:
+        number = settings.held_frame
+        if settings.use_auto_refresh:
+            number = shown_frame(settings, bpy.context.scene.frame_current)
+        settings.found_frame = frame_of(item.settings.source, number)
     return Place(
         clip=clip_of(item.settings.source),
         frame=settings.found_frame,

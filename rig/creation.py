@@ -215,7 +215,8 @@ def _make_portrait(
         clips.take_place(settings.clip, place)
     forget()
     add_faces(plane, faces)
-    riding.ride(portrait(plane))
+    if faces:
+        riding.ride(portrait(plane))
 
 
 def add_faces(plane: bpy.types.Object, faces: list[Face]) -> list[bpy.types.Object]:

@@ -316,3 +316,25 @@ def test_faces_are_found_again_and_in_another_clip(walk, pixels, module, tmp_pat
     box = change_box(shown(plane, 3, pixels), in_file(other[2], pixels))
     assert box is not None
     assert box[2] - box[0] < 150
+
+
+def test_losses_are_told_and_shown_as_they_are(module, pixels, tmp_path: Path, capfd) -> None:
+    paths = frames_of_face(tmp_path, pixels, 9)
+    grey = np.full_like(in_file(paths[0], pixels), 1.0)
+    for path in paths[2:8]:
+        save_picture(Path(path), grey)
+    plane, _ = textured_plane(module, as_sequence(paths[0]), 9)
+    bpy.context.scene.frame_set(5)
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    assert not faces(plane)
+    bpy.context.scene.frame_set(1)
+    assert bpy.ops.keyportrait.find_faces() == {"FINISHED"}
+    assert (shown(plane, 5, pixels) == grey).all()
+    bpy.data.objects.remove(plane)
+    plane, _ = textured_plane(module, as_sequence(paths[0]), 9)
+    bpy.context.scene.frame_set(1)
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    assert "the face is not seen in 6, where it stays as it is" in "".join(capfd.readouterr())
+    update(faces(plane)[0], smile=1.0)
+    assert (shown(plane, 5, pixels) == in_file(paths[4], pixels)).all()
+    assert change_box(shown(plane, 1, pixels), in_file(paths[0], pixels)) is not None
