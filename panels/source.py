@@ -97,11 +97,6 @@ def draw_state(layout: bpy.types.UILayout, plane: bpy.types.Object) -> None:
         layout.progress(factor=fraction, text=text or "Fitting the faces")
     elif problem is not None and settings.source is not None:
         draw_problem(layout, problem.message, problem.hint)
-    elif live.is_stuck_in_cycles(plane):
-        text = (
-            "Cycles' rendered view cannot follow: a world shows the picture, a material its alpha."
-        )
-        draw_problem(layout, text, "Material Preview, renders and bakes do.")
 
 
 def draw_faces(

@@ -5,7 +5,7 @@ written later are no part of the key. `cycles_keys` says what of it can change u
 round with the pictures, but only while a viewport shows Cycles; the image's own is put back when
 none does, before the file is saved, and for renders.
 
-Extensions of nodes are not quite unseen, so these are put back as soon as the picture stands still.
+What nodes say is not quite unseen, so theirs is put back as soon as the picture stands still.
 
 Cycles looks at the scene again only when it has drawn something since the last time. Turns that
 come faster than that could end where they began, and the last picture would be missed; so they keep
@@ -20,7 +20,7 @@ import bpy
 
 from .. import compat
 from . import main_thread
-from .cycles_keys import Extensions, Key, equal_keys
+from .cycles_keys import Key, Nodes, equal_keys
 from .images import Picture
 
 SPACING_S = 0.15
@@ -45,29 +45,23 @@ def is_shown() -> bool:
 class Turns:
     """The keys that one live image goes through.
 
-    home       the alpha mode that the image has otherwise; "" while nothing is turned
-    is_stuck   whether the last picture could not be brought to Cycles' viewport
+    home  the alpha mode that the image has otherwise; "" while nothing is turned
     """
 
     def __init__(self) -> None:
         self.home = ""
-        self.is_stuck = False
         self._key = Key("")
-        self._extensions = Extensions()
+        self._nodes = Nodes()
         self._turned_at = 0.0
         self._count = 0
         self._due_at: float | None = None
 
     def begin(self, image: bpy.types.Image, picture: Picture) -> bool:
         """Call before pixels are written: turn, put back or wait; whether finish() must follow."""
-        self.is_stuck = False
         if not is_shown():
             return self.restore(image)
         home = self.home or image.alpha_mode
         keys = equal_keys(image, home, is_transparent=picture.is_transparent)
-        if not keys:
-            self.is_stuck = True
-            return False
         now = time.monotonic()
         if now < self._turned_at + SPACING_S:
             self._look_again(self._turned_at + SPACING_S)
@@ -85,9 +79,9 @@ class Turns:
         self._turned_at = now
         self._due_at = None
         image.alpha_mode = self._key.alpha_mode
-        self._extensions.turn(image, is_other=self._key.is_other_extension)
+        self._nodes.turn(image, is_other=self._key.is_other)
         # Fewer turns cannot have ended where they began.
-        is_open = self._count >= len(keys) or self._key.is_other_extension
+        is_open = self._count >= len(keys) or self._key.is_other
         self._look_again(now + CLOSING_S if is_open else None)
 
     def finish(self, image: bpy.types.Image) -> None:
@@ -97,7 +91,7 @@ class Turns:
     def restore(self, image: bpy.types.Image) -> bool:
         """Put the image's own mode back; whether its pixels must be written again."""
         home, self.home, self._due_at = self.home, "", None
-        self._extensions.turn(image, is_other=False)
+        self._nodes.turn(image, is_other=False)
         if not home or image.alpha_mode == home:
             return False
         image.alpha_mode = home
@@ -105,7 +99,7 @@ class Turns:
 
     def note_undo(self) -> None:
         """Nodes may have come back as they were turned."""
-        self._extensions.note_undo()
+        self._nodes.note_undo()
 
     @property
     def is_due(self) -> bool:

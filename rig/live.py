@@ -16,7 +16,6 @@ import bpy
 
 from ..host.client import EngineError
 from . import bake_state, content, main_thread, portraits, pump, puppets, refit, riding
-from .cycles_view import is_shown
 from .errors import AddonError, OtherPictureError
 from .images import Canvas, is_blank
 from .motions import wish_of
@@ -88,12 +87,6 @@ def reading_of(controller: bpy.types.Object) -> tuple[float, ...]:
     controllers = portraits.portrait(plane).controllers
     by_face = dict(zip(controllers, found.readings, strict=False))
     return by_face.get(controller, ())
-
-
-def is_stuck_in_cycles(plane: bpy.types.Object) -> bool:
-    """Whether Cycles' viewport keeps an older picture of a portrait. For panels."""
-    found = _sessions.get(portraits.identity_of(plane))
-    return found is not None and found.turns.is_stuck and is_shown()
 
 
 def notices_of(plane: bpy.types.Object) -> list[str]:

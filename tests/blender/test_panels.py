@@ -200,14 +200,3 @@ def test_the_engine_panel_says_what_moves_the_portrait(add_portrait) -> None:
     texts = draw_all()[0].splitlines()
     for name, value in (("Renderer", "Preview"), ("Device", "CPU"), ("Precision", "float32")):
         assert texts[texts.index(name) + 1] == value
-
-
-def test_a_view_that_cannot_follow_is_told(add_portrait, module, monkeypatch) -> None:
-    plane, _ = add_portrait()
-    plane.keyportrait.portrait.output.alpha_mode = "CHANNEL_PACKED"
-    live = module("rig.live")
-    monkeypatch.setattr(live, "is_shown", lambda: True)
-    assert "Cycles" not in draw_all()[0]
-    live.session(module("rig.portraits").portrait(plane)).turns.is_stuck = True
-    text = draw_all()[0].replace("\n", " ")
-    assert "Cycles' rendered view cannot follow: a world shows the picture" in text

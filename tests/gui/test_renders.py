@@ -60,11 +60,17 @@ def test_cycles_in_the_viewport_follows_a_packed_channel(renders_in_window: dict
     assert report["packed_channel"] == {
         "mode": "CHANNEL_PACKED",
         "extension": "CLIP",
-        "stuck": False,
         "undone": "CLIP",
         "is_whole": True,
         "kept": {},
     }
+
+
+def test_cycles_in_the_viewport_follows_in_the_world(renders_in_window: dict) -> None:
+    report = renders_in_window
+    assert changed(report, "8_rest", "8_drag_anew") > 0.002
+    assert changed(report, "8_drag", "8_drag_anew") < 0.001
+    assert report["world"] == {"interpolation": "Linear", "kept": {}}
 
 
 def test_cycles_in_the_viewport_follows_packed_colours(renders_in_window: dict) -> None:
@@ -73,7 +79,7 @@ def test_cycles_in_the_viewport_follows_packed_colours(renders_in_window: dict) 
     assert changed(report, "7_drag", "7_drag_anew") < 0.001
     notes = report["packed_colours"]
     assert notes["turned"] in {"CHANNEL_PACKED", "NONE"}
-    assert notes["extension"] == "CLIP" and not notes["stuck"]
+    assert notes["extension"] == "CLIP"
 
 
 def test_the_live_image_keeps_its_own_alpha_mode(renders_in_window: dict) -> None:

@@ -27,6 +27,7 @@ CATEGORY = "KeyPortrait"
 PICTURE = "astronaut.jpg"
 PATIENCE_S = 60.0
 NOTES: dict[str, dict] = {}
+SIDEBAR: Widgets = {}  # of the selected face
 
 
 def view() -> bpy.types.Area:
@@ -192,6 +193,7 @@ def drag_smile() -> Steps:
     controller = things("FACE")[0]
     before = output_pixels()
     found = yield from sidebar_widgets()
+    SIDEBAR.update(found)
     yield from pointer.drag(*pointer.find_widget(found, '["smile"]'), 70)
     yield from wait_for_change(before, "a moved picture")
     yield from pointer.move(*view_middle())
@@ -216,6 +218,19 @@ def undo_smile() -> Steps:
     yield from wait_for_change(moved, "the old picture")
     shoot("5_undone")
     NOTES["undo_smile"] = {"smile": things("FACE")[0]["smile"]}
+
+
+def point_at_row() -> Steps:
+    """The pointer rests on the face's row: the face is outlined for a moment."""
+    shoot("5_not_pointed")
+    x, y = pointer.find_widget(SIDEBAR, "select_face")
+    for shift in (8, 4, 0):  # as a hand comes to rest
+        yield from pointer.move(x - shift, y)
+    yield 1.2
+    shoot("5_pointed")
+    yield from pointer.move(*view_middle())
+    yield 2.5
+    shoot("5_left")
 
 
 def key_and_scrub() -> Steps:
@@ -337,6 +352,7 @@ STEPS = (
     look_at_portrait,
     drag_smile,
     undo_smile,
+    point_at_row,
     key_and_scrub,
     apply_preset,
     stop_and_finish_bake,

@@ -6,6 +6,7 @@ Started by run.sh; writes report.json and screenshots to FOLDER/out and ends Ble
 from __future__ import annotations
 
 import importlib
+import math
 import sys
 import threading
 import time
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import bpy
 import numpy as np
+from mathutils import Vector
 
 FOLDER = Path(sys.argv[-1])
 OUT = FOLDER / "out"
@@ -307,7 +309,7 @@ def cycles_follows_a_packed_channel() -> Steps:
     bpy.ops.ed.undo_push(message="Drag")
     yield from shoot("6_drag")
     yield from shoot_anew("6_drag_anew")
-    notes = {"mode": output().alpha_mode, "extension": node.extension, "stuck": is_stuck()}
+    notes = {"mode": output().alpha_mode, "extension": node.extension}
     with in_view():
         bpy.ops.ed.undo()
     yield from shoot("6_undone")
@@ -315,6 +317,30 @@ def cycles_follows_a_packed_channel() -> Steps:
     node = next(node for node in nodes if node.type == "TEX_IMAGE")
     notes |= {"undone": node.extension, "is_whole": node.image == output(), "kept": dict(node)}
     NOTES["packed_channel"] = notes
+
+
+def cycles_follows_in_the_world() -> Steps:
+    """Around the scene, too, while the plane's material uses the picture's alpha."""
+    world = bpy.data.worlds.new("World of the portrait")
+    world.use_nodes = True
+    node = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
+    node.image = output()
+    background = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
+    world.node_tree.links.new(node.outputs[0], background.inputs[0])
+    bpy.context.scene.world = world
+    # Towards the mouth, a quarter and more up; the plane is far behind.
+    towards = Vector((math.cos(0.39) * math.cos(0.72), math.sin(0.39) * math.cos(0.72), 0.66))
+    region = pointer.find_area("VIEW_3D").spaces.active.region_3d
+    region.view_perspective = "PERSP"
+    region.view_rotation = towards.to_track_quat("-Z", "Y")
+    region.view_location = 50.0 * towards
+    pointer.find_area("VIEW_3D").spaces.active.shading.use_scene_world_render = True
+    yield from shoot("8_rest")
+    yield from drag_mouth()
+    yield from shoot("8_drag")
+    yield from shoot_anew("8_drag_anew")
+    NOTES["world"] = {"interpolation": node.interpolation, "kept": dict(node)}
+    bpy.data.worlds.remove(world)
 
 
 def cycles_follows_packed_colours() -> Steps:
@@ -327,16 +353,11 @@ def cycles_follows_packed_colours() -> Steps:
     yield from shoot("7_rest")
     yield from drag_mouth()
     yield from shoot("7_drag")
-    turned, stuck = output().alpha_mode, is_stuck()
+    turned = output().alpha_mode
     yield from shoot_anew("7_drag_anew")
     shading().type = "SOLID"
     yield from wait_for(lambda: output().alpha_mode == "CHANNEL_PACKED", "its own alpha mode")
-    NOTES["packed_colours"] = {"turned": turned, "extension": node.extension, "stuck": stuck}
-
-
-def is_stuck() -> bool:
-    """Whether the panel says that Cycles' viewport stands still."""
-    return live.is_stuck_in_cycles(things("PORTRAIT")[0])
+    NOTES["packed_colours"] = {"turned": turned, "extension": node.extension}
 
 
 STEPS = (
@@ -349,6 +370,7 @@ STEPS = (
     render_under_an_artists_hands,
     a_handler_cannot_lock_the_interface,
     cycles_follows_a_packed_channel,
+    cycles_follows_in_the_world,
     cycles_follows_packed_colours,
 )
 
