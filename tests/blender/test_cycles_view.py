@@ -20,7 +20,7 @@ def turns(add_portrait: Any, module: Any, monkeypatch: pytest.MonkeyPatch) -> An
     nodes = material.node_tree.nodes
     node = next(node for node in nodes if node.type == "TEX_IMAGE")
     world = bpy.data.worlds.new("World")
-    world.use_nodes = True
+    module("compat").use_nodes(world)
     around = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
     around.image = image
 
