@@ -26,6 +26,8 @@ from .images import Picture
 SPACING_S = 0.15
 # Longer than Cycles takes to its first samples.
 CLOSING_S = 1.0
+# Slow scenes must have been looked at before nodes get their own values back.
+RETURN_S = 3.0
 TICK_S = 0.08
 
 
@@ -81,8 +83,10 @@ class Turns:
         image.alpha_mode = self._key.alpha_mode
         self._nodes.turn(image, is_other=self._key.is_other)
         # Fewer turns cannot have ended where they began.
-        is_open = self._count >= len(keys) or self._key.is_other
-        self._look_again(now + CLOSING_S if is_open else None)
+        if self._key.is_other:
+            self._look_again(now + RETURN_S)
+        else:
+            self._look_again(now + CLOSING_S if self._count >= len(keys) else None)
 
     def finish(self, image: bpy.types.Image) -> None:
         """Call after pixels were written: materials, worlds and lights that show them are read."""

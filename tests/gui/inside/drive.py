@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
@@ -27,7 +28,6 @@ CATEGORY = "KeyPortrait"
 PICTURE = "astronaut.jpg"
 PATIENCE_S = 60.0
 NOTES: dict[str, dict] = {}
-SIDEBAR: Widgets = {}  # of the selected face
 
 
 def view() -> bpy.types.Area:
@@ -193,7 +193,6 @@ def drag_smile() -> Steps:
     controller = things("FACE")[0]
     before = output_pixels()
     found = yield from sidebar_widgets()
-    SIDEBAR.update(found)
     yield from pointer.drag(*pointer.find_widget(found, '["smile"]'), 70)
     yield from wait_for_change(before, "a moved picture")
     yield from pointer.move(*view_middle())
@@ -221,14 +220,16 @@ def undo_smile() -> Steps:
 
 
 def point_at_row() -> Steps:
-    """The pointer rests on the face's row: the face is outlined for a moment."""
+    """The face is outlined for a moment when Blender asks for the tooltip of its row.
+
+    Simulated events bring no tooltip up, so it is asked for here.
+    """
     shoot("5_not_pointed")
-    x, y = pointer.find_widget(SIDEBAR, "select_face")
-    for shift in (8, 4, 0):  # as a hand comes to rest
-        yield from pointer.move(x - shift, y)
-    yield 1.2
+    with pointer.override("VIEW_3D"):
+        row = SimpleNamespace(index=0)
+        bpy.types.KEYPORTRAIT_OT_select_face.description(bpy.context, row)
+    yield 0.6
     shoot("5_pointed")
-    yield from pointer.move(*view_middle())
     yield 2.5
     shoot("5_left")
 

@@ -323,6 +323,7 @@ def cycles_follows_in_the_world() -> Steps:
     """Around the scene, too, while the plane's material uses the picture's alpha."""
     world = bpy.data.worlds.new("World of the portrait")
     world.use_nodes = True
+    world.cycles.sampling_method = "NONE"  # a map of its lights takes long to make
     node = world.node_tree.nodes.new("ShaderNodeTexEnvironment")
     node.image = output()
     background = next(n for n in world.node_tree.nodes if n.type == "BACKGROUND")
@@ -335,12 +336,30 @@ def cycles_follows_in_the_world() -> Steps:
     region.view_rotation = towards.to_track_quat("-Z", "Y")
     region.view_location = 50.0 * towards
     pointer.find_area("VIEW_3D").spaces.active.shading.use_scene_world_render = True
+    pointer.find_area("VIEW_3D").tag_redraw()
+    yield from wait_for(is_world_drawn, "Cycles to draw the world")
     yield from shoot("8_rest")
     yield from drag_mouth()
     yield from shoot("8_drag")
-    yield from shoot_anew("8_drag_anew")
+    shading().type = "SOLID"
+    yield 0.5
+    shading().type = "RENDERED"
+    yield 0.5
+    yield from wait_for(is_world_drawn, "Cycles to draw the world again")
+    yield from shoot("8_drag_anew")
     NOTES["world"] = {"interpolation": node.interpolation, "kept": dict(node)}
     bpy.data.worlds.remove(world)
+
+
+def is_world_drawn() -> bool:
+    """Whether the middle of the viewport shows a picture; Cycles begins with a grey."""
+    pointer.screenshot(FOLDER / "look.ppm")
+    data = (FOLDER / "look.ppm").read_bytes()
+    width, height = pointer.window().width, pointer.window().height
+    pixels = np.frombuffer(data[-3 * width * height :], np.uint8).reshape(height, width, 3)
+    left, top, right, bottom = NOTES["prepare"]["view"]
+    middle = pixels[(top + bottom) // 2 - 50 : (top + bottom) // 2 + 50, left + 300 : right - 300]
+    return float(middle.std()) > 10.0
 
 
 def cycles_follows_packed_colours() -> Steps:
