@@ -72,7 +72,7 @@ class Turns:
         return True
 
     def _turn(self, image: bpy.types.Image, keys: tuple[Key, ...], home: str, now: float) -> None:
-        is_series = now < self._turned_at + CLOSING_S
+        is_series = now < self._turned_at + (RETURN_S if self._key.is_other else CLOSING_S)
         self._count = self._count + 1 if is_series else 1
         self.home = home
         # Not the image's own mode counts, which undo may have changed, but the last one set here.
