@@ -54,9 +54,7 @@ def wait_for(condition: Callable[[], object], what: str) -> Steps:
 
 def in_view() -> bpy.types.Context:
     """The context of a click into the viewport."""
-    area = pointer.find_area("VIEW_3D")
-    region = pointer.find_region(area, "WINDOW")
-    return bpy.context.temp_override(window=pointer.window(), area=area, region=region)
+    return pointer.override("VIEW_3D")
 
 
 def shading() -> bpy.types.View3DShading:
@@ -344,7 +342,6 @@ def cycles_follows_in_the_world() -> Steps:
     shading().type = "SOLID"
     yield 0.5
     shading().type = "RENDERED"
-    yield 0.5
     yield from wait_for(is_world_drawn, "Cycles to draw the world again")
     yield from shoot("8_drag_anew")
     NOTES["world"] = {"interpolation": node.interpolation, "kept": dict(node)}
