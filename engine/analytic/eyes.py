@@ -251,7 +251,10 @@ class Eye:
     ) -> np.ndarray:
         """(height, width, 1) share of catch-lights: what is far brighter than its ring."""
         radius = self._rim.radius
-        white = float(np.percentile(self._tone.shown(self._source[inner > 0.5]), 95, axis=0).mean())
+        seen = self._source[inner > 0.5]
+        if not len(seen):  # all but shut
+            return np.zeros((*inner.shape, 1), np.float32)
+        white = float(np.percentile(self._tone.shown(seen), 95, axis=0).mean())
         own, usual = (self._tone.shown(c).min(axis=2) for c in (self._source, completed))
         shine = smoothstep((own - usual - _CATCH_LIGHT * white) / (0.5 * _CATCH_LIGHT * white))
         grown = cv2.dilate(shine.astype(np.float32), np.ones((3, 3), np.uint8))

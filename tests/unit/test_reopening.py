@@ -12,6 +12,7 @@ from skimage import data
 from engine.analytic.portrait import AnalyticPortrait
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
+from engine.faces.canonical import EYES
 from engine.faces.find import find_faces, view_8bit
 from engine.faces.mesh import fit_landmarks
 from engine.motion import Face, Motion
@@ -129,3 +130,15 @@ def test_the_inside_of_the_mouth_follows_the_light(frames, reference):
         mouths.append(float(np.percentile(part.mean(axis=2), 90)))
     assert mouths[1] == pytest.approx(mouths[0], rel=0.06)
     assert mouths[2] == pytest.approx(0.55 * mouths[0], rel=0.12)
+
+
+def test_shut_eyes_can_be_asked_for_anything(frames, reference):
+    """A frame in the middle of a blink: next to nothing of the eyeballs is left to look at."""
+    landmarks = frames[1].landmarks.copy()
+    for eye in EYES:
+        landmarks[list(eye.upper)] = landmarks[list(eye.lower)]
+    blinking = frames[1]._replace(landmarks=landmarks)
+    portrait = reopened(reference, blinking)
+    for edit in EDITS:
+        assert (rendered(portrait, blinking, edit) != frames[1].image.pixels).any(), edit
+    portrait.render(Motion(eyes_open=0.4), frames[1].image.pixels.copy())
