@@ -285,8 +285,12 @@ def select_only(context: bpy.types.Context, *items: bpy.types.Object) -> None:
     if layer.objects.get(items[0].name) != items[0]:
         # Since 5.0 the Sequencer may show the strips, and portraits, of another scene.
         layer = items[0].users_scene[0].view_layers[0]
-    for other in [item for item in layer.objects if item.select_get(view_layer=layer)]:
-        other.select_set(False, view_layer=layer)
+    # Asked for one object, the layer forgets those that were removed; a walk through it does not
+    # wait for that, and would crash.
+    items[0].select_get(view_layer=layer)
+    for other in list(layer.objects):
+        if other.select_get(view_layer=layer):
+            other.select_set(False, view_layer=layer)
     for item in items:
         item.select_set(True, view_layer=layer)
     layer.objects.active = items[0]
