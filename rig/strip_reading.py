@@ -94,11 +94,12 @@ def why_unreadable(strip: Any) -> str:
         return "shows only some of its frames"
     if any(not modifier.mute for modifier in strip.modifiers):
         return "has modifiers"
-    if strip.type == "MOVIE":
-        place = compat.strip_place(strip)
-        speed = compat.strip_length(strip) / max(place.content_end - place.content_start, 1.0)
-        return "plays at another speed" if abs(speed - 1.0) > SPEED_TOLERANCE else ""
-    return "" if _numbers(strip) is not None else "has pictures that are not numbered in a row"
+    place = compat.strip_place(strip)
+    speed = compat.strip_length(strip) / max(place.content_end - place.content_start, 1.0)
+    if abs(speed - 1.0) > SPEED_TOLERANCE:
+        return "plays at another speed"
+    is_readable = strip.type == "MOVIE" or _numbers(strip) is not None
+    return "" if is_readable else "has pictures that are not numbered in a row"
 
 
 def content_frames(strip: Any) -> range:
