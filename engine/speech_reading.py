@@ -10,12 +10,20 @@ import numpy as np
 from .clips.errors import ClipError
 from .clips.sound_file import SoundFile
 from .performance.geometry import rotation_matrix
-from .performance.mouthing import RATE, Manner, Sound, lips_shut, mouthed, slider_performance
+from .performance.mouthing import (
+    RATE,
+    Manner,
+    Ringing,
+    Sound,
+    lips_shut,
+    mouthed,
+    slider_performance,
+)
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .speech import features
 from .speech.hearing import acoustic_model
-from .speech.listening import Listener
+from .speech.listening import Heard, Listener, moment_s
 from .speech.liveliness import blinks, head_degrees
 from .speech.segments import Phone, spoken_phones
 from .speech_options import ENGLISH, SpeechOptions
@@ -24,8 +32,9 @@ from .viseme_table import SILENCE, Viseme, VisemeTableError, mixed, read_visemes
 
 Report = Callable[[float, str], None]
 
-_LOUDER_DB = 14.0  # by so much louder a vowel opens the mouth twice as far
-_NARROWEST, _WIDEST = 0.5, 1.3
+_RINGING_DB = 30.0  # from an open vowel at its loudest down to a shut mouth
+_LOUDER_DB = 10.0  # by so much louder a vowel opens the mouth twice as far
+_NARROWEST, _WIDEST = 0.35, 1.4
 
 
 def read_speech(source: PerformanceSource, report: Report) -> Performance:
@@ -42,7 +51,7 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     except OSError as error:
         text = f"'{Path(options.visemes).name}' cannot be read: {error.strerror or error}."
         raise ReportedError("bad_performance", text, "Choose another table of visemes.") from error
-    phones, duration_s, notices = hear(source, report)
+    phones, duration_s, notices, ringing = hear(source, report)
     usual = _usual_db(phones)
     sounds = [
         Sound(phone.start_s, phone.end_s, _viseme(phone, table), _width(phone, usual))
@@ -51,7 +60,7 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     manner = Manner(options.strength, options.jaw, options.articulation)
     rate = source.frame_rate or RATE
     try:
-        times, sliders = mouthed(sounds, duration_s, manner, rate)
+        times, sliders = mouthed(sounds, duration_s, manner, rate, ringing)
     except PerformanceError as error:
         raise ReportedError("bad_performance", f"'{path.name}': {error}", error.hint) from error
     rotation = None
@@ -64,8 +73,11 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     return slider_performance(times, sliders, rotation, notices, shut)
 
 
-def hear(source: PerformanceSource, report: Report) -> tuple[list[Phone], float, tuple[str, ...]]:
-    """(phones without gaps, seconds, sentences for the user) of a part of a file's sound.
+def hear(
+    source: PerformanceSource, report: Report
+) -> tuple[list[Phone], float, tuple[str, ...], Ringing]:
+    """What is said in a part of a file: phones without gaps, seconds, sentences for the user, and
+    how loud open vowels ring at each moment.
 
     Raises ReportedError.
     """
@@ -92,18 +104,32 @@ def hear(source: PerformanceSource, report: Report) -> tuple[list[Phone], float,
     if not count:
         text = f"'{path.name}' has no sound in this part."
         raise ReportedError("bad_performance", text, "Choose another part, or another sound.")
-    phones = spoken_phones(listener.finish(), model.phones)
+    heard = listener.finish()
+    phones = spoken_phones(heard, model.phones)
     notices = [f"'{path.name}' is damaged: {damage}."] if damage else []
     if all(phone.name == SILENCE for phone in phones):
         text = f"Nobody is heard speaking in '{path.name}': the mouth stays at rest."
         notices.append(text)
-    return phones, duration_s, tuple(notices)
+    return phones, duration_s, tuple(notices), _ringing(heard, phones)
 
 
 def _viseme(phone: Phone, table: Mapping[str, Viseme]) -> Viseme:
     if not phone.maybe:
         return table[phone.name]
     return mixed((table[name], share) for name, share in phone.maybe)
+
+
+def _ringing(heard: Heard, phones: Sequence[Phone]) -> Ringing:
+    """0 in pauses, 1 for the loudest."""
+    times = moment_s(np.arange(len(heard.phones)) + 0.5)
+    if not len(times):
+        return np.zeros(1), np.zeros(1)
+    loudest = np.percentile(heard.ringing_db, 98.0)
+    values = np.clip(1.0 + (heard.ringing_db - loudest) / _RINGING_DB, 0.0, 1.0)
+    for phone in phones:
+        if phone.name == SILENCE:
+            values[slice(*np.searchsorted(times, (phone.start_s, phone.end_s)))] = 0.0
+    return times, np.convolve(values, np.full(5, 0.2), "same")
 
 
 def _usual_db(phones: Sequence[Phone]) -> float:

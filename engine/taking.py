@@ -253,7 +253,7 @@ def _curves(
     curves = fit_curves(
         limited,
         performance.times,
-        options.tolerance * np.array(reaches),
+        max(options.tolerance, performance.tolerance) * np.array(reaches),
         is_seen=performance.is_seen,
         starts=starts,
         is_moving=is_moving,

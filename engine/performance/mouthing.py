@@ -20,20 +20,22 @@ from .slider_expression import slider_expression
 
 RATE = 50.0  # moments a second
 # Mouths turn more often than other things; lips that are a little late are seen.
-KEYS_PER_S = 11.5
+KEYS_PER_S, TOLERANCE = 11.5, 0.03
 # How long a sound is felt before and after itself at plain articulation.
-BEFORE_S, AFTER_S = 0.05, 0.04
+BEFORE_S, AFTER_S = 0.04, 0.035
 _FARTHEST = 3.0  # of these, until which a pull is worth adding
 # Lips that shut: how long at least, and how long they take.
-SHUT_S = 0.085
+SHUT_S = 0.06
 FIRM_S = 0.05  # the same for other firm sounds
 CLOSING_S, OPENING_S = 0.065, 0.055
 # Lips meet before the sound stops, and part when it bursts.
-EARLY_S, LATE_S = 0.01, 0.01
+EARLY_S, LATE_S = 0.005, 0.005
 # Of a neighbour's length: how much shut lips may take of it, and how much the way there.
-GIVEN, RAMP_SHARE, LEAST_RAMP_S = 0.2, 0.45, 0.03
+GIVEN, RAMP_SHARE, LEAST_RAMP_S = 0.2, 0.3, 0.025
 _LEAST_PULL = 1e-6
 JAW = "mouth_open"
+# What loudness alone says of the jaw: how far it is open at the loudest, and how much that counts.
+WIDE, RINGING_SHARE = 0.45, 0.5
 
 
 class Sound(NamedTuple):
@@ -55,14 +57,22 @@ class Manner(NamedTuple):
 
 PLAIN = Manner()
 
+# (seconds, 0..1 at each).
+Ringing = tuple[np.ndarray, np.ndarray]
+
 
 def mouthed(
-    sounds: Sequence[Sound], duration_s: float, manner: Manner = PLAIN, rate: float = RATE
+    sounds: Sequence[Sound],
+    duration_s: float,
+    manner: Manner = PLAIN,
+    rate: float = RATE,
+    ringing: Ringing | None = None,
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """((T,) times, control → (T,) values within the controls' limits) of a talking mouth.
 
-    sounds  in order of time; where there is none the mouth is at rest
-    rate    moments a second; that of a scene lets each moment be a frame
+    sounds   in order of time; where there is none the mouth is at rest
+    rate     moments a second; that of a scene lets each moment be a frame
+    ringing  how loud open vowels ring, which tells of the jaw, too; None where nobody heard
     Raises PerformanceError where that would be too long.
     """
     count = int(np.ceil(duration_s * rate)) + 1
@@ -79,6 +89,10 @@ def mouthed(
         if not sound.viseme.is_shut:
             _pull(sound, controls, manner, rate, pulls, moved)
     values = moved / pulls
+    if ringing is not None and JAW in controls:
+        wide = np.interp(times, *ringing, left=0.0, right=0.0) * WIDE * manner.jaw
+        column = values[:, controls.index(JAW)]
+        column += RINGING_SHARE * (wide - column)
     for index, sound in enumerate(sounds):
         if sound.viseme.firmness:
             _take_over(sounds, index, controls, rate, values)
@@ -209,5 +223,6 @@ def slider_performance(
         rest=Rest(still, np.zeros(3, np.float32), 1.0, np.zeros((KEYPOINT_COUNT, 3), np.float32)),
         notices=tuple(notices),
         keys_per_s=KEYS_PER_S,
+        tolerance=TOLERANCE,
         lips_shut=shut,
     )

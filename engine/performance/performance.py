@@ -60,6 +60,7 @@ class Performance:
     neutral      (21, 3) expression of a resting face where this was read; None for M's
     notices      sentences for the user about what was read
     keys_per_s   how many keys a second its curves may have; None for as many as films need
+    tolerance    a reduced curve may always be so far from it, in the control's range
     lips_shut    (T,) 0..1: how far lips that are open in the picture are shut, too; None for never
     """
 
@@ -77,6 +78,7 @@ class Performance:
     neutral: np.ndarray | None = None
     notices: tuple[str, ...] = ()
     keys_per_s: float | None = None
+    tolerance: float = 0.0
     lips_shut: np.ndarray | None = None
 
     @classmethod

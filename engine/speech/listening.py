@@ -17,8 +17,12 @@ from .hearing import NOISES, SILENCE, AcousticModel
 
 PIECE_ROWS = 2000  # decoded together
 MARGIN_ROWS = 60  # on either side, decoded twice
+RINGING = slice(5, 14)  # bands of features.spectra, about 500 to 1500 Hz
 LIKELY = 4  # phones that are remembered of each moment
 SHUT_PHONES = ("P", "B", "M")
+VOWELS = (
+    "AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW",
+)  # fmt: skip
 # Below the loudest speech, in decibels: noise of this level is mixed in, as the acoustic model
 # knows no digital silence.
 FLOOR_DB = 55.0
@@ -34,7 +38,9 @@ class Heard(NamedTuple):
     spoken    (T, LIKELY) uint8 the likeliest that are neither silence nor noise, best first
     shares    (T, LIKELY) uint8 how likely those are, 255 for certain
     shut      (T,) float32 how likely the lips are shut for a sound, 0..1
+    vowel     (T,) float32 how likely a vowel is heard, 0..1
     level_db  (T,) float32 loudness, decibels of full scale
+    ringing_db  (T,) float32 loudness where open vowels ring, decibels
     likeness  (T,) float32 log likelihood by which phones explain the sound better than noise does
     """
 
@@ -42,7 +48,9 @@ class Heard(NamedTuple):
     spoken: np.ndarray
     shares: np.ndarray
     shut: np.ndarray
+    vowel: np.ndarray
     level_db: np.ndarray
+    ringing_db: np.ndarray
     likeness: np.ndarray
 
 
@@ -60,6 +68,7 @@ class Listener:
         self._random = np.random.default_rng(0)
         self._parts: list[Heard] = []
         self._shut = [model.phones.index(name) for name in SHUT_PHONES]
+        self._vowels = [model.phones.index(name) for name in VOWELS]
         quiet = {SILENCE, *NOISES}
         self._quiet = [index for index, name in enumerate(model.phones) if name in quiet]
 
@@ -83,7 +92,7 @@ class Listener:
         if not self._parts:
             nothing = np.zeros(0, np.float32)
             some = np.zeros((0, LIKELY), np.uint8)
-            return Heard(nothing.astype(np.int16), some, some, nothing, nothing, nothing)
+            return Heard(nothing.astype(np.int16), some, some, *[nothing] * 5)
         return Heard(*(np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)))
 
     def _hear(self, rows: int, wanted: int) -> None:
@@ -92,7 +101,8 @@ class Listener:
         self._loudest = max(0.9 * self._loudest, float(np.percentile(levels, 95.0)))
         floor = max(self._loudest * 10.0 ** (-FLOOR_DB / 20.0), _LEAST_LEVEL)
         noise = self._random.standard_normal(len(samples)).astype(np.float32)
-        cepstra = features.cepstra(features.spectra(samples + floor * noise))
+        bands = features.spectra(samples + floor * noise)
+        cepstra = features.cepstra(bands)
         scores = self._model.scores(features.streams(cepstra - self._centre(cepstra)))
         shares = phone_shares(self._model, scores, self._bigram_weight)
         kept = slice(self._margin, self._margin + wanted)
@@ -108,7 +118,9 @@ class Listener:
                 likely.astype(np.uint8),
                 np.rint(255.0 * np.take_along_axis(spoken, likely, axis=1)).astype(np.uint8),
                 shares[kept][:, self._shut].sum(axis=1),
+                shares[kept][:, self._vowels].sum(axis=1),
                 (20.0 * np.log10(np.maximum(levels, _LEAST_LEVEL)))[kept].astype(np.float32),
+                _decibels(bands[kept, RINGING]),
                 (best.max(axis=1) - quiet).astype(np.float32),
             )
         )
@@ -122,6 +134,11 @@ class Listener:
             count += past
         self._mean, self._mean_rows = mean, count
         return mean
+
+
+def _decibels(bands: np.ndarray) -> np.ndarray:
+    """(T,) float32 of the mean energy of some bands."""
+    return (10.0 * np.log10(np.exp(bands).mean(axis=1))).astype(np.float32)
 
 
 def _levels(samples: np.ndarray, rows: int) -> np.ndarray:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .segments import VOWELS, Phone
+from .listening import VOWELS
+from .segments import Phone
 
 # A blink: how long lids take to fall and to rise, and how many seconds lie between two.
 FALL_S, RISE_S = 0.09, 0.16

@@ -10,19 +10,17 @@ import numpy as np
 from .activity import is_speech
 from .features import STEP_S
 from .hearing import NOISES, SILENCE
-from .listening import SHUT_PHONES, Heard, moment_s
+from .listening import SHUT_PHONES, VOWELS, Heard, moment_s
 
 # Lips count as shut from this share on, and around it while half as likely.
-SHUT_SHARE, SHUT_EDGE = 0.1, 0.5
+SHUT_SHARE, SHUT_EDGE = 0.05, 0.5
+# Against a vowel they must be likelier: a consonant with lips shut by mistake is hardly noticed.
+SHUT_TO_VOWEL = 0.1
+PEAK_ROWS = 6  # on either side, within which the highest counts
 LEAST_SHARE, FIRMER = 0.05, 1.7  # of what a sound may be
 LOUD_DB = 15.0  # below the loudest speech
 LEAST_ROWS = 3  # what is shorter belongs to its neighbour
 LEAST_PAUSE_ROWS = 8  # shorter silences are part of a sound: plosives hold their breath
-
-
-VOWELS = (
-    "AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW",
-)  # fmt: skip
 
 
 class Phone(NamedTuple):
@@ -53,7 +51,7 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
     is_loud = heard.level_db > np.percentile(heard.level_db, 95.0) - LOUD_DB
     labels = np.where(is_loud & (labels == silence), heard.spoken[:, 0], labels)
     shut_phone = names.index("B")
-    for start, end in _peaks(heard.shut):
+    for start, end in _peaks(heard):
         own = labels[start:end]
         if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
@@ -83,16 +81,15 @@ def _maybe(
     return tuple((names[index], float(total[index])) for index in likely)
 
 
-def _peaks(shut: np.ndarray) -> list[tuple[int, int]]:
+def _peaks(heard: Heard) -> list[tuple[int, int]]:
     """[start, end) of rows around each peak of the lips' being shut."""
-    found = []
-    high = shut > SHUT_SHARE
+    shut = heard.shut
+    high = (shut > SHUT_SHARE) & (shut > SHUT_TO_VOWEL * heard.vowel)
+    padded = np.pad(shut, PEAK_ROWS)
+    nearby = np.lib.stride_tricks.sliding_window_view(padded, 2 * PEAK_ROWS + 1).max(axis=1)
+    high &= shut >= SHUT_EDGE * nearby
     edges = np.flatnonzero(np.diff(np.concatenate([[False], high, [False]]).astype(np.int8)))
-    for start, end in zip(edges[::2], edges[1::2], strict=True):
-        rows = np.arange(start, end)
-        kept = rows[shut[start:end] >= SHUT_EDGE * shut[start:end].max()]
-        found.append((int(kept[0]), int(kept[-1]) + 1))
-    return found
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
 
 
 def _runs(labels: np.ndarray) -> list[tuple[int, int, int]]:
