@@ -23,7 +23,7 @@ from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .speech import features
 from .speech.hearing import acoustic_model
-from .speech.listening import Heard, Listener, moment_s
+from .speech.listening import Heard, Listener
 from .speech.liveliness import blinks, head_degrees
 from .speech.segments import Phone, spoken_phones
 from .speech_options import ENGLISH, SpeechOptions
@@ -121,7 +121,7 @@ def _viseme(phone: Phone, table: Mapping[str, Viseme]) -> Viseme:
 
 def _ringing(heard: Heard, phones: Sequence[Phone]) -> Ringing:
     """0 in pauses, 1 for the loudest."""
-    times = moment_s(np.arange(len(heard.phones)) + 0.5)
+    times = np.arange(len(heard.phones)) * features.STEP_S + features.CENTRE_S
     if not len(times):
         return np.zeros(1), np.zeros(1)
     loudest = np.percentile(heard.ringing_db, 98.0)
