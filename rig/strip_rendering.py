@@ -204,10 +204,15 @@ def render_job(job_path: str) -> None:
 
 
 def _size_of(scene: bpy.types.Scene, strip: Any) -> tuple[int, int]:
-    """(width, height) of a strip's own pictures; of others those of the scene's."""
+    """(width, height) of a strip's own pictures or its scene; of others that of the edit."""
     element = strip.elements[0] if strip.type in {"MOVIE", "IMAGE"} and strip.elements else None
     if element is not None and element.orig_width and element.orig_height:
         return element.orig_width, element.orig_height
+    if strip.type == "SCENE" and strip.scene is not None:
+        render = strip.scene.render
+        sides = (render.resolution_x, render.resolution_y)
+        width, height = (max(side * render.resolution_percentage // 100, 1) for side in sides)
+        return width, height
     return scene.render.resolution_x, scene.render.resolution_y
 
 

@@ -117,3 +117,10 @@ def filmed(run_inside: RunInside) -> dict:
     """What drive_camera.py noted; screenshots are in build/gui-camera."""
     output = OUTPUT.with_name("gui-camera")
     return {**drive(run_inside, "drive_camera.py", output), "folder": str(output)}
+
+
+@pytest.fixture(scope="session")
+def strips(run_inside: RunInside) -> dict:
+    """What drive_strips.py noted; screenshots are in build/gui-strips."""
+    output = OUTPUT.with_name("gui-strips")
+    return {**drive(run_inside, "drive_strips.py", output), "folder": str(output)}
