@@ -45,6 +45,7 @@ def run_inside(debian: Path, picture: Path) -> RunInside:
         shutil.rmtree(place, ignore_errors=True)
         shutil.copytree(scripts, place, ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(picture, place)
+        shutil.copy(ROOT / "tests" / "data" / "spoken.ogg", place)
         shutil.copy(ROOT / "tests" / "blender" / "soundness.py", place)
         zips = sorted((ROOT / "build" / "dist").glob("keyportrait-*-linux_x64.zip"))
         assert len(zips) == 1, "run 'make zip' first"
@@ -102,6 +103,13 @@ def captured(run_inside: RunInside) -> dict:
     """What drive_capture.py noted; screenshots are in build/gui-capture."""
     output = OUTPUT.with_name("gui-capture")
     return {**drive(run_inside, "drive_capture.py", output), "folder": str(output)}
+
+
+@pytest.fixture(scope="session")
+def spoken(run_inside: RunInside) -> dict:
+    """What drive_speech.py noted; screenshots are in build/gui-speech."""
+    output = OUTPUT.with_name("gui-speech")
+    return {**drive(run_inside, "drive_speech.py", output), "folder": str(output)}
 
 
 @pytest.fixture(scope="session")
