@@ -20,7 +20,7 @@ DEBIAN ?= $(CURDIR)/build/debian
 export PYTHONDONTWRITEBYTECODE := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help check format lock test test-unit test-blender test-all test-gui test-setup wheels models zip \
+.PHONY: help check format lock test test-unit test-blender test-blender-4.5.15 test-blender-5.0.1 test-embedded test-all test-gui test-setup wheels models zip \
 	repository demo gallery read-clip closed-loop round-trip drive-check video-check speak-check bench bench-live bench-neural parity clean system
 
 help:  ## Show this list
@@ -87,9 +87,13 @@ test: test-unit test-blender  ## Unit tests, and the installed zip in Blender 4.
 test-unit: $(ENVS)/unit/.torch $(ENVS)/unit/.insightface models  ## Unit tests, without Blender
 	$(UNIT) $(PYTEST) tests/unit $(TEST_ARGS)
 
-test-blender: system zip $(ENVS)/bpy-4.5.15/.ready $(ENVS)/bpy-5.0.1/.ready  ## The installed zip in bpy 4.5.15 and 5.0.1, the embedded one in part
-	$(RUN) scripts/run_blender_tests.py 4.5.15 -- $(TEST_ARGS)
-	$(RUN) scripts/run_blender_tests.py 5.0.1 -- $(TEST_ARGS)
+# Targets of their own, so that `make -j2 test` uses two cores.
+test-blender: test-blender-4.5.15 test-blender-5.0.1 test-embedded  ## The installed zip in bpy 4.5.15 and 5.0.1, the embedded one in part
+
+test-blender-4.5.15 test-blender-5.0.1: test-blender-%: system zip $(ENVS)/bpy-%/.ready
+	$(RUN) scripts/run_blender_tests.py $* -- $(TEST_ARGS)
+
+test-embedded: system zip $(ENVS)/bpy-4.5.15/.ready
 	$(MAKE) zip FLAVOUR=embedded
 	$(RUN) scripts/run_blender_tests.py 4.5.15 --flavour embedded -- -k "embedded or registration or source or test_render" $(TEST_ARGS)
 

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .motion import Face
+from .performance.performance import Performance, PerformanceError
+from .performance.resampling import on_frames
 from .reading import read_performance
+from .renderer import ReportedError
 from .take import PerformanceSource, TakeOptions
 from .taking import Taken, make_takes
 
@@ -38,6 +41,8 @@ def capture(
     performance = read_performance(
         source, lambda part, text: report(_READ_SHARE * part, text), find_reader
     )
+    if options.fps:
+        performance = _on_frames(performance, source, options)
     text = f"Fitting {len(performance)} frames"
     told_s = -_REPORT_S
 
@@ -49,3 +54,14 @@ def capture(
 
     tick()
     return make_takes(performance, faces, options, tick=tick)
+
+
+def _on_frames(
+    performance: Performance, source: PerformanceSource, options: TakeOptions
+) -> Performance:
+    """With moments where a scene has frames: a key that is moved to one makes its curve swing."""
+    try:
+        return on_frames(performance, options.first_frame_s, options.fps)
+    except PerformanceError as error:
+        text = f"'{Path(source.path).name}' is too long: {error}"
+        raise ReportedError("bad_performance", text, error.hint) from error

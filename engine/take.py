@@ -140,6 +140,9 @@ class TakeOptions:
     use_eye_retargeting, use_lip_retargeting  lids and lips follow the performer's opening ratios
                 instead of the expression
     use_mirror  the performance as seen in a mirror
+    fps         frames of the scene per second of the performance: the take has a moment for each
+                of them; 0 for the moments that the performance has
+    first_frame_s  a moment of the performance, in seconds, that is such a frame
     """
 
     region: str = "all"
@@ -153,6 +156,8 @@ class TakeOptions:
     use_eye_retargeting: bool = False
     use_lip_retargeting: bool = False
     use_mirror: bool = False
+    fps: float = 0.0
+    first_frame_s: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; TakeOptions.from_json reads it back."""
@@ -172,6 +177,8 @@ class TakeOptions:
             raise ValueError("a multiplier or a tolerance out of range")
         if not 0.0 <= options.reference_s < math.inf:
             raise ValueError("a time of rest out of range")
+        if not (0.0 <= options.fps <= 1e4 and math.isfinite(options.first_frame_s)):
+            raise ValueError("a frame rate out of range")
         switches = [f.name for f in fields(cls) if f.name.startswith(("use_", "is_"))]
         if not all(isinstance(getattr(options, name), bool) for name in switches):
             raise ValueError("a switch that is neither true nor false")

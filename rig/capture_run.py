@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -37,9 +38,13 @@ from .take_job import TakeJob
 
 @dataclass(kw_only=True)
 class Job(TakeJob):
-    """One performance for some faces, seen in a clip or read from a file."""
+    """One performance for some faces, seen in a clip or read from a file.
+
+    fps  of the scene, frames per second
+    """
 
     choices: Choices
+    fps: float
 
     has_markers: ClassVar[bool] = True
 
@@ -90,7 +95,14 @@ class Job(TakeJob):
             arkit_table=str(arkit_tables.user_table() or ""),
             reader=self.reader,
         )
-        return self._request(source, self.choices.options)
+        options = self.choices.options
+        if self.choices.use_whole_frames:
+            timing = Timing(
+                self.source.start_frame, self.fps, self.source.lead_s, self.source.stretch
+            )
+            first_s = timing.moment(math.ceil(self.source.start_frame))
+            options = replace(options, fps=timing.frames_per_second, first_frame_s=first_s)
+        return self._request(source, options)
 
 
 @dataclass
@@ -118,7 +130,8 @@ def jobs_for(
         choices = replace(choices, strip=active_strip_name(context))
     offsets = [index * choices.face_offset for index in range(len(controllers))]
     faces = [(c.name, offset) for c, offset in zip(controllers, offsets, strict=True)]
-    return [Job(choices=choices, source=source_of(context, choices), faces=faces)]
+    fps = scene_fps(context.scene)
+    return [Job(choices=choices, source=source_of(context, choices), faces=faces, fps=fps)]
 
 
 def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Object]) -> list[Job]:
@@ -130,7 +143,8 @@ def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Objec
         offset = controller.keyportrait_capture.frame_offset
         same = next((job for job in jobs if job.choices == choices), None)
         if same is None:
-            same = Job(choices=choices, source=source_of(context, choices), faces=[])
+            source, fps = source_of(context, choices), scene_fps(context.scene)
+            same = Job(choices=choices, source=source, faces=[], fps=fps)
             jobs.append(same)
         same.faces.append((controller.name, offset))
     return jobs

@@ -74,6 +74,10 @@ class Timing:
         """Scene frames of moments of the performance."""
         return self.start_frame + (times_s - self.lead_s) * self.frames_per_second
 
+    def moment(self, frame: float) -> float:
+        """The moment of the performance, in seconds, that is at a frame of the scene."""
+        return self.lead_s + (frame - self.start_frame) / self.frames_per_second
+
 
 @dataclass(frozen=True)
 class Channel:

@@ -21,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / "build" / "envs"
 UV = ROOT / ".venv" / "bin" / "uv"
-TIME_LIMIT_S = 1500
+TIME_LIMIT_S = 2400
 PLATFORMS = {"Linux": "linux_x64", "Windows": "windows_x64", "Darwin": "macos_arm64"}
 
 

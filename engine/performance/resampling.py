@@ -12,6 +12,8 @@ from .geometry import orthonormal
 from .performance import MAX_FRAMES, Performance, PerformanceError
 from .ratios import OpeningRatios
 
+_SAME_FRAME = 0.01  # frames that a moment may be beside one
+
 
 def resampled(performance: Performance, fps: float) -> Performance:
     """The same motion with a row every 1 / fps seconds, from its first moment to its last.
@@ -25,6 +27,30 @@ def resampled(performance: Performance, fps: float) -> Performance:
     # A last moment that misses its step by rounding alone still counts.
     count = math.floor((times[-1] - times[0]) * fps + 1e-6) + 1
     steps = times[0] + np.arange(count) / fps
+    return replace(_at(performance, steps), times=steps - steps[0])
+
+
+def on_frames(performance: Performance, first_s: float, fps: float) -> Performance:
+    """The same motion with a row at every frame of a scene, so that keys need not be moved.
+
+    first_s  a moment of the performance that is a frame
+    fps      frames per second of the performance's time
+    The first and the last row lie on the frames next to its ends. A performance whose moments are
+    frames, within a hundredth, is returned as it is. Raises PerformanceError for too many rows.
+    """
+    times = np.asarray(performance.times, np.float64)
+    frames = (times - first_s) * fps
+    if len(times) < 2 or np.abs(frames - np.round(frames)).max() < _SAME_FRAME:
+        return performance
+    first, last = round(frames[0]), round(frames[-1])
+    if last - first >= MAX_FRAMES:
+        raise PerformanceError(f"It has {last - first} frames.", "Choose a part of it.")
+    return _at(performance, first_s + np.arange(first, last + 1) / fps)
+
+
+def _at(performance: Performance, steps: np.ndarray) -> Performance:
+    """The rows at some rising (N,) moments; beyond its ends it stays as it is there."""
+    times = np.asarray(performance.times, np.float64)
     left, right, share = _neighbours(times, steps, performance.cuts)
 
     def between(values: np.ndarray) -> np.ndarray:
@@ -37,15 +63,16 @@ def resampled(performance: Performance, fps: float) -> Performance:
     cuts = np.unique(np.searchsorted(steps, times[list(performance.cuts)] - 1e-6))
     return replace(
         performance,
-        times=steps - steps[0],
+        times=steps,
         rotation=orthonormal(between(performance.rotation)),
         translation=between(performance.translation),
         scale=between(performance.scale),
         expression=between(performance.expression),
         ratios=ratios and OpeningRatios(between(ratios.eyes), between(ratios.lips)),
         is_seen=performance.is_seen[nearest],
-        cuts=tuple(int(cut) for cut in cuts if cut < count),
+        cuts=tuple(int(cut) for cut in cuts if 0 < cut < len(steps)),
         sliders={name: between(column) for name, column in performance.sliders.items()},
+        lips_shut=None if performance.lips_shut is None else between(performance.lips_shut),
     )
 
 

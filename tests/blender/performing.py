@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,14 @@ def activate(*controllers: Any) -> None:
         bpy.context.view_layer.objects.active = controller
 
 
-def write_template(path: Path, count: int = 51, fps: float = 25) -> str:
-    """A motion template whose head turns by 0.2° a frame."""
+def write_template(
+    path: Path, count: int = 51, fps: float = 25, turns: Sequence[float] | None = None
+) -> str:
+    """A motion template whose head turns by 0.2° a frame, or to some degrees in each."""
     frames = []
     for index in range(count):
-        turn, blink = np.radians(index / 5.0 % 20.0), max(0.0, 1.0 - abs(index - 25) / 5.0)
+        turn = np.radians(index / 5.0 % 20.0 if turns is None else turns[index])
+        blink = max(0.0, 1.0 - abs(index - 25) / 5.0)
         expression = np.zeros((1, 21, 3), np.float32)
         expression[0, [11, 15], 1], expression[0, [13, 16], 1] = 0.012 * blink, -0.011 * blink
         expression[0, [0, 4, 6, 8], 0] = 0.002 * index / 50

@@ -250,6 +250,25 @@ def test_whole_frames_and_true_ones(face, tmp_path, module) -> None:
     scene.render.fps = 25
 
 
+def test_a_fast_head_stays_on_its_way_at_another_rate(face, tmp_path, module) -> None:
+    """Keys that were made at the clip's moments and then moved to frames let curves swing."""
+    count, fps = 121, 30.0
+    turns = 15.0 * np.sin(2.0 * np.pi * 2.5 * np.arange(count) / fps)
+    path = write_template(tmp_path / "shake.pkl", count, fps, turns)
+    scene = bpy.context.scene
+    scene.render.fps = 24
+    for start, stretch in ((1, 1.0), (10, 1.5)):
+        capture(filepath=path, start_frame=start, stretch=stretch)
+        found = curves(module, face)[YAW]
+        frames = np.arange(start, start + int((count - 1) / fps * 24 * stretch))
+        moments = (frames - start) / 24 / stretch
+        wanted = np.interp(moments, np.arange(count) / fps, turns)
+        values = np.array([found.evaluate(frame) for frame in frames])
+        sign = np.sign(values @ wanted)
+        assert np.abs(sign * values - wanted).max() < 1.0, "degrees"
+    scene.render.fps = 25
+
+
 def test_the_last_frame_of_twenty_minutes_is_where_it_belongs(face, module) -> None:
     rate, count = 30000 / 1001, 35965
     scene = bpy.context.scene

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
 import numpy as np
@@ -234,7 +235,8 @@ def test_amounts_weaken_towards_rest() -> None:
 @pytest.mark.parametrize(
     "options",
     [{"region": "nose"}, {"multiplier": -1.0}, {"speed": 2.0}, {"multiplier": "much"},
-     {"reference": "LAST"}, {"reference_s": -1.0}, {"use_mirror": 2}],
+     {"reference": "LAST"}, {"reference_s": -1.0}, {"use_mirror": 2},
+     {"fps": -1.0}, {"first_frame_s": math.inf}],
 )  # fmt: skip
 def test_options_that_make_no_sense_are_refused(options) -> None:
     with pytest.raises((ValueError, TypeError)):

@@ -16,7 +16,7 @@ from engine.motion import Face
 from engine.operations import Operations
 from engine.performance.geometry import rotation_matrix
 from engine.performance.performance import Performance, PerformanceError
-from engine.performance.resampling import resampled
+from engine.performance.resampling import on_frames, resampled
 from engine.performance.slider_expression import slider_expression
 from engine.performance.template import read_template
 from engine.protocol import Array, Message
@@ -193,6 +193,25 @@ def test_turns_stay_turns_and_nothing_is_blended_over_a_cut() -> None:
         [0, 12, 24, 36, 48, 60, 60, 60, 60, 60, -40, -40, -40, -40, -40, -40], abs=1e-3
     )
     assert even.cuts == (10,)
+
+
+def test_moments_become_those_of_a_scene_s_frames() -> None:
+    """From the frame beside the first moment to the one beside the last, whatever the phase."""
+    times = np.arange(31) / 30.0
+    given = performance_at(times, 20.0 * times, (15,))
+    even = on_frames(given, 0.02, 24.0)
+    assert (even.times - 0.02) * 24.0 == pytest.approx(np.round((even.times - 0.02) * 24.0))
+    assert np.diff(even.times) == pytest.approx(1.0 / 24.0)
+    assert abs(even.times[0]) <= 0.5 / 24.0 and abs(even.times[-1] - 1.0) <= 0.5 / 24.0
+    moments = np.clip(even.times, 0.0, 1.0)
+    is_before = (moments > times[14]) & (moments < times[15])
+    wanted = np.where(is_before, 20.0 * times[14], 20.0 * moments)
+    assert even.translation[:, 0] == pytest.approx(wanted, abs=1e-4)
+    assert even.cuts == (int(np.flatnonzero(even.times >= times[15] - 1e-6)[0]),)
+    assert on_frames(given, 0.1, 30.0) is given
+    assert on_frames(performance_at([0.0], [5.0]), 0.0, 24.0).times == pytest.approx([0.0])
+    with pytest.raises(PerformanceError):
+        on_frames(performance_at([0.0, 1e6 + 0.02], [0.0, 1.0]), 0.0, 24.0)
 
 
 def test_one_frame_and_impossible_rates() -> None:
