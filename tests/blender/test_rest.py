@@ -383,9 +383,9 @@ def test_a_render_after_a_script_shows_the_neutral_face(face, module, pixels) ->
     live = module("rig.session")
     original = live.Session.show_now
 
-    def show(self: Any, item: Any, motions: Any) -> None:
-        seen.append(motions)
-        original(self, item, motions)
+    def show(self: Any, item: Any, wish: Any) -> None:
+        seen.append(wish)
+        original(self, item, wish)
 
     live.Session.show_now = show
     try:
@@ -395,5 +395,5 @@ def test_a_render_after_a_script_shows_the_neutral_face(face, module, pixels) ->
     finally:
         live.Session.show_now = original
     assert seen
-    for motions in seen:
-        assert_same(motions[0], module("engine.motion").Motion())
+    for wish in seen:
+        assert_same(wish.motions[0], module("engine.motion").Motion())
