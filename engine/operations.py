@@ -29,7 +29,7 @@ from .request_fields import (
     read_upcoming,
     read_wish,
 )
-from .take import TakeOptions
+from .take import PerformanceSource, TakeOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from .network_reading import FindReader, MotionReader
     from .opened import Opened
     from .shutter import Shutter
+    from .tracking.clip_tracks import Performer
 
 # report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
 Report = Callable[[float, str], None]
@@ -255,17 +256,30 @@ def _capture(message: Message, report: Report, find_reader: FindReader) -> Messa
         "cuts": list(takes.cuts),
         "notices": list(takes.notices),
     }
-    if performers := known_performers(source):
+    performers = known_performers(source)
+    if performers:
         fields["performers"] = [asdict(performer) for performer in performers]
+    if len(performers) > 1:
+        arrays["pictures"] = _pictures_of(source, performers, report)
     return Message("captured", message.id, fields, arrays)
 
 
 def _list_performers(message: Message, report: Report) -> Message:
     from .clip_reading import list_performers
 
-    performers = list_performers(read_source(message), report)
+    source = read_source(message)
+    performers = list_performers(source, report)
     fields = {"performers": [asdict(performer) for performer in performers]}
-    return Message("listed", message.id, fields)
+    pictures = _pictures_of(source, performers, report)
+    return Message("listed", message.id, fields, {"pictures": pictures})
+
+
+def _pictures_of(
+    source: PerformanceSource, performers: Sequence[Performer], report: Report
+) -> Array:
+    from .performer_pictures import pictures_of
+
+    return to_array(pictures_of(source, performers, lambda _part, text: report(1.0, text)))
 
 
 def _store(message: Message, report: Report) -> Message:

@@ -148,7 +148,7 @@ _ROWS = (
         "(T, 63) and translation (T, 3) float32 as in Motion, is_seen (T,) uint8: where the "
         "performer's face was found. reference: the frame of rest, -1 where the performance knows "
         "its rest by itself; cuts: frames that begin a shot. Optional fields: notices, sentences; "
-        "performers as in listed.",
+        "performers as in listed, with the array pictures where there are several.",
     ),
     MessageType(
         "performers",
@@ -161,9 +161,10 @@ _ROWS = (
         "listed",
         "",
         ("performers",),
-        (),
+        ("pictures",),
         "performers: list of {index, start_s, end_s, seen_share, time_s, box}, the one that fills "
-        "most of the clip first; box: shares of the picture's width and height.",
+        "most of the clip first; box: shares of the picture's width and height. pictures: "
+        "(N, S, S, 4) uint8 sRGB, top row first: the face of each at time_s.",
     ),
     MessageType(
         "store",

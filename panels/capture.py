@@ -12,6 +12,8 @@ from ..rig.capture_choices import CLIP, FILE, STRIP
 from .performance import draw_cache, draw_record
 from .source import KeyPortraitPanel, wrapped
 
+PICTURE_SCALE = 3.0  # of a performer's face: as high as the lines beside it
+
 
 class KEYPORTRAIT_PT_capture(KeyPortraitPanel, bpy.types.Panel):
     bl_label = "Capture"
@@ -65,17 +67,21 @@ def draw_performers(
     row.prop(settings, "performer")
     row.operator("keyportrait.list_performers", text="", icon="COMMUNITY")
     for item in performer_list.known(performer_list.choices_in(context, settings)):
-        row = layout.row(align=True)
-        row.alignment = "LEFT"
+        row = layout.row()
+        if item.icon_id:
+            row.template_icon(icon_value=item.icon_id, scale=PICTURE_SCALE)
+        column = row.column(align=True)
         is_chosen = item.number == settings.performer
-        icon = "RADIOBUT_ON" if is_chosen else "RADIOBUT_OFF"
-        choice = row.operator(
+        times, *more = item.lines
+        choice = column.operator(
             "keyportrait.choose_performer",
-            text=f"{item.number}: {item.text}",
-            icon=icon,
-            emboss=False,
+            text=f"{item.number}: {times}",
+            icon="RADIOBUT_ON" if is_chosen else "RADIOBUT_OFF",
+            depress=is_chosen,
         )
         choice.number = item.number
+        for line in more:
+            column.label(text=line)
 
 
 class KEYPORTRAIT_PT_capture_options(KeyPortraitPanel, bpy.types.Panel):

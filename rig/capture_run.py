@@ -80,7 +80,7 @@ class Job(TakeJob):
                 f"No face was seen in '{self.choices.name}'.", "Choose another part or performer."
             )
         if performers := answer.fields.get("performers"):
-            performer_list.remember(self.choices, performers)
+            performer_list.remember(self.choices, performers, answer.arrays.get("pictures"))
 
     def fields(self) -> dict[str, object]:
         """The fields of the request."""
@@ -128,7 +128,7 @@ def jobs_for(
         take_placing.check_free(controller)
     if choices.source == STRIP and not choices.strip:
         choices = replace(choices, strip=active_strip_name(context))
-    offsets = [index * choices.face_offset for index in range(len(controllers))]
+    offsets = [_offset(index * choices.face_offset, choices) for index in range(len(controllers))]
     faces = [(c.name, offset) for c, offset in zip(controllers, offsets, strict=True)]
     fps = scene_fps(context.scene)
     return [Job(choices=choices, source=source_of(context, choices), faces=faces, fps=fps)]
@@ -140,7 +140,7 @@ def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Objec
     for controller in controllers:
         take_placing.check_free(controller)
         choices = choices_of(controller.keyportrait_capture)
-        offset = controller.keyportrait_capture.frame_offset
+        offset = _offset(controller.keyportrait_capture.frame_offset, choices)
         same = next((job for job in jobs if job.choices == choices), None)
         if same is None:
             source, fps = source_of(context, choices), scene_fps(context.scene)
@@ -148,6 +148,11 @@ def jobs_again(context: bpy.types.Context, controllers: Iterable[bpy.types.Objec
             jobs.append(same)
         same.faces.append((controller.name, offset))
     return jobs
+
+
+def _offset(frames: float, choices: Choices) -> float:
+    """By how much a face begins later: the takes of all of them have moments at the same frames."""
+    return float(math.floor(frames + 0.5)) if choices.use_whole_frames else frames
 
 
 class CaptureRun:

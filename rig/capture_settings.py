@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import performer_list
 from .capture_choices import CaptureChoices
 from .kept_properties import CollectionProperty, IntProperty, PointerProperty, StringProperty
 from .take_records import TakeRecord, is_in_use
@@ -40,6 +41,7 @@ def register() -> None:
 
 
 def unregister() -> None:
+    performer_list.forget()
     del bpy.types.Object.keyportrait_capture
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

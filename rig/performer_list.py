@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bpy
+import numpy as np
 
+from ..engine.protocol import Array
 from ..engine.renderer_table import PREVIEW
 from ..engine.take import MOTION_SUFFIXES, PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
@@ -18,13 +20,17 @@ from . import engine, performance_cache
 from .capture_choices import STRIP, Choices, choices_of
 from .clip_sources import active_strip_name, source_of
 from .errors import AddonError
+from .picture_icons import PictureIcons
 
 # Where in the picture a face is, by thirds of its width.
 PLACES = ("left", "middle", "right")
-# Lists of so many clips are remembered.
+# So many clips are known at once, then none.
 MOST_LISTS = 32
+# Pixels of a performer's picture, as the engine makes it.
+SIDE = 96
 
 _lists: dict[tuple[object, ...], list[Listed]] = {}
+_icons = PictureIcons(SIDE)
 
 
 class Listed(NamedTuple):
@@ -34,6 +40,7 @@ class Listed(NamedTuple):
     start_s, end_s  from the first to the last moment in which the face is seen, seconds
     seen_share      of the clip's frames, 0..1
     box             (x0, y0, x1, y1) of the face, shares of the picture's width and height
+    picture         what its face is known by among the icons
     """
 
     number: int
@@ -41,14 +48,29 @@ class Listed(NamedTuple):
     end_s: float
     seen_share: float
     box: tuple[float, float, float, float]
+    picture: str = ""
 
     @property
-    def text(self) -> str:
-        """When, where and how large, in one line."""
+    def lines(self) -> tuple[str, str, str]:
+        """When, where and how large, and how much of it."""
         x0, y0, x1, y1 = self.box
         place = PLACES[min(2, int(1.5 * (x0 + x1)))]
         times = f"{clock(self.start_s)}\u2013{clock(self.end_s)}"
-        return f"{times}, {place}, {100 * (y1 - y0):.0f} % high, seen {100 * self.seen_share:.0f} %"
+        return (
+            times,
+            f"{place}, {100 * (y1 - y0):.0f} % high",
+            f"seen {100 * self.seen_share:.0f} %",
+        )
+
+    @property
+    def text(self) -> str:
+        """All of that in one line."""
+        return ", ".join(self.lines)
+
+    @property
+    def icon_id(self) -> int:
+        """The icon with its face, 0 where there is none."""
+        return _icons.icon_id(self.picture)
 
 
 def clock(seconds: float) -> str:
@@ -68,8 +90,14 @@ def known(choices: Choices) -> list[Listed]:
     return _lists.get(_clip_of(choices), [])
 
 
-def remember(choices: Choices, performers: Iterable[Mapping[str, Any]]) -> list[Listed]:
-    """Keep what the engine has said of a clip."""
+def remember(
+    choices: Choices, performers: Iterable[Mapping[str, Any]], pictures: Array | None = None
+) -> list[Listed]:
+    """Keep what the engine has said of a clip.
+
+    pictures  (N, SIDE, SIDE, 4) uint8 of the performers' faces
+    """
+    clip = _clip_of(choices)
     found = [
         Listed(
             int(item["index"]) + 1,
@@ -77,13 +105,25 @@ def remember(choices: Choices, performers: Iterable[Mapping[str, Any]]) -> list[
             float(item["end_s"]),
             float(item["seen_share"]),
             tuple(float(value) for value in item["box"]),
+            f"{clip} {item['index']}",
         )
         for item in performers
     ]
-    while len(_lists) >= MOST_LISTS:
-        del _lists[next(iter(_lists))]
-    _lists[_clip_of(choices)] = found
+    if len(_lists) >= MOST_LISTS:
+        _lists.clear()
+        _icons.forget()
+    _lists[clip] = found
+    if pictures is not None:
+        faces = np.frombuffer(pictures.data, np.uint8).reshape(pictures.shape)
+        for item, face in zip(found, faces, strict=True):
+            _icons.show(item.picture, face)
     return found
+
+
+def forget() -> None:
+    """Know no clip any more, and give the pictures back to Blender."""
+    _lists.clear()
+    _icons.free()
 
 
 def is_clip(path: str | Path) -> bool:
@@ -151,9 +191,9 @@ class ListRun:
 
     def finish(self) -> list[Listed]:
         """The performers, remembered for the panel. Raises EngineError."""
-        performers = self._ticket.result().fields["performers"]
+        answer = self._ticket.result()
         performance_cache.measure()
-        return remember(self.choices, performers)
+        return remember(self.choices, answer.fields["performers"], answer.arrays["pictures"])
 
 
 def client_of(renderer: str, *, is_blocking: bool) -> Engine:

@@ -47,6 +47,15 @@ def take(module: Any, count: int, fps: float, columns: tuple[str, ...], **parts:
     return module("rig.takes").FaceTake(**given)
 
 
+def second_face(face: Any, module: Any) -> Any:
+    """Another controller of the same portrait."""
+    other = face.copy()
+    face.users_collection[0].objects.link(other)
+    face.keyportrait.face.portrait.keyportrait.portrait.faces.add().controller = other
+    module("rig.portraits").forget()
+    return other
+
+
 def write(module: Any, controller: Any, found: Any, start: float = 1.0, **changes: Any) -> None:
     """Put a take on a face as the operator does."""
     from dataclasses import replace
@@ -257,15 +266,31 @@ def test_a_fast_head_stays_on_its_way_at_another_rate(face, tmp_path, module) ->
     path = write_template(tmp_path / "shake.pkl", count, fps, turns)
     scene = bpy.context.scene
     scene.render.fps = 24
-    for start, stretch in ((1, 1.0), (10, 1.5)):
-        capture(filepath=path, start_frame=start, stretch=stretch)
-        found = curves(module, face)[YAW]
-        frames = np.arange(start, start + int((count - 1) / fps * 24 * stretch))
+    other = second_face(face, module)
+
+    def check(controller: Any, start: float, stretch: float) -> None:
+        found = curves(module, controller)[YAW]
+        frames = np.arange(np.ceil(start), start + int((count - 1) / fps * 24 * stretch))
         moments = (frames - start) / 24 / stretch
         wanted = np.interp(moments, np.arange(count) / fps, turns)
         values = np.array([found.evaluate(frame) for frame in frames])
         sign = np.sign(values @ wanted)
         assert np.abs(sign * values - wanted).max() < 1.0, "degrees"
+
+    activate(face)
+    for start, stretch in ((1, 1.0), (10, 1.5)):
+        capture(filepath=path, start_frame=start, stretch=stretch)
+        check(face, start, stretch)
+    # A face that begins half a frame later begins with the next one, or has keys between frames.
+    for use_whole_frames, late in ((True, 1.0), (False, 0.5)):
+        activate(other, face)
+        capture(filepath=path, start_frame=1, face_offset=0.5, use_whole_frames=use_whole_frames)
+        starts = [frames_of(curves(module, item)[YAW])[0] for item in (other, face)]
+        assert sorted(starts) == [1.0, 1.0 + late]
+        for item, start in zip((other, face), starts, strict=True):
+            check(item, start, 1.0)
+    recapture()
+    assert [frames_of(curves(module, item)[YAW])[0] for item in (other, face)] == starts
     scene.render.fps = 25
 
 
@@ -293,11 +318,7 @@ def test_a_thousand_frames_are_written_in_a_second(face, module) -> None:
 
 
 def test_stretch_and_several_faces_with_an_offset(face, template, module) -> None:
-    other = face.copy()
-    face.users_collection[0].objects.link(other)
-    plane = face.keyportrait.face.portrait
-    plane.keyportrait.portrait.faces.add().controller = other
-    module("rig.portraits").forget()
+    other = second_face(face, module)
     activate(other, face)
     order = module("rig.selection_order")
     for item in (other, face):

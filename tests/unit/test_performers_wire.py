@@ -52,12 +52,19 @@ def ask(type: str, told: list[str] | None = None, **fields: Any) -> Message:
     return reply
 
 
+def faces_in(answer: Message) -> np.ndarray:
+    """(N, S, S, 4) what it shows of the performers."""
+    array = answer.arrays["pictures"]
+    return np.frombuffer(array.data, array.dtype).reshape(array.shape)
+
+
 def test_performers_are_listed_and_the_clip_is_read_once(
     duet: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = PerformanceSource(str(duet), cache_dir=str(tmp_path))
     told: list[str] = []
-    first, second = ask("performers", told, source=source.to_json()).fields["performers"]
+    listed = ask("performers", told, source=source.to_json())
+    first, second = listed.fields["performers"]
     assert any("duet.mp4" in text for text in told)
     assert (first["index"], second["index"]) == (0, 1)
     assert first["start_s"] == pytest.approx(0.0) and first["seen_share"] == 1.0
@@ -67,6 +74,14 @@ def test_performers_are_listed_and_the_clip_is_read_once(
     assert 0.25 <= second["seen_share"] <= 1 - LATE / COUNT
     left, right = first["box"], second["box"]
     assert left[2] < 0.5 < right[0] and left[3] - left[1] > right[3] - right[1] > 0.2
+    # The face on the right is the mirrored one.
+    pictures = faces_in(listed)
+    assert pictures.shape[:1] == (2,) and (pictures[..., 3] == 255).all()
+    likeness = [
+        np.corrcoef(pictures[0, ..., :3].ravel(), other.ravel())[0, 1]
+        for other in (pictures[1, ..., :3], pictures[1, :, ::-1, :3])
+    ]
+    assert likeness[1] > 0.8 > likeness[0]
 
     def fail(*_arguments: object) -> None:
         raise AssertionError("the clip was opened again")
@@ -79,6 +94,7 @@ def test_performers_are_listed_and_the_clip_is_read_once(
         options=TakeOptions().to_json(),
     )
     assert captured.fields["performers"] == [first, second]
+    assert np.array_equal(faces_in(captured), pictures), "they were kept"
 
 
 def test_files_that_are_no_clips_say_so(tmp_path: Path) -> None:
