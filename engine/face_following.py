@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -54,16 +54,18 @@ _HINT = "Choose a frame that shows the face well, or draw its box there."
 def follow_faces(
     source: MovingSource, frame: int, faces: Sequence[Face], report: Report
 ) -> FaceTrack:
-    """The track of faces that were found in a source frame.
+    """The track of faces that were found in a source frame, or in that which they name.
 
     report  is told (0..1, text) after each frame and may raise to stop
     Raises ReportedError (bad_clip, bad_face, no_models).
     """
-    source.check(frame)
+    frames = [source.check(frame if face.frame is None else face.frame) for face in faces]
     text = f"Following faces in '{source.name}'"
-    tracker, factor = _followed(source, faces, lambda part: report(_READ_SHARE * part, text))
+    tracker, factor = _followed(
+        source, faces, set(frames), lambda part: report(_READ_SHARE * part, text)
+    )
     cuts = tuple(tracker.cuts)
-    people = _chosen(people_of(tracker.tracklets), frame, faces, factor)
+    people = _chosen(people_of(tracker.tracklets), frames, faces, factor)
     rows: list[dict[str, np.ndarray]] = []
     notices = [f"'{source.name}' is damaged: {source.damage}."] if source.damage else []
     for number, (face, person) in enumerate(zip(faces, people, strict=True)):
@@ -95,9 +97,15 @@ def follow_faces(
 
 
 def _followed(
-    source: MovingSource, faces: Sequence[Face], report: Callable[[float], None]
+    source: MovingSource,
+    faces: Sequence[Face],
+    frames: Container[int],
+    report: Callable[[float], None],
 ) -> tuple[Tracker, float]:
-    """Every face of every frame, and source pixels per pixel of the views that were looked at."""
+    """Every face of every frame, and source pixels per pixel of the views that were looked at.
+
+    frames  in which faces have been found
+    """
     fraction = 0.0
 
     def step() -> None:
@@ -117,21 +125,21 @@ def _followed(
                 smallest=_SMALLER * min(sides) / factor,
                 keeps_landmarks=True,
             )
-        tracker.take(float(source.times[number]), view)
+        tracker.take(float(source.times[number]), view, must_look=number in frames)
     assert tracker is not None
     return tracker, factor
 
 
 def _chosen(
-    people: list[list[Tracklet]], frame: int, faces: Sequence[Face], factor: float
+    people: list[list[Tracklet]], frames: Sequence[int], faces: Sequence[Face], factor: float
 ) -> list[list[Tracklet] | None]:
     """Who each face is, by where everybody was in its frame; None for nobody."""
     pairs: list[tuple[float, int, int]] = []
     for number, person in enumerate(people):
-        nose = _nose(person, frame)
-        if nose is None:
-            continue
-        for index, face in enumerate(faces):
+        for index, (frame, face) in enumerate(zip(frames, faces, strict=True)):
+            nose = _nose(person, frame)
+            if nose is None:
+                continue
             x0, y0, x1, y1 = face.box
             middle = face.keypoints[2] if face.keypoints else ((x0 + x1) / 2, (y0 + y1) / 2)
             off = float(np.hypot(*(factor * nose - middle))) / max(x1 - x0, y1 - y0)

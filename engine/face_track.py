@@ -29,7 +29,7 @@ class FaceTrack:
     """F faces over T source frames; rows of unseen frames lie between their neighbours.
 
     clip       the clip's fingerprint, see moving_source.MovingSource
-    frame      the source frame in which the faces were found
+    frame      the source frame in which the faces were found, but for those that name another one
     faces      as they were found there
     size       (width, height) of the source frames
     times      (T,) float64 seconds
@@ -129,7 +129,9 @@ class FaceTrack:
             raise ReportedError("bad_track", text, _AGAIN)
         boxes = np.array([face.box for face in faces]).reshape(-1, 4)
         own = np.array([face.box for face in self.faces]).reshape(-1, 4)
-        if boxes.shape != own.shape or not (np.abs(boxes - own) < _SAME_PX).all():
+        is_same = [face.frame for face in faces] == [face.frame for face in self.faces]
+        is_same = is_same and boxes.shape == own.shape and (np.abs(boxes - own) < _SAME_PX).all()
+        if not is_same:
             text = f"The face track of '{name}' follows other faces than those that are opened."
             raise ReportedError("bad_track", text, _AGAIN)
 

@@ -79,6 +79,7 @@ class Face:
     problem     {} or {code, message, hint}: why no renderer should move this face
     reading     what LivePortrait's M read of the face, in `opened` alone; () where it has not:
                 pitch, yaw, roll in degrees, t (3), exp (63), canonical keypoints (63)
+    frame       of a moving source, the source frame that all this is of; None: that of the request
     """
 
     box: tuple[float, float, float, float]
@@ -93,14 +94,18 @@ class Face:
     problem: dict[str, str] = field(default_factory=dict)  # type: ignore[assignment]
     measures: dict[str, float] = field(default_factory=dict)  # type: ignore[assignment]
     reading: tuple[float, ...] = ()
+    frame: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; Face.from_json reads it back."""
-        return asdict(self)
+        value = asdict(self)
+        if self.frame is None:
+            del value["frame"]
+        return value
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Face:
-        """Read to_json's value. Raises ValueError on unknown keys, a bad box or reading."""
+        """Read to_json's value. Raises ValueError on unknown keys, a bad box, reading or frame."""
         unknown = set(data) - set(cls.__dataclass_fields__)
         if unknown or len(data.get("box", ())) != 4:
             raise ValueError(f"not a face: {sorted(data)}")
@@ -112,4 +117,7 @@ class Face:
         values["reading"] = tuple(float(v) for v in data.get("reading", ()))
         if len(values["reading"]) not in (0, READING_COUNT):
             raise ValueError(f"a reading has {READING_COUNT} numbers")
+        frame = data.get("frame")
+        if frame is not None and (type(frame) is not int or frame < 0):
+            raise ValueError(f"'{frame}' is no source frame")
         return cls(**values)

@@ -87,9 +87,9 @@ class OpenedClip:
     """A clip; the compositions of the frames that were used last are kept. See Opened.
 
     source   the clip
-    frame    the source frame in which the faces were found
-    first    the composition of that frame, which all others follow from: so no frame depends on
-             those that were asked for before it
+    frame    the source frame in which the faces were found, but for those that name another one
+    first    the faces as they are there, each fitted in its own frame, which all frames follow
+             from: so no frame depends on those that were asked for before it
     """
 
     def __init__(
@@ -103,6 +103,7 @@ class OpenedClip:
         self.source, self.frame, self.first = source, frame, first
         self.face_count, self.size = first.face_count, first.size
         self._renderer, self._track = renderer, track
+        self._is_first_whole = all(self._frame_of(face) == frame for face in first.faces)
         self._kept: OrderedDict[tuple[int, Size | None], Composition] = OrderedDict()
 
     def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
@@ -111,7 +112,7 @@ class OpenedClip:
         if size == self.size:
             size = None
         image = self.source.at(frame)
-        if frame == self.frame:
+        if frame == self.frame and self._is_first_whole:
             return self.first if size is None else self.first.at_size(size)
         key = frame, size
         if key in self._kept:
@@ -143,10 +144,16 @@ class OpenedClip:
         """See Opened.close."""
         self.source.close()
 
+    def _frame_of(self, face: Face) -> int:
+        return self.frame if face.frame is None else face.frame
+
     def _fitted(self, index: int, frame: int, image: SourceImage, step: Step) -> FacePortrait:
         previous = self.first.portraits[index]
         if isinstance(previous, RestingFace):
             return previous
+        if frame == self._frame_of(previous.face):
+            is_whole = image.pixels.shape[1::-1] == self.size
+            return previous if is_whole else previous.resized(image)
         if self._track is None:
             return RestingFace(previous.face, _untracked(index, frame), is_told=True)
         if not self._track.is_seen[index, frame]:

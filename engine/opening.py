@@ -39,10 +39,15 @@ def open_source(message: Message, report: Report) -> tuple[MovingSource, int]:
 
 
 def fit_faces(
-    image: SourceImage, faces: Sequence[Face], renderer: Renderer, report: Report
+    image: SourceImage,
+    faces: Sequence[Face],
+    renderer: Renderer,
+    report: Report,
+    others: Callable[[int], SourceImage] | None = None,
 ) -> Composition:
     """The picture with its faces fitted; those that cannot be moved rest, unless all of them do.
 
+    others  gives the source frame of faces that name another one
     Raises ReportedError.
     """
     portraits: list[FacePortrait] = []
@@ -52,7 +57,8 @@ def fit_faces(
         step = partial(report, number / len(faces), text)
         step()
         try:
-            portraits.append(renderer.open(image, face, step))
+            shown = image if others is None or face.frame is None else others(face.frame)
+            portraits.append(renderer.open(shown, face, step))
         except ReportedError as error:
             if error.code not in FACE_CODES:
                 raise
@@ -72,8 +78,14 @@ def open_clip(
     if message.fields.get("track") is not None:
         track = FaceTrack.load(_path(message.fields["track"]))
         track.check(source.fingerprint, source.frame_count, faces, source.name)
-    image = source.at(frame, partial(report, 0.0, f"Opening '{source.name}'"))
-    return OpenedClip(source, frame, fit_faces(image, faces, renderer, report), renderer, track)
+    step = partial(report, 0.0, f"Opening '{source.name}'")
+    image = source.at(frame, step)
+
+    def others(number: int) -> SourceImage:
+        return image if number == frame else source.at(number, step)
+
+    first = fit_faces(image, faces, renderer, report, others)
+    return OpenedClip(source, frame, first, renderer, track)
 
 
 def track(message: Message, report: Report) -> Message:

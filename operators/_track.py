@@ -6,11 +6,13 @@ from typing import Any
 
 import bpy
 
+from ..engine.controls import Face
 from ..host.client import Engine, Ticket
 from ..rig import clips, face_tracks, stills
 from ..rig.clips import Place
 from ..rig.controllers import face_to_text
 from ..rig.creation import Finding
+from ..rig.later_faces import Look
 from ..rig.stills import FrameRange
 from ._detect import FindsFaces, RequestRun, Source, started_engine, submit_in_clip
 
@@ -63,7 +65,7 @@ class FollowRun(RequestRun):
 
     @property
     def _has_faces(self) -> bool:
-        return self.ticket.error is None and bool(self._found.faces)
+        return self.ticket.error is None and bool(self._followed[1])
 
     @property
     def _found(self) -> Finding:
@@ -74,11 +76,16 @@ class FollowRun(RequestRun):
             self._finding = finding
         return self._finding
 
+    @property
+    def _followed(self) -> tuple[int, list[Face]]:
+        """The frame that faces were found in, and those that are to be followed."""
+        return self._place.frame, self._found.faces
+
     def step(self) -> None:
         """Begin to follow the faces as soon as they are found."""
         if self.ticket.is_done and self._tracking is None and self._has_faces:
-            clip, frame = self._place.clip, self._place.frame
-            faces = self._found.faces
+            clip = self._place.clip
+            frame, faces = self._followed
             path = face_tracks.path_of(clip, frame, [face_to_text(face) for face in faces])
             fields = {
                 "clip": clip.wire_fields,
@@ -108,8 +115,24 @@ class FollowRun(RequestRun):
         finding = self._found
         if self._tracking is not None:
             fields = self._tracking.result().fields
-            finding.notes = told(fields, len(finding.faces))
+            finding.notes = told(fields, len(self._followed[1]))
         return finding
+
+
+class FollowMoreRun(FollowRun):
+    """Looks for more faces of a portrait in the frame of its clip that is shown, see FollowRun.
+
+    look  what is known of it; all its faces are followed where there are new ones
+    """
+
+    def __init__(self, client: Engine, look: Look, fields: dict[str, Any], text: str) -> None:
+        super().__init__(client, look.place, fields, text, 0)
+        self._look = look
+
+    @property
+    def _followed(self) -> tuple[int, list[Face]]:
+        fresh = self._look.fresh(self._found.faces)
+        return self._look.found_frame, [*self._look.stored, *fresh] if fresh else []
 
 
 class FollowsFaces(FindsFaces):

@@ -8,7 +8,16 @@ from bpy.props import BoolProperty, FloatVectorProperty, IntProperty, StringProp
 from ..compat import registration_of
 from ..engine.controls import Face
 from ..host.client import EngineError
-from ..rig import clips, content, controllers, creation, head_target, highlight, live, portraits
+from ..rig import (
+    content,
+    controllers,
+    creation,
+    head_target,
+    highlight,
+    later_faces,
+    live,
+    portraits,
+)
 from ..rig.errors import AddonError
 from ._base import ReportsErrors, poll_face, poll_portrait
 from ._detect import RequestRun, ask_for_faces, started_engine, submit_in_clip
@@ -77,10 +86,10 @@ class KEYPORTRAIT_OT_add_face(RunsLong, bpy.types.Operator):
         name = settings.source.name
         fields = {"name": name, "renderer": settings.renderer, "box": list(self._face.box)}
         text = f"Reading the face in '{name}'"
-        place = clips.found_place(item)
-        if place is not None:
+        self._look = later_faces.look_of(item)
+        if self._look is not None:
             client = started_engine(is_blocking=self.is_blocking)
-            return RequestRun(client, submit_in_clip(client, place, fields), text)
+            return RequestRun(client, submit_in_clip(client, self._look.place, fields), text)
         picture = content.read_source(settings)
         return ask_for_faces(picture, fields, text, is_blocking=self.is_blocking)
 
@@ -96,6 +105,8 @@ class KEYPORTRAIT_OT_add_face(RunsLong, bpy.types.Operator):
                 raise
             # The networks move it all the same; Preview tells the same on its row.
             reason = f". {error}"
+        if self._look is not None:
+            face = self._look.noted(face)
         controller = creation.add_drawn_face(item.plane, face)
         if self.use_select:
             creation.select_only(context, controller)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, CollectionProperty, EnumProperty, IntProperty, StringProperty
@@ -18,6 +19,7 @@ from ..rig import (
     creation,
     framing,
     image_files,
+    later_faces,
     live,
     planes,
     portraits,
@@ -28,8 +30,8 @@ from ..rig import (
 from ..rig.errors import AddonError
 from ..rig.images import Picture, read_picture
 from ._base import poll_object_mode, poll_portrait
-from ._detect import FindsFaces, Source
-from ._track import FollowsFaces
+from ._detect import FindsFaces, Source, started_engine
+from ._track import FollowMoreRun, FollowsFaces
 
 PICTURES = (
     "*.png;*.jpg;*.jpeg;*.exr;*.tif;*.tiff;*.webp;*.bmp;*.tga;*.hdr;*.jp2;*.psd;"
@@ -258,13 +260,17 @@ class KEYPORTRAIT_OT_use_texture(FollowsFaces, bpy.types.Operator):
 
 
 class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
-    """Look for faces in the portrait's picture again; controllers that exist are kept"""
+    (
+        """Look for faces in the portrait's picture again, of a clip in the frame that is shown; """
+        """controllers that exist are kept"""
+    )
 
     bl_idname = "keyportrait.find_faces"
     bl_label = "Find Faces Again"
     bl_options = {"UNDO"}
     max_faces = 0
     needs_faces = True
+    _look: later_faces.Look | None = None
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
@@ -278,9 +284,13 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         return [lambda: (item.settings.source, False)]
 
     def place(self, image: bpy.types.Image) -> clips.Place | None:
-        # All faces of a clip are followed from one frame on.
         item = portraits.find(self.uid)
-        return None if item is None else clips.found_place(item)
+        self._look = None if item is None else later_faces.look_of(item)
+        return None if self._look is None else self._look.place
+
+    def ask_in_clip(self, place: clips.Place, fields: dict[str, Any], text: str) -> FollowMoreRun:
+        client = started_engine(is_blocking=self.is_blocking)
+        return FollowMoreRun(client, self._look, fields, text)
 
     def read(self, image: bpy.types.Image) -> Picture:
         item = portraits.find(self.uid)
@@ -295,7 +305,10 @@ class KEYPORTRAIT_OT_find_faces(FindsFaces, bpy.types.Operator):
         item = portraits.find(self.uid)
         if item is None:
             raise AddonError("The portrait was deleted meanwhile.")
-        added = creation.add_faces(item.plane, finding.faces)
+        if self._look is None:
+            added = creation.add_faces(item.plane, finding.faces)
+        else:
+            added = creation.add_fresh(item.plane, self._look.fresh(finding.faces))
         live.follow_faces(portraits.portrait(item.plane))
         kept = [f"kept '{controller.name}'" for controller in item.controllers]
         what = [*(f"added '{controller.name}'" for controller in added), *kept]

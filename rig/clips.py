@@ -206,10 +206,9 @@ def place_of(image: bpy.types.Image, user: FrameRange, scene_frame: int) -> Plac
 
 
 def found_place(item: Portrait) -> Place | None:
-    """The frame in which more faces of a portrait are looked for; None for a still.
+    """The frame that the faces of a portrait's clip were found in; None for a still.
 
-    All faces of a clip are followed from one frame on: where there is none yet, from the one that
-    is shown now, which is noted. Raises ImageError.
+    Where there are none yet it becomes the one that is shown now. Raises ImageError.
     """
     if not is_moving(item.settings):
         return None

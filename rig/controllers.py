@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Any
 
 import bpy
@@ -88,6 +89,13 @@ def take_face(controller: bpy.types.Object, face: Face) -> None:
     write_controls(controller, face)
     controller.keyportrait.face.data = face_to_text(face)
     _measure(controller, face, face_spot(plane, face, picture_size(plane)))
+
+
+def forget_frame(controller: bpy.types.Object) -> None:
+    """Let a face count as found in the frame of its portrait: it has another picture."""
+    face = face_of(controller)
+    if face.frame is not None:
+        controller.keyportrait.face.data = face_to_text(replace(face, frame=None))
 
 
 def _measure(controller: bpy.types.Object, face: Face, spot: Spot) -> None:

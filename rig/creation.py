@@ -223,9 +223,13 @@ def add_faces(plane: bpy.types.Object, faces: list[Face]) -> list[bpy.types.Obje
     """Add controllers for faces that have none yet, left to right; those that were added."""
     known = [controllers.face_of(c) for c in portrait(plane).controllers]
     fresh = [face for face in faces if not any(is_same_face(face, old) for old in known)]
-    fresh.sort(key=lambda face: face.box[0])
-    many = len(fresh) + len(known) > 1
-    return [controllers.add_controller(plane, face, free_label(plane, many)) for face in fresh]
+    return add_fresh(plane, sorted(fresh, key=lambda face: face.box[0]))
+
+
+def add_fresh(plane: bpy.types.Object, faces: list[Face]) -> list[bpy.types.Object]:
+    """Add controllers for faces that are known to have none; those that were added."""
+    many = len(faces) + len(portrait(plane).controllers) > 1
+    return [controllers.add_controller(plane, face, free_label(plane, many)) for face in faces]
 
 
 def free_label(plane: bpy.types.Object, is_one_of_many: bool) -> str:

@@ -199,7 +199,8 @@ def follow_faces(item: Portrait) -> None:
     if bpy.app.background:
         with traffic:
             session(item).track_now(item)
-        riding.ride(item)
+    # Where they are not followed yet, the session does both.
+    riding.ride(item)
     refresh_later()
 
 

@@ -44,6 +44,8 @@ def begin(plane: bpy.types.Object) -> None:
     except AddonError as error:  # which the live view tells, too
         log.info("%s", error)
         return
+    for controller in portraits.portrait(plane).controllers:
+        controllers.forget_frame(controller)
     settings.is_fitted = False
     ask()
 

@@ -94,7 +94,9 @@ def deltas(controller: bpy.types.Object, track: FaceTrack, index: int) -> np.nda
     moved = (middles - (0.5 * (x0 + x1), 0.5 * (y0 + y1))) * unit * (side, -1.0)
     turned = [_turn(found, pose, side) for pose in track.pose[index].astype(np.float64)]
     sizes = track.scale[index].astype(np.float64)
-    at_found = settings.portrait.keyportrait.portrait.clip.found_frame
+    at_found = found.frame
+    if at_found is None:
+        at_found = settings.portrait.keyportrait.portrait.clip.found_frame
     grown = sizes / max(float(sizes[track.clamped(at_found)]), 1e-6)
     return np.column_stack([moved, turned, grown, grown, grown])
 

@@ -71,8 +71,11 @@ class Tracker:
         self._next_look_s = self._lost_s = -np.inf
         self._had_blank = False
 
-    def take(self, time_s: float, rgb: np.ndarray) -> None:
-        """Read the next frame, (H, W, 3) uint8 sRGB. Raises ReportedError "no_models"."""
+    def take(self, time_s: float, rgb: np.ndarray, *, must_look: bool = False) -> None:
+        """Read the next frame, (H, W, 3) uint8 sRGB. Raises ReportedError "no_models".
+
+        must_look  for further faces, whether that is due or not
+        """
         self._row += 1
         change = self._shots.look(rgb)
         if change.is_blank:
@@ -86,7 +89,7 @@ class Tracker:
         if has_lost:
             self._next_look_s, self._lost_s = -np.inf, time_s
         is_jump = change.is_doubtful and has_lost and not self._live
-        if time_s >= self._next_look_s:
+        if must_look or time_s >= self._next_look_s:
             self._find_more(rgb)
             longest = _LOOK_S if self._live else _LONGEST_SEARCH_S
             self._next_look_s = time_s + min(longest, _SEARCH_SHARE * (time_s - self._lost_s))

@@ -45,7 +45,7 @@ def source_of(path: Path, images: Sequence[np.ndarray]) -> MovingSource:
 
 def opened(source: MovingSource, faces: Sequence[Face], track: FaceTrack, frame: int) -> OpenedClip:
     renderer = AnalyticRenderer()
-    first = fit_faces(source.at(frame), faces, renderer, quiet)
+    first = fit_faces(source.at(frame), faces, renderer, quiet, source.at)
     return OpenedClip(source, frame, first, renderer, track)
 
 
@@ -110,6 +110,24 @@ def test_two_faces_that_cross_keep_who_they_are(photo: np.ndarray, tmp_path: Pat
     assert x.max() < 300
     x = np.flatnonzero(changed(clip, 19, Motion(), SMILE)[0].any(axis=0))
     assert x.min() > 340
+    # Faces may be found in frames of their own: each is followed both ways from there.
+    late = min(find_faces(source.at(19)), key=lambda face: face.box[0])
+    mixed = [faces[1], replace(late, frame=19)]
+    track = follow_faces(source, 0, mixed, quiet)
+    assert track.box[:, :, 0] == pytest.approx(np.stack([near, far]), abs=1.0)
+    track.save(tmp_path / "mixed.npz")
+    again = FaceTrack.load(tmp_path / "mixed.npz")
+    again.check(source.fingerprint, 20, mixed, "cross.mp4")
+    with pytest.raises(ReportedError, match="other faces"):
+        again.check(source.fingerprint, 20, [faces[1], late], "cross.mp4")
+    clip = opened(source, mixed, again, 0)
+    assert not changed(clip, 0, Motion(), Motion())[0].any()
+    x = np.flatnonzero(changed(clip, 0, Motion(), SMILE)[0].any(axis=0))
+    assert x.min() > 340
+    x = np.flatnonzero(changed(clip, 19, Motion(), SMILE)[0].any(axis=0))
+    assert x.size and x.max() < 300
+    with pytest.raises(ReportedError, match="no source frame 20"):
+        follow_faces(source, 0, [faces[1], replace(late, frame=20)], quiet)
 
 
 def test_one_frame_is_a_clip_too_and_the_file_says_all(photo: np.ndarray, tmp_path: Path) -> None:
