@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -47,6 +48,16 @@ class Opened(Protocol):
         """
         ...
 
+    def take(self, frame: int, step: Step = no_step) -> Composition | None:
+        """The composition of a source frame for one caller alone, in whatever thread, until it is
+        given back, if it is; None for a frame that cannot be given away. Raises as `at`.
+        """
+        ...
+
+    def give_back(self, frame: int, composition: Composition) -> None:
+        """What `take` has given may be used by others again; from any thread."""
+        ...
+
     def motions_of(
         self, wish: Wish, composition: Composition, holds: Holds = ()
     ) -> tuple[Motion, ...]:
@@ -72,6 +83,13 @@ class OpenedPicture:
         if frame:
             raise ReportedError("bad_request", f"A picture has no source frame {frame}.")
         return self.first if size is None else self.first.at_size(size)
+
+    def take(self, frame: int, step: Step = no_step) -> Composition | None:
+        """See Opened.take: there is one composition, which all use."""
+        return None
+
+    def give_back(self, frame: int, composition: Composition) -> None:
+        """See Opened.give_back."""
 
     def motions_of(
         self, wish: Wish, composition: Composition, holds: Holds = ()
@@ -103,8 +121,10 @@ class OpenedClip:
         self.source, self.frame, self.first = source, frame, first
         self.face_count, self.size = first.face_count, first.size
         self._renderer, self._track = renderer, track
-        self._is_first_whole = all(self._frame_of(face) == frame for face in first.faces)
+        self._shared_frames = {self._frame_of(face) for face in first.faces}
+        self._is_first_whole = self._shared_frames == {frame}
         self._kept: OrderedDict[tuple[int, Size | None], Composition] = OrderedDict()
+        self._kept_lock = threading.Lock()
 
     def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
         """See Opened.at."""
@@ -114,18 +134,25 @@ class OpenedClip:
         image = self.source.at(frame)
         if frame == self.frame and self._is_first_whole:
             return self.first if size is None else self.first.at_size(size)
-        key = frame, size
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        if size is not None:
-            image = shrunk(image, size)
-        faces = [self._fitted(index, frame, image, step) for index in range(self.first.face_count)]
-        composition = Composition(image, faces)
-        self._kept[key] = composition
-        while len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
+        composition = self._taken((frame, size))
+        if composition is None:
+            if size is not None:
+                image = shrunk(image, size)
+            composition = self._composed(frame, image, step)
+        self._keep((frame, size), composition)
         return composition
+
+    def take(self, frame: int, step: Step = no_step) -> Composition | None:
+        """See Opened.take: all but the faces' own frames, whose portraits others are fitted by."""
+        self.source.check(frame)
+        if frame in self._shared_frames:
+            return None
+        image = self.source.at(frame)
+        return self._taken((frame, None)) or self._composed(frame, image, step)
+
+    def give_back(self, frame: int, composition: Composition) -> None:
+        """See Opened.give_back."""
+        self._keep((frame, None), composition)
 
     def motions_of(
         self, wish: Wish, composition: Composition, holds: Holds = ()
@@ -146,6 +173,21 @@ class OpenedClip:
 
     def _frame_of(self, face: Face) -> int:
         return self.frame if face.frame is None else face.frame
+
+    def _taken(self, key: tuple[int, Size | None]) -> Composition | None:
+        with self._kept_lock:
+            return self._kept.pop(key, None)
+
+    def _keep(self, key: tuple[int, Size | None], composition: Composition) -> None:
+        with self._kept_lock:
+            self._kept.pop(key, None)
+            self._kept[key] = composition
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+    def _composed(self, frame: int, image: SourceImage, step: Step) -> Composition:
+        faces = [self._fitted(index, frame, image, step) for index in range(self.first.face_count)]
+        return Composition(image, faces)
 
     def _fitted(self, index: int, frame: int, image: SourceImage, step: Step) -> FacePortrait:
         previous = self.first.portraits[index]

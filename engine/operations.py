@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from .opened import Opened
     from .shutter import Shutter
     from .tracking.clip_tracks import Performer
+    from .wish import Wish
 
 # report(fraction, text) tells the host; it raises ReportedError when the request was cancelled.
 Report = Callable[[float, str], None]
@@ -180,6 +181,11 @@ class Operations:
         if save is None and "size" in message.fields:
             size = read_size(message.fields["size"], opened.size)
         step = no_step if save is None else partial(report, 0.0, "Fitting the faces")
+        if save is not None and shutter is None and renderer.is_parallel:
+            taken = opened.take(wish.source_frame, step)
+            if taken is not None:
+                moved = replace(wish, motions=opened.motions_of(wish, taken, holds))
+                return partial(_render_beside, message, opened, taken, moved, save)
         composition = opened.at(wish.source_frame, size, step)
         own = partial(opened.motions_of, composition=composition, holds=holds)
         motions = own(wish)
@@ -292,6 +298,18 @@ def _store(message: Message, report: Report) -> Message:
     performance = store_message(message, face, report)
     fields = {"path": message.fields["path"], "frame_count": len(performance)}
     return Message("stored", message.id, fields)
+
+
+def _render_beside(
+    message: Message, opened: Opened, composition: Composition, wish: Wish, save: dict[str, Any]
+) -> Message:
+    """Make and write a picture of which nobody else has the composition, in whatever thread."""
+    composition.render(wish.motions)
+    composition.writer(save)()
+    notices = composition.notices
+    reply = frame(message, NOTHING, composition.canvas[:0, :0], notices)
+    opened.give_back(wish.source_frame, composition)
+    return reply
 
 
 def _expose(

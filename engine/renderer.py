@@ -109,6 +109,7 @@ class Renderer(Protocol):
     """Fits faces of pictures."""
 
     name: str  # of its family: "analytic" or "liveportrait"
+    is_parallel: bool  # frames of a clip may be rendered in several threads, each in one
 
     @property
     def description(self) -> Mapping[str, str]:

@@ -7,7 +7,6 @@ it, and lines behind it stay where they are.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,6 +15,7 @@ from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..faces.neighbours import Neighbours
 from ..renderer import Rectangle, SourceImage
+from .late import late
 from .plate import filled_behind, guessed_behind, likeness
 from .shapes import disc
 from .tone import to_unit
@@ -77,7 +77,7 @@ class Backdrop:
         self._least = cv2.erode(self._matte, disc(_SPACED))
         self._most = cv2.dilate(self._matte, disc(_SPACED))
 
-    @cached_property
+    @late
     def _plate(self) -> np.ndarray:
         """(size, size, 4) float32: made when something moves that background shows beside."""
         plate = filled_behind(*self._seen)
@@ -216,11 +216,11 @@ class LateBackdrop:
         self._face = np.zeros((size, size), np.uint8)
         cv2.fillPoly(self._face, [np.rint(outline).astype(np.int32)], 255)
 
-    @cached_property
+    @late
     def _made(self) -> Backdrop:
         return self._make()
 
-    @cached_property
+    @late
     def _inside(self) -> np.ndarray:
         """(size, size) uint8, 255 where it is surely this person."""
         if self._person is None:

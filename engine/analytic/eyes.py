@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +10,7 @@ import numpy as np
 from ..faces.canonical import EyeIndices
 from ..faces.crop import Crop
 from .iris import Rim, find_rim
+from .late import late
 from .layer import Layer, Mask, Patch
 from .lid_skin import LidSkin
 from .lids import across_lids
@@ -100,20 +100,20 @@ class Eye:
 
     # What follows waits for an eye that looks around or shuts.
 
-    @cached_property
+    @late
     def _source(self) -> np.ndarray:
         return self.patch.read(self._picture, self._crop)
 
-    @cached_property
+    @late
     def _opening(self) -> np.ndarray:
         return self._coverage(self._upper, self._lower)
 
-    @cached_property
+    @late
     def _rim(self) -> Rim:
         centre, radius = self.patch.place(self._centre[None])[0], self._radius * self.patch.scale
         return find_rim(self._tone.shown(self._source), self._opening, centre, radius)
 
-    @cached_property
+    @late
     def _skin(self) -> LidSkin:
         return LidSkin(
             self.patch,
@@ -176,7 +176,7 @@ class Eye:
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
         return colours * shade, coverage
 
-    @cached_property
+    @late
     def _lash_colour(self) -> np.ndarray:
         """(3,) colour of the darker pixels along the edge of the upper lid."""
         scale = self.width * self.patch.scale
@@ -216,7 +216,7 @@ class Eye:
         light = cv2.warpAffine(iris.light, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         return looking + light * (0.25 + 0.75 * moved[..., 3:])
 
-    @cached_property
+    @late
     def _iris(self) -> _Iris:
         """Split the eyeball into its white and its iris, and complete what each hides."""
         patch, source = self.patch, self._source

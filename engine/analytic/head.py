@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
 from typing import NamedTuple
 
 import cv2
@@ -12,6 +11,7 @@ import numpy as np
 from ..faces.canonical import CHIN, MESH_COUNT, Pose, euler_to_matrix
 from ..faces.crop import Crop
 from .field import MOVED, Window, invert_field, without_folds
+from .late import late
 from .rbf import MultiquadricInterpolator
 from .shapes import smoothstep
 
@@ -130,7 +130,7 @@ class HeadField:
 
     # What follows waits for a head that moves.
 
-    @cached_property
+    @late
     def _pins(self) -> list[_Pin]:
         """The borders of the picture that cut the person."""
         height, width = self._picture_shape[:2]
@@ -163,7 +163,7 @@ class HeadField:
         cut = cv2.dilate(cut, np.ones((beyond, 1)))
         return cv2.GaussianBlur(cut, (1, beyond), _CUT_MARGIN * scale / 2.0)[:, 0]
 
-    @cached_property
+    @late
     def _depth(self) -> np.ndarray:
         """Depth of every node: the face's own, the skull's around it, the neck's below."""
         pose, landmarks = self._pose, self._landmarks
@@ -199,7 +199,7 @@ class HeadField:
         depth = cv2.remap(depth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return cv2.GaussianBlur(depth, (0, 0), _DEPTH_BLUR * pose.scale / CELL)
 
-    @cached_property
+    @late
     def _weight(self) -> np.ndarray:
         """How far every node follows the head: 1 on it, 0 on background, body and crop border."""
         shape, crop_size = (self.window.rows, self.window.columns), self._crop.size

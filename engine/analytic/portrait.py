@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cache
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from .deformers import CHEEK_DEFORMERS, LIP_DEFORMERS, MOUTH_DEFORMERS
 from .eyes import Eye, EyeState
 from .field import ExpressionField
 from .head import HeadField, HeadMove
+from .late import late
 from .lids import fit_lids
 from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
@@ -147,12 +148,12 @@ class AnalyticPortrait:
 
     # Eyes and mouth are as fine as the picture is, and wait for a motion that moves them.
 
-    @cached_property
+    @late
     def _eyes(self) -> list[Eye]:
         pixels = self._image.pixels
         return [Eye(pixels, self._crop, self.landmarks, eye, self._tone) for eye in EYES]
 
-    @cached_property
+    @late
     def _mouth(self) -> Mouth:
         return Mouth(
             self._image.pixels,

@@ -29,6 +29,7 @@ class AnalyticRenderer:
     name = "analytic"
     notices = ()
     batch_size = 1
+    is_parallel = True
 
     @property
     def description(self) -> Mapping[str, str]:

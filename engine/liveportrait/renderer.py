@@ -24,6 +24,7 @@ class LivePortraitRenderer:
     """
 
     name = "liveportrait"
+    is_parallel = False
 
     def __init__(
         self,

@@ -162,13 +162,22 @@ def test_a_frame_is_what_differs_from_its_source_frame(
 def test_chunks_of_a_farm_are_the_same_bytes(
     session: Session, clip: Path, faces: list[Any], track: Path, tmp_path: Path
 ) -> None:
-    """Eight tasks in any order write what one writes that bakes all frames."""
+    """Eight tasks in any order write what one writes that bakes all frames side by side."""
 
     def bake(folder: Path, frames: Sequence[int]) -> None:
         handle = session.open(clip, faces, track)["handle"]
+        tickets = []
         for number in frames:
-            save = {"path": str(folder / f"{number}.png"), "format": "PNG"}
-            session.frame(handle, SMILE, frame=number, options={"save": save})
+            options = {"save": {"path": str(folder / f"{number}.png"), "format": "PNG"}}
+            fields = {"handle": handle, "motions": [SMILE.to_json()], "frame": number}
+            ticket = session.engine.submit("render", {**fields, "options": options})
+            tickets.append(ticket)
+        # Somebody looks at the frames meanwhile.
+        looked = [session.whole(handle, SMILE, frame=number) for number in frames]
+        for number, ticket, seen in zip(frames, tickets, looked, strict=True):
+            session.engine.wait(ticket, PATIENCE_S)
+            saved = cv2.imread(str(folder / f"{number}.png"), cv2.IMREAD_UNCHANGED)
+            assert (cv2.cvtColor(saved, cv2.COLOR_BGRA2RGBA) == seen).all(), number
         session.ask("close", handle=handle)
 
     bake(tmp_path / "one", range(8))

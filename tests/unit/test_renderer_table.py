@@ -23,7 +23,7 @@ from engine.renderer_table import (
 from tests.fakes.model_set import FakeModelSet
 
 ROOT = Path(__file__).resolve().parents[2]
-SEAM = ("description", "notices", "batch_size")
+SEAM = ("description", "notices", "batch_size", "is_parallel")
 
 
 def strings_of(path: Path) -> set[str]:
