@@ -23,6 +23,8 @@ def debian() -> Path:
     folder = Path(os.environ.get("KEYPORTRAIT_DEBIAN", ROOT / "build" / "debian"))
     if not (folder / "usr/bin/blender").exists():
         pytest.fail(f"no Blender in {folder}; run 'sh scripts/debian_folder.sh {folder}'")
+    # The installation that inside/run.sh keeps for the drivers of one session.
+    shutil.rmtree(folder / "srv" / "keyportrait-home", ignore_errors=True)
     return folder
 
 

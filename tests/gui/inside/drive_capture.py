@@ -24,6 +24,7 @@ from pointer import Steps, Widgets  # noqa: E402
 from stage import (  # noqa: E402
     curves,
     face,
+    live_at_rest,
     look_at_portrait,
     modal_operators,
     open_performance_panel,
@@ -122,13 +123,13 @@ def capture() -> Steps:
     pictures = {}
     for frame in (1, 14, 32):
         scene.frame_set(frame)
-        yield 2.0
+        yield from live_at_rest()
         pictures[frame] = output_pixels()
     with pointer.override("DOPESHEET_EDITOR"):
         bpy.ops.anim.channels_expand()
         bpy.ops.action.view_all()
     scene.frame_set(10)
-    yield 2.0
+    yield from live_at_rest()
     shoot("3_captured")
     said = curves()
     NOTES["capture"] = {

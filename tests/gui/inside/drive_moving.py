@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -21,16 +20,12 @@ sys.path.insert(0, str(FOLDER))
 import pointer  # noqa: E402
 from performing import perform  # noqa: E402
 from pointer import Steps  # noqa: E402
+from stage import live_at_rest, things, wait_for  # noqa: E402
 
-PATIENCE_S = 90.0
 COUNT = 6
 STEP_PX = 8
 NOTES: dict[str, dict] = {}
 live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
-
-
-def things(kind: str) -> list[bpy.types.Object]:
-    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
 
 
 def pixels(image: bpy.types.Image) -> np.ndarray:
@@ -49,20 +44,6 @@ def frame_file(number: int) -> np.ndarray:
     found = pixels(image).copy()
     bpy.data.images.remove(image)
     return found
-
-
-def wait_for(condition: Callable[[], object], what: str) -> Steps:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
-        yield 0.02
-
-
-def rest() -> Steps:
-    yield 0.1
-    yield from wait_for(lambda: not live.is_pending(), "the picture")
-    yield 0.2
 
 
 def in_view() -> bpy.types.Context:
@@ -108,7 +89,7 @@ def follow() -> Steps:
     began = time.monotonic()
     yield from wait_for(lambda: things("FACE"), "a face")
     yield from wait_for(lambda: not pointer.window().modal_operators, "the portrait")
-    yield from rest()
+    yield from live_at_rest()
     pointer.screenshot(OUT / "1_followed.png")
     NOTES["follow"] = {"answer": sorted(answer), "seconds": time.monotonic() - began}
 
@@ -117,12 +98,12 @@ def scrub() -> Steps:
     equal = []
     for number in (4, 2, 6):
         bpy.context.scene.frame_set(number)
-        yield from rest()
+        yield from live_at_rest()
         equal.append(bool((shown() == frame_file(number)).all()))
     face = things("FACE")[0]
     NOTES["scrub"] = {"equal": equal, "rides": face.matrix_world.translation.x}
     bpy.context.scene.frame_set(1)
-    yield from rest()
+    yield from live_at_rest()
     NOTES["scrub"]["rides"] -= face.matrix_world.translation.x
 
 
@@ -138,7 +119,7 @@ def play() -> Steps:
         yield 0.02
     with in_view():
         bpy.ops.screen.animation_cancel(restore_frame=True)
-    yield from rest()
+    yield from live_at_rest()
     NOTES["play"] = {"frames": sorted(frames)}
 
 
@@ -148,7 +129,7 @@ def smile() -> Steps:
     face["smile"], face["blink"] = 1.0, 1.0
     face.update_tag()
     bpy.context.scene.frame_set(5)
-    yield from rest()
+    yield from live_at_rest()
     pointer.screenshot(OUT / "2_smile.png")
     difference = np.abs(shown() - frame_file(5)).max(axis=2)
     rows, columns = np.nonzero(difference > 2 / 255)
@@ -159,7 +140,7 @@ def undo() -> Steps:
     bpy.ops.ed.undo_push(message="Smile")
     with in_view():
         bpy.ops.ed.undo()
-    yield from rest()
+    yield from live_at_rest()
     is_neutral = things("FACE")[0]["smile"] == 0.0
     with in_view():
         bpy.ops.ed.undo()
@@ -167,7 +148,7 @@ def undo() -> Steps:
     gone = not things("PORTRAIT")
     with in_view():
         bpy.ops.ed.redo()
-    yield from rest()
+    yield from live_at_rest()
     number = bpy.context.scene.frame_current
     is_back = bool((shown() == frame_file(number)).all())
     NOTES["undo"] = {"is_neutral": is_neutral, "gone": gone, "is_back": is_back}

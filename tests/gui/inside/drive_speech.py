@@ -22,6 +22,7 @@ from pointer import Steps, Widgets  # noqa: E402
 from stage import (  # noqa: E402
     curves,
     face,
+    live_at_rest,
     look_at_portrait,
     modal_operators,
     output_pixels,
@@ -141,7 +142,7 @@ def speak() -> Steps:
     scene, pictures = bpy.context.scene, {}
     for frame in (1, widest):
         scene.frame_set(frame)
-        yield 2.0
+        yield from live_at_rest()
         pictures[frame] = output_pixels()
     with pointer.override("GRAPH_EDITOR"):
         bpy.ops.anim.channels_expand()

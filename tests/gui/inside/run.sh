@@ -12,10 +12,16 @@ export LIBGL_ALWAYS_SOFTWARE=1 GALLIUM_DRIVER=llvmpipe PYTHONDONTWRITEBYTECODE=1
 mkdir -p "$HOME" "$XDG_RUNTIME_DIR" out
 chmod 700 "$XDG_RUNTIME_DIR"
 
-blender --command extension install-file -r user_default --enable ./*.zip
-# The splash screen would swallow the first click; a file browser of its own needs a window manager;
-# anti-aliasing that goes on over many redraws would make screenshots differ.
-blender -b --python-exit-code 1 --python-expr "
+# Every driver of a session starts from the same fresh installation.
+installed=../keyportrait-home
+if [ -d "$installed" ]; then
+    rm -rf "$HOME"
+    cp -a "$installed" "$HOME"
+else
+    blender --command extension install-file -r user_default --enable ./*.zip
+    # The splash screen would swallow the first click; a file browser of its own needs a window manager;
+    # anti-aliasing that goes on over many redraws would make screenshots differ.
+    blender -b --python-exit-code 1 --python-expr "
 import bpy
 preferences = bpy.context.preferences
 preferences.view.show_splash = False
@@ -23,6 +29,8 @@ preferences.view.filebrowser_display_type = 'SCREEN'
 preferences.system.viewport_aa = 'FXAA'
 preferences.use_preferences_save = False
 bpy.ops.wm.save_userpref()"
+    cp -a "$HOME" "$installed"
+fi
 
 # The server chooses a free display and writes its number when it is ready.
 Xvfb -displayfd 3 -screen 0 1440x1200x24 +extension GLX -nolisten tcp 3>out/display 2>out/xvfb.log &

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import time
 from collections.abc import Callable
 
@@ -43,6 +44,14 @@ def output_pixels() -> np.ndarray:
     pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
     image.pixels.foreach_get(pixels)
     return pixels
+
+
+def live_at_rest() -> Steps:
+    """Wait until the live picture is that of the current frame."""
+    live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
+    yield 0.1
+    yield from wait_for(lambda: not live.is_pending(), "the live picture")
+    yield 0.3
 
 
 def curves() -> dict[str, list[float]]:
