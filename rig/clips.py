@@ -230,12 +230,14 @@ def found_place(item: Portrait) -> Place | None:
     )
 
 
-def take_place(settings: bpy.types.PropertyGroup, place: Place) -> None:
-    """Let a portrait (its `keyportrait.portrait.clip`) show the frames of a place's clip."""
+def take_place(settings: bpy.types.PropertyGroup, place: Place | None) -> None:
+    """Let a portrait (its `keyportrait.portrait.clip`) show the frames of a place's clip, or none."""
     global is_taking
     is_taking = True
     try:
-        settings.is_used = True
+        settings.is_used = place is not None
+        if place is None:
+            return
         settings.found_frame, settings.held_frame = place.frame, place.number
         settings.frame_start, settings.frame_duration = place.frame_start, place.frame_duration
         settings.frame_offset, settings.use_cyclic = place.frame_offset, place.use_cyclic

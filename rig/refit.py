@@ -56,10 +56,9 @@ def _new_size(settings: bpy.types.PropertyGroup) -> tuple[int, int]:
     place = None
     if settings.clip.is_used:
         place = clips.place_of(source, user_of(source), frame)
-    if place is None:
-        settings.clip.is_used = False
-        return content.read_source(settings).size
     clips.take_place(settings.clip, place)
+    if place is None:
+        return content.read_source(settings).size
     return read_frame(source, place.number).size
 
 

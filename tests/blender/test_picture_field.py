@@ -165,12 +165,27 @@ def test_a_sequence_in_the_field_becomes_a_still(add_portrait, photo, tmp_path: 
     assert plane.keyportrait.portrait.source.name == "shot Frame 2"
 
 
+@pytest.fixture
+def searches(module, monkeypatch) -> list[str]:
+    """Every look for faces that the engine is asked for from here on."""
+    engine, asked = module("host.client").Engine, []
+    submit = engine.submit
+
+    def note(self: Any, kind: str, *arguments: Any, **options: Any) -> Any:
+        asked.extend([kind] if kind == "detect" else [])
+        return submit(self, kind, *arguments, **options)
+
+    monkeypatch.setattr(engine, "submit", note)
+    return asked
+
+
 def test_a_picture_that_changed_its_size_on_disk(
-    add_portrait, module, pixels, photo, tmp_path: Path
+    add_portrait, module, photo, tmp_path: Path, searches
 ) -> None:
     path = tmp_path / "face.png"
     save_picture(path, photo)
     plane, (controller,) = add_portrait(str(path))
+    searches.clear()
     save_picture(path, photo[:400])
     settings = plane.keyportrait.portrait
     settings.source.reload()
@@ -179,6 +194,7 @@ def test_a_picture_that_changed_its_size_on_disk(
     assert tuple(settings.output.size) == (512, 400) == tuple(settings.size)
     assert np.allclose(plane.dimensions, (2.0, 2.0 * 400 / 512, 0.0), atol=1e-4)
     assert np.allclose(place(plane, controller), middle(module, controller, (512, 400)), atol=0.01)
+    assert searches == ["detect"]
 
 
 def test_another_file_in_the_same_image(add_portrait, module, pixels, photo, tmp_path) -> None:
