@@ -231,7 +231,7 @@ def found_place(item: Portrait) -> Place | None:
 
 
 def take_place(settings: bpy.types.PropertyGroup, place: Place | None) -> None:
-    """Let a portrait (its `keyportrait.portrait.clip`) show the frames of a place's clip, or none."""
+    """Let a portrait (its `keyportrait.portrait.clip`) show frames of a clip, of none if None."""
     global is_taking
     is_taking = True
     try:
