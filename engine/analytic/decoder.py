@@ -53,6 +53,8 @@ _SLIDER_LIDS: dict[str, dict[str, float]] = {
 _SLIDER_GAZE_Y: dict[str, dict[str, float]] = {
     "up": {"11y": -7.94, "13y": -26.5, "15y": -7.94, "16y": -26.5, "20y": 14.55, "20z": -14.55},
 }
+# Centimetres by which the slider that presses the mouth shut brings the lips together.
+_SLIDER_SHUTTING: dict[str, dict[str, float]] = {"shutting": {"19y": -29.4}}
 # The pursing slider at its end reads 1: 14y less what smile and grin do to it.
 _SLIDER_PURSE: dict[str, dict[str, float]] = {
     "purse": {"14y": 66.7, "20y": -133.3, "20z": 66.7},
@@ -90,8 +92,11 @@ _REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
 # How a smile of one side differs from half a smile of both, cm: its corner is lifted by more and
 # draws the mouth along, but the lips stay shut.
 _ONE_SIDED: Mapping[str, float] = {"lift_left": 0.53, "lift_right": -0.53, "mouth_x": -0.09}
+_WIDEST_PURSE, _PURSED_SMILE = 1.4, 0.9
+_FULLY_RELAXED, _RELAXED = 1.33, 0.3
 _SMIRK_GAP, _SMIRK_PART = 0.28, 0.2
 _FULL_CLOSING = 2.6  # cm of closing that shut the widest mouth
+_SLIDER_SHUTS = 0.4  # cm of the slider's closing that shut any mouth; the rest presses
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
@@ -106,12 +111,14 @@ class Amounts:
     deformers   amount of each deformer by name
     blink       closing of the left and the right eye, 1 closed, negative wider than the source
     lips_close  0..1, how far an open source mouth is pulled shut
+    lips_round  0..1, how far it is drawn together from its sides to a small round opening
     gaze        (x, y) of both irises, -1..1, right and up
     """
 
     deformers: dict[str, float] = field(default_factory=dict)
     blink: tuple[float, float] = (0.0, 0.0)
     lips_close: float = 0.0
+    lips_round: float = 0.0
     gaze: tuple[float, float] = (0.0, 0.0)
 
 
@@ -197,6 +204,7 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     return Amounts(
         blink=(blinks[0], blinks[1]),
         lips_close=amounts.pop("lips_close"),
+        lips_round=amounts.pop("lips_round"),
         gaze=(amounts.pop("gaze_x"), amounts.pop("gaze_y")),
         deformers=amounts,
     )
@@ -224,10 +232,14 @@ def decode_rows(
     for name, more in _ONE_SIDED.items():
         change[name] = change[name] + more * side
     change["lip_gap"] = change["lip_gap"] - _SMIRK_GAP * smirk
+    closing = np.maximum(-change["lip_gap"], 0.0)
+    shutting = (1.0 - captured) * _read(_SLIDER_SHUTTING, offsets)["shutting"]
+    change["lip_gap"] = change["lip_gap"] - _more_closing(shutting, source)
     mouth, lips_close = _mouth(change, source, lips_wider, is_limited)
     mouth["part"] = mouth["part"] - _SMIRK_PART * smirk
     _leave_headroom(mouth, source)
-    _add_purse(mouth, (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"])
+    purse = (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"]
+    _add_purse(mouth, purse, source)
     for name, cheek in _read(_CHEEKS, offsets).items():
         smile = name.replace("cheek", "smile")
         mouth[smile] = mouth[smile] + 0.9 * cheek
@@ -241,7 +253,8 @@ def decode_rows(
         **_lids(offsets, captured, source),
         **_gaze(change, offsets, captured),
         "lips_close": lips_close,
-        "closing": np.maximum(-change["lip_gap"], 0.0),
+        "lips_round": (1.0 - np.clip(1.0 - purse, 0.0, 1.0) ** 2) * (1.0 - lips_close),
+        "closing": closing,
     }
 
 
@@ -275,21 +288,41 @@ def _mouth(
     return result, close
 
 
-def _leave_headroom(mouth: dict[str, np.ndarray], source: Measures) -> None:
-    """A face that smiles already can smile only so much more."""
+def _more_closing(shutting: np.ndarray, source: Measures) -> np.ndarray:
+    """(T,) cm by which the slider closes an open mouth beyond the `shutting` that it says.
+
+    What makes the lips of a resting face meet makes them meet in a smile, too.
+    """
+    full = min(max(source.lip_gap, 0.0), _FULL_CLOSING)
+    needed = min(full, _SLIDER_SHUTS)
+    share = np.clip(shutting / max(needed, 1e-6), 0.0, 1.0)
+    return share * (full - needed)
+
+
+def _smiling(source: Measures) -> float:
+    """How much the source smiles, 0..1."""
     lift = ((source.lift_left + source.lift_right) / 2 - _REST_LIFT) / _SMILE_LIFT
     width = (source.mouth_width - _REST_WIDTH) / _SMILE_WIDTH
-    smiling = float(np.clip((max(lift, 0.0) + max(width, 0.0)) / 2, 0.0, 1.0))
+    return float(np.clip((max(lift, 0.0) + max(width, 0.0)) / 2, 0.0, 1.0))
+
+
+def _leave_headroom(mouth: dict[str, np.ndarray], source: Measures) -> None:
+    """A face that smiles already can smile only so much more."""
+    smiling = _smiling(source)
     for name in ("smile_left", "smile_right", "part"):
         mouth[name] = mouth[name] * np.where(mouth[name] > 0.0, 1.0 - 0.5 * smiling, 1.0)
 
 
-def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray) -> None:
+def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray, source: Measures) -> None:
     """Turn lowered mouth corners into lips drawn together, for the pursing slider alone."""
     amount = np.clip(purse, 0.0, 1.0)
-    mouth["pucker"] = np.minimum(mouth["pucker"] + 1.3 * amount, MOUTH_HIGHEST[4])
+    relaxed = np.clip(-purse, 0.0, _FULLY_RELAXED)
+    # Lips that are drawn together smile no more, and a wide mouth has farther to go.
+    wide = float(np.clip(source.mouth_width / _REST_WIDTH, 1.0, _WIDEST_PURSE))
+    pucker = np.minimum(mouth["pucker"] + 1.3 * amount, MOUTH_HIGHEST[4])
+    mouth["pucker"] = pucker + (wide - 1.0) * amount - _RELAXED * relaxed
     for name in ("smile_left", "smile_right"):
-        mouth[name] = mouth[name] + 0.5 * amount
+        mouth[name] = mouth[name] + (0.5 - _PURSED_SMILE * _smiling(source)) * amount
 
 
 def _brows(change: dict[str, np.ndarray], asked: np.ndarray) -> dict[str, np.ndarray]:

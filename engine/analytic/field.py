@@ -40,9 +40,15 @@ _SOFTNESS, _SMOOTHING = 2.0, 1.0
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
 _CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
+_ROUND_GAP = 0.25  # cm that stay open between lips drawn together
+_ROUND_UPPER = 0.2  # share of their way that the upper lip goes
+_ROUND_FROM, _ROUND_OVER = 0.2, 0.55  # of the mouth's half width: where its sides begin to shut
 _LIPS_PAST = 0.12  # cm by which shut lips go past each other
 _STEEPEST = -0.62  # compression, pixels per pixel, beyond which a field is smoothed
 MOVED = 0.02  # crop pixels: less is not a move
+
+_LIP_RINGS_UPPER = (LIP_UPPER_INNER, LIP_UPPER_INNER2, LIP_UPPER_MIDDLE, LIP_UPPER_OUTER)
+_LIP_RINGS_LOWER = (LIP_LOWER_INNER, LIP_LOWER_INNER2, LIP_LOWER_MIDDLE, LIP_LOWER_OUTER)
 
 
 class Window(NamedTuple):
@@ -106,6 +112,7 @@ class ExpressionField:
             moves[f"lid_offset_{side}"] = self._lid_offset(eye)
         moves["lips_close"] = self._lips_close()
         moves["lips_past"] = self._lips_past(pose)
+        moves["lips_round"] = self._lips_round(pose)
         self._index = {name: i for i, name in enumerate(moves)}
         self._moves = np.stack(list(moves.values()))
         self.window = self._place_window()
@@ -128,6 +135,7 @@ class ExpressionField:
             for end in ("inner", "outer"):
                 values[self._index[f"brow_{end}_{side}"]] -= 0.02 * max(blink, 0.0)
         values[self._index["lips_close"]] = amounts.lips_close
+        values[self._index["lips_round"]] = amounts.lips_round
         values[self._index["lips_past"]] = smoothstep((amounts.lips_close - 0.85) / 0.15)
         return values
 
@@ -195,19 +203,32 @@ class ExpressionField:
 
     def _lips_close(self) -> np.ndarray:
         """The lower lip and the chin rise to an open mouth's upper lip."""
+        return self._lips_together(np.ones(len(LIP_UPPER_INNER)), 0.15)
+
+    def _lips_round(self, pose: Pose) -> np.ndarray:
+        """Lips drawn together: an open mouth shuts from its sides, to a small opening."""
+        gap = self.points[list(LIP_UPPER_INNER)] - self.points[list(LIP_LOWER_INNER)]
+        widest = max(float(np.hypot(*gap.T).max()), 1e-6)
+        middle = max(1.0 - _ROUND_GAP * pose.scale / widest, 0.0)
+        away = np.abs(np.linspace(-1.0, 1.0, len(gap)))
+        share = middle + (1.0 - middle) * smoothstep((away - _ROUND_FROM) / _ROUND_OVER)
+        return self._lips_together(share, _ROUND_UPPER)
+
+    def _lips_together(self, share: np.ndarray, of_upper: float) -> np.ndarray:
+        """(468, 2) moves of lips that come together.
+
+        share     (11,) from corner to corner, 1 where they meet
+        of_upper  0..1, how much of the way the upper lip goes
+        """
         points = self.points
-        gap = points[list(LIP_UPPER_INNER)] - points[list(LIP_LOWER_INNER)]
+        gap = share[:, None] * (points[list(LIP_UPPER_INNER)] - points[list(LIP_LOWER_INNER)])
         move = np.zeros((MESH_COUNT, 2))
-        for ring, share in (
-            (LIP_LOWER_INNER, 1.0), (LIP_LOWER_INNER2, 0.95),
-            (LIP_LOWER_MIDDLE, 0.9), (LIP_LOWER_OUTER, 0.85),
-        ):  # fmt: skip
-            move[list(ring)] = 0.85 * share * gap
-        for ring, share in (
-            (LIP_UPPER_INNER, 1.0), (LIP_UPPER_INNER2, 0.95),
-            (LIP_UPPER_MIDDLE, 0.9), (LIP_UPPER_OUTER, 0.8),
-        ):  # fmt: skip
-            move[list(ring)] = -0.15 * share * gap
+        for rings, way, shares in (
+            (_LIP_RINGS_LOWER, 1.0 - of_upper, (1.0, 0.95, 0.9, 0.85)),
+            (_LIP_RINGS_UPPER, -of_upper, (1.0, 0.95, 0.9, 0.8)),
+        ):
+            for ring, with_edge in zip(rings, shares, strict=True):
+                move[list(ring)] = way * with_edge * gap
         x, y, _ = CANONICAL[:MESH_COUNT].T
         chin = smoothstep(y - 4.6) * falloff(x**2, 2.5)
         chin[list(LOWER_LIP)] = 0.0

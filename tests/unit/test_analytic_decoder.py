@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -152,6 +154,18 @@ def test_opening_ratios_are_absolute():
     assert shut.blink == (1.0, 1.0)
     closed = decode(Motion(lips_open=0.0), MEASURES, MEASURES.eyes_open, MEASURES.lips_open)
     assert closed.lips_close == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("gap", [0.2, 0.9, 2.4])
+def test_what_shuts_the_lips_of_one_face_shuts_those_of_any(gap):
+    source = replace(MEASURES, lip_gap=gap)
+    shut, half = (
+        decode(motion_from_controls({"mouth_open": value}), source, 0.3, 0.1)
+        for value in (-0.16, -0.08)
+    )
+    assert shut.lips_close == pytest.approx(1.0)
+    assert half.lips_close >= 0.5 and (half.lips_close < 0.6 or gap < 0.4)
+    assert shut.deformers["press"] < 0.1
 
 
 def test_amounts_stay_bounded_for_wild_input():

@@ -11,9 +11,11 @@ from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
 from engine.faces.canonical import LIP_LOWER_INNER, LIP_UPPER_INNER
 from engine.faces.find import find_faces, view_8bit
+from engine.faces.measures import measure
 from engine.faces.mesh import fit_landmarks
 from engine.renderer import SourceImage
 from engine.srgb import linear_from_srgb, srgb_from_linear
+from engine.viseme_table import LETTERS, mouth_chart
 
 ENLARGED = 2
 
@@ -92,7 +94,13 @@ def test_a_dark_gap_opens_below_the_teeth(smile, amount):
 
 
 @pytest.mark.parametrize(
-    "values", [{"lips_open": 0.0}, {"mouth_open": -1.0}, {"lips_open": 0.0, "smile": 0.5}]
+    "values",
+    [
+        {"lips_open": 0.0},
+        {"mouth_open": -1.0},
+        {"lips_open": 0.0, "smile": 0.5},
+        mouth_chart(LETTERS)["A"].values,
+    ],
 )
 def test_lips_meet_over_the_teeth(smile, values):
     _, picture, landmarks = smile
@@ -128,6 +136,16 @@ def test_lips_close_steadily(smile):
         gaps.append(landmarks[14, 1] - landmarks[13, 1])
     assert (np.diff(gaps) < 0.0).all()
     assert gaps[-1] < 0.3 * gaps[0]
+
+
+def test_a_smile_that_is_pursed_is_narrow_and_nearly_shut(smile):
+    portrait, _, landmarks = smile
+    pursed = dict(mouth_chart(LETTERS)["F"].values)
+    result = np.ascontiguousarray(moved(smile, **pursed))
+    before, after = measure(landmarks), measure(fit_landmarks(result, portrait.face))
+    assert after.mouth_width < 0.84 * before.mouth_width
+    assert after.lip_gap < 0.65 * before.lip_gap
+    assert after.lift_left < before.lift_left - 0.3 and after.lift_right < before.lift_right - 0.3
 
 
 # ---- light -------------------------------------------------------------------------------------
