@@ -15,6 +15,7 @@ from bpy.app.handlers import persistent
 from . import (
     bake_state,
     baked,
+    clip_timing,
     content,
     controllers,
     copies,
@@ -26,6 +27,7 @@ from . import (
     refit,
     render_guard,
     rest,
+    riding,
     structure,
 )
 
@@ -57,6 +59,7 @@ def _on_depsgraph_update(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph)
         copies.notice()
         if depsgraph.id_type_updated("ACTION"):
             keying.group_portraits()
+            riding.retime_keyed()
         is_settled = _settle(depsgraph)
         is_moved = any(depsgraph.id_type_updated(kind) for kind in MOTION_TYPES)
         if is_moved:
@@ -88,6 +91,8 @@ def _on_frame_change(scene: bpy.types.Scene, depsgraph: bpy.types.Depsgraph) -> 
     elif render_guard.is_viewport_render():
         render_guard.prepare_viewport_frame(scene, depsgraph)
     elif not _is_rendering:
+        if depsgraph.id_type_updated("ACTION"):
+            riding.retime_keyed()
         live.follow(scene, depsgraph)
 
 
@@ -104,6 +109,7 @@ def _on_load(*_args: object) -> None:
     lost_links.forget()
     highlight.forget()
     live.forget_all()
+    clip_timing.forget()
     # Blender's first undo step is stored after this.
     copies.separate_all()
     bake_state.forget()

@@ -14,11 +14,11 @@ import bpy
 
 from ..host.client import EngineError
 from ..preferences import preferences
-from . import clips, content, controllers, planes, portraits, rest
+from . import clips, content, controllers, planes, portraits, rest, riding
 from . import engine as engine_process
 from .creation import Finding
 from .errors import AddonError, OtherPictureError
-from .images import Picture
+from .images import Picture, new_image
 from .matching import pair_faces, scaled_face
 from .stills import MOVING, read_frame, still_of, user_of
 
@@ -36,11 +36,12 @@ def begin(plane: bpy.types.Object) -> None:
     if None in {settings.source, settings.output} or settings.source == settings.output:
         return
     try:
-        if settings.source.source in MOVING and not settings.clip.is_used:
-            # Calls this again.
-            settings.source = still_of(settings.source, None, bpy.context.scene.frame_current)
+        place = clips.place_of(settings.source, user_of(settings.source), _now())
+        if place is None and settings.source.source in MOVING:
+            # A sequence of one picture. Calls this again.
+            settings.source = still_of(settings.source, None, _now())
             return
-        take_size(plane, _new_size(settings))
+        take_size(plane, _new_picture(settings, place).size)
     except AddonError as error:  # which the live view tells, too
         log.info("%s", error)
         return
@@ -50,16 +51,43 @@ def begin(plane: bpy.types.Object) -> None:
     ask()
 
 
-def _new_size(settings: bpy.types.PropertyGroup) -> tuple[int, int]:
-    """(width, height) of a portrait's new picture; of a clip its frames begin at once."""
-    source, frame = settings.source, bpy.context.scene.frame_current
-    place = None
-    if settings.clip.is_used:
-        place = clips.place_of(source, user_of(source), frame)
-    clips.take_place(settings.clip, place)
+def _now() -> int:
+    return bpy.context.scene.frame_current
+
+
+def _new_picture(settings: bpy.types.PropertyGroup, place: clips.Place | None) -> Picture:
+    """What a portrait's new picture shows; of a clip its frames begin at once.
+
+    A movie or sequence makes it a portrait that moves, any other picture one that does not.
+    """
+    item = portraits.portrait(settings.id_data)
     if place is None:
-        return content.read_source(settings).size
-    return read_frame(source, place.number).size
+        clips.take_place(settings.clip, None)
+        riding.stop(item)
+        picture = content.read_source(settings)
+    else:
+        clips.take_place(settings.clip, place)
+        picture = read_frame(settings.source, place.number)
+        for controller in item.controllers:
+            controllers.write_controls(controller, controllers.face_of(controller))
+    _fit_output(settings, picture)
+    return picture
+
+
+def _fit_output(settings: bpy.types.PropertyGroup, picture: Picture) -> None:
+    """Let a portrait's live image hold pictures of this kind, in the colour space of its source."""
+    output = settings.output
+    is_float = picture.encoding == "linear"
+    if output.is_float != is_float:
+        name = output.name
+        settings.output = new_image(name, picture, settings.source)
+        output.user_remap(settings.output)
+        bpy.data.images.remove(output)
+        settings.output.name = name
+    elif not is_float:
+        space = settings.source.colorspace_settings.name
+        if output.colorspace_settings.name != space:
+            output.colorspace_settings.name = space
 
 
 def take_size(plane: bpy.types.Object, size_px: tuple[int, int]) -> None:
@@ -170,6 +198,10 @@ def _fit_now(item: portraits.Portrait) -> None:
     """
     try:
         log.warning("%s", fit(item.plane, _faces_now(item)))
+        if clips.is_moving(item.settings):
+            from . import live
+
+            live.follow_faces(item)
     except (AddonError, EngineError) as error:
         log.warning("%s", error)
         settle(item.plane)

@@ -17,19 +17,16 @@ import numpy as np
 from mathutils import Euler, Matrix
 
 from ..engine.controls import Face
-from . import clips, face_tracks
+from . import clip_timing, clips, face_tracks
 from .controllers import FLIP, face_of, half_crop_px, handle_offset
 from .errors import AddonError
 from .face_tracks import FaceTrack
 from .own_transform import FRAME, deltas_of, rides
-from .portraits import Portrait
+from .portraits import Portrait, all_portraits
 
 log = logging.getLogger(__name__)
 
 FRAME_PATH = f'["{FRAME}"]'
-# As an image user counts, see stills.shown_frame; Blender evaluates it without Python.
-FOLLOWING = "min(max(floor(frame) - {start} + 1, 0), {count}) + {offset}"
-CYCLIC = "fmod(fmod(floor(frame) - {start}, {count}) + {count}, {count}) + 1 + {offset}"
 CHANNELS = (
     ("delta_location", 0),
     ("delta_location", 1),
@@ -56,11 +53,12 @@ def ride(item: Portrait) -> None:
         return
     numbers = clips.numbers_of(item.settings.source, track.frame_count)
     for index, controller in enumerate(item.controllers):
-        if controller.is_editable and controller.override_library is None:
-            _drive_frame(controller, _expression(item.settings.clip))
+        if _is_own(controller):
+            _drive_frame(controller, clip_timing.expression_of(item))
             values = deltas(controller, track, index)
             for (path, axis), column in zip(CHANNELS, values.T, strict=True):
                 _drive(controller, path, axis, numbers, column)
+    retime(item)
 
 
 def ride_quietly(item: Portrait) -> None:
@@ -123,24 +121,53 @@ def _drive_frame(controller: bpy.types.Object, expression: str) -> None:
 
 
 def retime(item: Portrait) -> None:
-    """Let controllers ride by the settings of their clip as they are now."""
-    expression = _expression(item.settings.clip)
+    """Let controllers ride by the settings of their clip as they are now, and by their keys.
+
+    Nothing is touched where that is so already.
+    """
+    expression = clip_timing.expression_of(item)
+    points: np.ndarray | None = None
     for controller in item.controllers:
-        animation = controller.animation_data
-        curve = None if animation is None else animation.drivers.find(FRAME_PATH)
-        if curve is not None and curve.driver.expression != expression:
-            curve.driver.expression = expression
+        curve = _frame_curve(controller)
+        if curve is None or not _is_own(controller):
+            continue
+        if curve.driver.expression != expression:
+            _drive_frame(controller, expression)
+            curve = _frame_curve(controller)
+        if expression == clip_timing.BY_CURVE:
+            points = clip_timing.points_of(item) if points is None else points
+            _take_points(curve, points)
 
 
-def _expression(settings: bpy.types.PropertyGroup) -> str:
-    """What the driver of FRAME says; numbers, as variables would make a cycle of dependencies."""
-    if not settings.use_auto_refresh:
-        return str(settings.held_frame)
-    is_cyclic = settings.use_cyclic and settings.frame_duration > 0
-    text = CYCLIC if is_cyclic else FOLLOWING
-    return text.format(
-        start=settings.frame_start, count=settings.frame_duration, offset=settings.frame_offset
-    )
+def retime_keyed() -> None:
+    """After keys were changed: those of portraits whose clip's settings are, or were, keyed."""
+    for item in all_portraits():
+        if clips.is_moving(item.settings):
+            retime(item)
+
+
+def stop(item: Portrait) -> None:
+    """Let the controllers of a portrait stand where they were found: its source moves no more."""
+    for controller in item.controllers:
+        if not rides(controller) or not _is_own(controller):
+            continue
+        controller.driver_remove(FRAME_PATH)
+        for path, axis in CHANNELS:
+            controller.driver_remove(path, axis)
+        del controller[FRAME]
+        controller.delta_location = (0.0, 0.0, 0.0)
+        controller.delta_rotation_euler = (0.0, 0.0, 0.0)
+        controller.delta_scale = (1.0, 1.0, 1.0)
+
+
+def _is_own(controller: bpy.types.Object) -> bool:
+    """Whether a controller is of this file, and no library override."""
+    return controller.is_editable and controller.override_library is None
+
+
+def _frame_curve(controller: bpy.types.Object) -> bpy.types.FCurve | None:
+    animation = controller.animation_data
+    return None if animation is None else animation.drivers.find(FRAME_PATH)
 
 
 def _drive(
@@ -148,20 +175,30 @@ def _drive(
 ) -> None:
     controller.driver_remove(path, axis)
     curve = controller.driver_add(path, axis)
-    for modifier in list(curve.modifiers):
-        curve.modifiers.remove(modifier)
     driver = curve.driver
     driver.type = "SUM"
     variable = driver.variables.new()
     variable.targets[0].id = controller
     variable.targets[0].data_path = FRAME_PATH
     rows = needed(values, TOLERANCE)
+    _take_points(curve, np.column_stack([numbers[rows], values[rows]]))
+
+
+def _take_points(curve: bpy.types.FCurve, places: np.ndarray) -> None:
+    """Let a driver's curve be straight lines between (N, 2) points; beyond them it holds."""
     points = curve.keyframe_points
-    points.add(len(rows) - len(points))
-    places = np.column_stack([numbers[rows], values[rows]]).astype(np.float32)
-    points.foreach_set("co", places.ravel())
+    known = np.empty(2 * len(points), np.float32)
+    points.foreach_get("co", known)
+    wanted = places.astype(np.float32).ravel()
+    if not curve.modifiers and np.array_equal(known, wanted):
+        return
+    for modifier in list(curve.modifiers):
+        curve.modifiers.remove(modifier)
+    points.clear()
+    points.add(len(places))
+    points.foreach_set("co", wanted)
     kind = bpy.types.Keyframe.bl_rna.properties["interpolation"].enum_items["LINEAR"].value
-    points.foreach_set("interpolation", [kind] * len(rows))
+    points.foreach_set("interpolation", [kind] * len(places))
     curve.update()
 
 

@@ -28,6 +28,8 @@ from test_picture_sources import make_movie
 
 __all__ = ["walk"]
 
+OFFSET = "keyportrait.portrait.clip.frame_offset"
+
 
 def update(controller: Any, **values: float) -> None:
     for name, value in values.items():
@@ -68,14 +70,27 @@ def test_frames_follow_the_image_user(walk, pixels) -> None:
     assert (shown(plane, 12, pixels) == files[3]).all()
 
 
-def test_an_animated_offset_counts(walk, pixels) -> None:
+def test_an_animated_offset_counts(walk, pixels, capfd) -> None:
     plane, paths = walk
+    (face,) = faces(plane)
+    places = {}
+    for frame in range(1, COUNT + 1):
+        bpy.context.scene.frame_set(frame)
+        places[frame] = face.matrix_world.translation.x
     clip = plane.keyportrait.portrait.clip
     for frame, offset in ((1, 3), (2, 0)):
         clip.frame_offset = offset
-        plane.keyframe_insert("keyportrait.portrait.clip.frame_offset", frame=frame)
-    for frame, number in ((1, 4), (2, 2)):
+        plane.keyframe_insert(OFFSET, frame=frame)
+    bpy.context.view_layer.update()
+    for frame, number in ((1, 4), (2, 2), (4, 4), (30, 5)):
         assert (shown(plane, frame, pixels) == in_file(paths[number - 1], pixels)).all()
+        assert face.matrix_world.translation.x == pytest.approx(places[number], abs=1e-6)
+    plane.keyframe_delete(OFFSET, frame=1)
+    plane.keyframe_delete(OFFSET, frame=2)
+    clip.frame_offset = 1
+    bpy.context.scene.frame_set(1)
+    assert face.matrix_world.translation.x == pytest.approx(places[2], abs=1e-6)
+    assert "ependency cycle" not in "".join(capfd.readouterr())
 
 
 def test_a_still_of_the_frame_as_before(module, pixels, tmp_path: Path) -> None:

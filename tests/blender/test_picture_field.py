@@ -155,14 +155,47 @@ def test_what_a_portrait_makes_is_no_picture(add_portrait, module) -> None:
         bpy.ops.keyportrait.refresh()
 
 
-def test_a_sequence_in_the_field_becomes_a_still(add_portrait, photo, tmp_path: Path) -> None:
+def test_a_clip_in_the_field_moves_and_a_picture_rests_again(
+    add_portrait, module, photo, pixels, tmp_path: Path
+) -> None:
+    plane, (controller,) = add_portrait()
+    settings = plane.keyportrait.portrait
+    still, rest = settings.source, tuple(controller.matrix_world.translation)
+    controller["smile"] = 0.5
+    paths = [tmp_path / f"shot_{n:04}.exr" for n in (1, 2)]
+    sequence = load(paths[0], photo)
+    moved = np.roll(photo, 20, axis=1)
+    save_picture(paths[1], moved)
+    sequence.source = "SEQUENCE"
+    bpy.context.scene.frame_set(2)
+    settings.source = sequence
+    assert module("rig.clips").is_moving(settings) and settings.source == sequence
+    assert controller["smile"] == 0.5 and controller["silence_lips"] == 0.0
+    assert settings.output.is_float
+    assert settings.output in [
+        n.image for n in plane.active_material.node_tree.nodes if hasattr(n, "image")
+    ]
+    controller["smile"] = 0.0
+    places = []
+    for frame, picture in ((1, photo), (2, moved)):
+        bpy.context.scene.frame_set(frame)
+        assert pixels(settings.output) == pytest.approx(picture, abs=2e-3)
+        places.append(controller.matrix_world.translation.x)
+    assert places[1] - places[0] == pytest.approx(2.0 * 20 / 512, rel=0.2)
+    settings.source = still
+    assert not module("rig.clips").is_moving(settings) and not settings.output.is_float
+    assert tuple(controller.delta_location) == (0.0, 0.0, 0.0)
+    evaluate(controller)
+    assert tuple(controller.matrix_world.translation) == pytest.approx(rest, abs=1e-4)
+    assert (pixels(settings.output) == photo).all()
+
+
+def test_a_sequence_of_one_picture_becomes_a_still(add_portrait, photo, tmp_path: Path) -> None:
     plane, _ = add_portrait()
     sequence = load(tmp_path / "shot_0001.png", photo)
-    save_picture(tmp_path / "shot_0002.png", photo[:, ::-1])
     sequence.source = "SEQUENCE"
-    bpy.context.scene.frame_current = 2
     plane.keyportrait.portrait.source = sequence
-    assert plane.keyportrait.portrait.source.name == "shot Frame 2"
+    assert plane.keyportrait.portrait.source.name == "shot Frame 1"
 
 
 @pytest.fixture
