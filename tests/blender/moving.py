@@ -58,6 +58,13 @@ def shown(plane: Any, frame: int, pixels: Any) -> np.ndarray:
     return pixels(output(plane)).copy()
 
 
+def update(controller: Any, **values: float) -> None:
+    for name, value in values.items():
+        controller[name] = value
+    controller.update_tag()
+    bpy.context.view_layer.update()
+
+
 def in_file(path: str, pixels: Any) -> np.ndarray:
     image = bpy.data.images.load(path)
     found = pixels(image).copy()
