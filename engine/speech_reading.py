@@ -22,6 +22,7 @@ from .performance.mouthing import (
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
 from .speech import features
+from .speech.context import context_network
 from .speech.hearing import acoustic_model
 from .speech.listening import Heard, Listener
 from .speech.liveliness import blinks, head_degrees
@@ -84,7 +85,8 @@ def hear(
     options = source.speech or SpeechOptions()
     path = Path(source.path)
     model = acoustic_model()
-    listener = Listener(model, 1.0 if options.language == ENGLISH else 0.0)
+    bigram_weight = 1.0 if options.language == ENGLISH else 0.0
+    listener = Listener(model, context_network(), bigram_weight)
     count = 0
     try:
         with SoundFile(path, options.stream) as sound:

@@ -1,7 +1,7 @@
 """How likely each phone is at each moment, from what comes before and after it.
 
 A forward-backward search over a loop of all phones. Likelihoods of Gaussian mixtures claim far
-more than they know, so they are taken to a power below 1.
+more than they know, so they are taken to a power below 1, and so is what the context network says.
 """
 
 from __future__ import annotations
@@ -11,20 +11,24 @@ import numpy as np
 from .hearing import STATES, AcousticModel
 
 POWER = 0.15
+CONTEXT_POWER = 0.3
 NEW_PHONE_PRICE = 2.0  # a log probability
 _LEAST = 1e-30
 
 
-def phone_shares(model: AcousticModel, scores: np.ndarray, bigram_weight: float) -> np.ndarray:
+def phone_shares(
+    model: AcousticModel, scores: np.ndarray, evidence: np.ndarray, bigram_weight: float
+) -> np.ndarray:
     """(T, P) float32, rows adding up to 1.
 
     scores         (T, P, STATES), see AcousticModel.scores
+    evidence       (T, P), see ContextNetwork.evidence
     bigram_weight  how much the order of English counts
     """
     if not len(scores):
         return np.zeros((0, len(model.phones)), np.float32)
-    likely = np.exp(POWER * (scores - scores.max(axis=(1, 2), keepdims=True)).astype(np.float64))
-    likely += _LEAST
+    both = POWER * scores.astype(np.float64) + CONTEXT_POWER * evidence[:, :, None]
+    likely = np.exp(both - both.max(axis=(1, 2), keepdims=True)) + _LEAST
     enter = np.exp(POWER * (bigram_weight * model.bigram - NEW_PHONE_PRICE)).astype(np.float64)
     stay, leave = np.exp(POWER * model.stay), np.exp(POWER * model.leave)
     forward = _forward(likely, enter, stay, leave)

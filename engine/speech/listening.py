@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from . import features
+from .context import ContextNetwork
 from .decoding import phone_shares
 from .features import HOP, RATE, STEP_S
 from .hearing import NOISES, SILENCE, AcousticModel
@@ -57,8 +58,11 @@ class Heard(NamedTuple):
 class Listener:
     """Takes samples in and keeps what is heard."""
 
-    def __init__(self, model: AcousticModel, bigram_weight: float = 1.0) -> None:
+    def __init__(
+        self, model: AcousticModel, context: ContextNetwork, bigram_weight: float = 1.0
+    ) -> None:
         self._model = model
+        self._context = context
         self._bigram_weight = bigram_weight
         self._samples = np.zeros(0, np.float32)
         self._margin = 0  # rows at the beginning of _samples that were told already
@@ -103,8 +107,10 @@ class Listener:
         noise = self._random.standard_normal(len(samples)).astype(np.float32)
         bands = features.spectra(samples + floor * noise)
         cepstra = features.cepstra(bands)
-        scores = self._model.scores(features.streams(cepstra - self._centre(cepstra)))
-        shares = phone_shares(self._model, scores, self._bigram_weight)
+        centred = cepstra - self._centre(cepstra)
+        scores = self._model.scores(features.streams(centred))
+        evidence = self._context.evidence(centred)
+        shares = phone_shares(self._model, scores, evidence, self._bigram_weight)
         kept = slice(self._margin, self._margin + wanted)
         best = scores[kept].max(axis=2)
         quiet = best[:, self._quiet].max(axis=1)

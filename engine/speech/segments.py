@@ -13,9 +13,9 @@ from .hearing import NOISES, SILENCE
 from .listening import SHUT_PHONES, VOWELS, Heard, moment_s
 
 # Lips count as shut from this share on, and around it while half as likely.
-SHUT_SHARE, SHUT_EDGE = 0.05, 0.5
+SHUT_SHARE, SHUT_EDGE = 0.02, 0.5
 # Against a vowel they must be likelier: a consonant with lips shut by mistake is hardly noticed.
-SHUT_TO_VOWEL = 0.1
+SHUT_TO_VOWEL = 0.03
 PEAK_ROWS = 6  # on either side, within which the highest counts
 LEAST_SHARE, FIRMER = 0.05, 1.7  # of what a sound may be
 LOUD_DB = 15.0  # below the loudest speech
@@ -56,7 +56,8 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
         if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
     is_vowel = np.isin(heard.phones, [names.index(name) for name in VOWELS])
-    labels[~is_speech(heard, is_vowel)] = silence
+    is_noise = np.isin(heard.phones, [names.index(name) for name in NOISES])
+    labels[~is_speech(heard, is_vowel, is_noise)] = silence
     firm = {names.index(name) for name in SHUT_PHONES}
     phones = []
     for start, end, label in _merged(_runs(labels), silence, firm):
