@@ -30,6 +30,7 @@ _PROFILE_BINS, _PROFILE_REACH = 24, 1.25  # of the iris's colour by radius
 _GAZE_X, _GAZE_UP, _GAZE_DOWN = 0.95, 0.80, 0.65  # iris radii at the end of the sliders
 _CATCH_LIGHT = 0.22  # brightness over the ring's, relative to the eyeball's brightest parts
 _CATCH_LIGHT_MOVE = 0.3  # of the iris's move
+_MEETING = 0.75  # blink from which lashes leave the upper lid for the line where both lids meet
 _LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
 _WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
 _LASH_BRIGHTNESS = 0.60  # at the most, relative to the skin around the eye
@@ -146,8 +147,9 @@ class Eye:
         if LidSkin.strength(state.blink) <= 0.0:
             return Layer.covering(self.patch, colours, coverage)
         lid = self._skin.cover(state.upper, state.lower, state.blink)
-        closing = float(np.clip(state.blink, 0.0, 1.0)) ** 2
-        edge = state.upper + (0.5 * closing) * (state.lower - state.upper)
+        # Shut lids have passed each other; their lashes lie where they meet.
+        meeting = float(smoothstep((state.blink - _MEETING) / (1.0 - _MEETING)))
+        edge = state.upper + (0.5 * meeting) * (state.lower - state.upper)
         lashes = self._skin.lashes(edge, state.blink)
         painted = self._skin.skin * (lid * (1.0 - coverage))[..., None]
         painted += colours * coverage[..., None]

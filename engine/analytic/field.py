@@ -39,6 +39,7 @@ _SOFTNESS, _SMOOTHING = 2.0, 1.0
 # Parts of a deformer weaker than this share of its strongest move are nothing.
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
 _CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
+_PAST_FROM = 0.8  # blink from which lids go on past that line; else narrow eyes shut half-way
 LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
 _ROUND_GAP = 0.25  # cm that stay open between lips drawn together
 _ROUND_UPPER = 0.2  # share of their way that the upper lip goes
@@ -109,6 +110,7 @@ class ExpressionField:
         moves = {name: move @ pose.face_to_picture.T for name, move in deformers().items()}
         for side, eye in zip(("left", "right"), EYES, strict=True):
             moves[f"blink_{side}"] = self._blink(eye)
+            moves[f"lids_past_{side}"] = self._lids_past(eye)
             moves[f"lid_offset_{side}"] = self._lid_offset(eye)
         moves["lips_close"] = self._lips_close()
         moves["lips_past"] = self._lips_past(pose)
@@ -130,6 +132,8 @@ class ExpressionField:
             values[self._index[name]] = amount
         for side, blink in zip(("left", "right"), amounts.blink, strict=True):
             values[self._index[f"blink_{side}"]] = blink
+            past = smoothstep((blink - _PAST_FROM) / (1.0 - _PAST_FROM))
+            values[self._index[f"lids_past_{side}"]] = past
             values[self._index[f"lid_offset_{side}"]] = lid_offset * max(blink, 0.0)
             # Closing lids draw the brow down a little.
             for end in ("inner", "outer"):
@@ -172,23 +176,18 @@ class ExpressionField:
         return BackwardField(window, upper, lower)
 
     def _blink(self, eye: EyeIndices) -> np.ndarray:
-        """Both lids go to the closed line, and a little past each other."""
-        points = self.points
-        upper, lower = points[list(eye.upper)], points[list(eye.lower)]
+        """Both lids go to the line where they meet."""
+        upper, lower = self.points[list(eye.upper)], self.points[list(eye.lower)]
         closed = lower + _CLOSED_LINE * (upper - lower)
-        corner_to_corner = np.linspace(0.0, np.pi, len(upper))
+        return _lids_move(eye, closed - upper, closed - lower)
+
+    def _lids_past(self, eye: EyeIndices) -> np.ndarray:
+        """Shut lids go a little past each other, so that wet edges are covered, too."""
+        upper = self.points[list(eye.upper)]
         width = float(np.hypot(*(upper[-1] - upper[0])))
-        past = np.sin(corner_to_corner)[:, None] * width * across_lids(upper)
-        down = (closed + UPPER_OVERLAP * past - upper)[1:-1]
-        up = (closed - LOWER_OVERLAP * past - lower)[1:-1]
-        move = np.zeros((MESH_COUNT, 2))
-        move[list(eye.upper[1:-1])] = down
-        # The lid unfolds below its crease (lid_skin.py); the brow stays.
-        move[list(eye.upper2[1:-1])] = 0.46 * down
-        move[list(eye.upper3[1:-1])] = 0.03 * down
-        move[list(eye.lower[1:-1])] = up
-        move[list(eye.lower2[1:-1])] = 0.45 * up
-        return move
+        along = np.sin(np.linspace(0.0, np.pi, len(upper)))[:, None]
+        past = along * width * across_lids(upper)
+        return _lids_move(eye, UPPER_OVERLAP * past, -LOWER_OVERLAP * past)
 
     def _lid_offset(self, eye: EyeIndices) -> np.ndarray:
         """Lowers the line where the lids meet, with the skin around it."""
@@ -322,6 +321,17 @@ class _Spread:
         )
         fade *= (edge_y[:, None] * edge_x).astype(np.float32)
         return field * fade[:, :, None]
+
+
+def _lids_move(eye: EyeIndices, down: np.ndarray, up: np.ndarray) -> np.ndarray:
+    """(468, 2) moves of an eye's vertices, given the (9, 2) moves of its lids' edges."""
+    move = np.zeros((MESH_COUNT, 2))
+    # The lid unfolds below its crease (lid_skin.py); the brow stays.
+    for ring, share in ((eye.upper, 1.0), (eye.upper2, 0.46), (eye.upper3, 0.03)):
+        move[list(ring[1:-1])] = share * down[1:-1]
+    for ring, share in ((eye.lower, 1.0), (eye.lower2, 0.45)):
+        move[list(ring[1:-1])] = share * up[1:-1]
+    return move
 
 
 def _excluded(eyes, *, below: bool) -> set[int]:

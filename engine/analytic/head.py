@@ -21,9 +21,10 @@ _CAMERA_DISTANCE = 60.0  # cm
 _DEPTH_BLUR = 0.75  # cm; without it jaw lines get wavy
 # A face turned further away than this shows its far side less and less: turning slows down.
 _FULL_YAW, _YAW_ROOM = 32.0, 14.0
-# A source counts as turned between these; then it has about this much room back and further.
+# A source counts as turned between these; then it has this much room back and further, which is
+# used up evenly: half of it is left when as much is asked for.
 _TURNED_FROM, _TURNED = 8.0, 30.0
-_ROOM_BACK, _ROOM_FURTHER = 14.0, 9.0
+_ROOM_BACK, _ROOM_FURTHER = 27.0, 13.5
 # Smoothing flattens the face a little; these make up for it in what the turned face measures.
 _PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
 _BORDER_SHARE = 0.07  # of the crop, over which motion fades out
@@ -241,9 +242,7 @@ def _limited_yaw(source: float, change: float) -> float:
     """
     turned = float(smoothstep((abs(source) - _TURNED_FROM) / (_TURNED - _TURNED_FROM)))
     room = _ROOM_BACK if change * source < 0.0 else _ROOM_FURTHER
-    if turned > 0.0:
-        room /= turned
-        change = room * float(np.tanh(change / room))
+    change /= 1.0 + turned * abs(change) / room
     wanted = source + change
     limit = max(_FULL_YAW, abs(source))
     if abs(wanted) <= limit:

@@ -21,6 +21,7 @@ _INSIDE, _OUTSIDE = 0.08, 0.30  # eye widths from the lid at which its ray is ey
 _FARTHEST, _STEPS = 0.20, 28  # eye widths, samples along a ray
 _LEAST_CONTRAST = 18.0  # grey levels between eyeball and skin
 _LEAST_RAYS = 3
+_LEAST_GROOVE = 12.0  # grey levels by which a carved groove is darker than what is beside it
 # How far the rings beyond a lid follow it.
 _FOLLOWING = {"upper2": 0.7, "upper3": 0.25, "lower2": 0.7, "lower3": 0.25}
 
@@ -54,7 +55,9 @@ def _fit_eye(colours: np.ndarray, landmarks: np.ndarray, eye: EyeIndices) -> Non
     # Strongest in the middle of the eye, nothing at its corners.
     bulge = np.sin(np.linspace(0.0, np.pi, len(upper)))[:, None] ** 0.7
     for name, edge, outwards in (("upper", upper, -down), ("lower", lower, down)):
-        reach = min(_reach(colours, edge[1:-1], outwards), _MOST[name])
+        # Above an eye the crease of its lid is such a line, too.
+        reach = _reach(colours, edge[1:-1], outwards, has_grooves=name == "lower")
+        reach = min(reach, _MOST[name])
         move = max(0.0, reach - _TRUSTED) * outwards * bulge
         landmarks[list(getattr(eye, name)), :2] += move
         for number in (2, 3):
@@ -83,20 +86,34 @@ def _fit_corners(colours: np.ndarray, landmarks: np.ndarray, eye: EyeIndices) ->
         landmarks[list(eye.corners), :2] -= move[[0, -1]]  # counted twice: both lids end there
 
 
-def _reach(colours: np.ndarray, edge: np.ndarray, outwards: np.ndarray) -> float:
-    """How far beyond an edge the colours are still the eyeball's, in lengths of `outwards`."""
+def _reach(
+    colours: np.ndarray, edge: np.ndarray, outwards: np.ndarray, *, has_grooves: bool = False
+) -> float:
+    """How far beyond an edge the colours are still the eyeball's, in lengths of `outwards`.
+
+    has_grooves  eyeballs as light as skin, as carved ones are, may end at a dark line
+    """
     distances = np.linspace(0.0, _FARTHEST, _STEPS)
     found = []
     for point in edge:
         eyeball, skin = _read(colours, point + np.array([[-_INSIDE], [_OUTSIDE]]) * outwards)
-        if np.linalg.norm(skin - eyeball) < _LEAST_CONTRAST:
-            continue
         seen = _read(colours, point + distances[:, None] * outwards)
+        if np.linalg.norm(skin - eyeball) < _LEAST_CONTRAST:
+            if has_grooves:
+                found += _groove(distances, seen.mean(axis=1), min(eyeball.mean(), skin.mean()))
+            continue
         to_skin = np.linalg.norm(seen - skin, axis=1)
         is_skin = to_skin < np.linalg.norm(seen - eyeball, axis=1)
         if is_skin.any():
             found.append(distances[int(is_skin.argmax())])
     return float(np.median(found)) if len(found) >= _LEAST_RAYS else 0.0
+
+
+def _groove(distances: np.ndarray, light: np.ndarray, beside: float) -> list[float]:
+    """Where on a ray its darkest point is, if it is clearly darker than what lies beside it."""
+    darkest = int(light.argmin())
+    is_groove = light[darkest] < beside - _LEAST_GROOVE and 0 < darkest < len(light) - 1
+    return [float(distances[darkest])] if is_groove else []
 
 
 def _read(colours: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -145,9 +145,13 @@ def test_a_head_that_is_turned_already_turns_less(wide, values):
     turned = moved(opened(wide, front), wide, head_yaw=25.0)
     face = find_faces(SourceImage(turned, "srgb"))[0]
     assert face.yaw > 18.0
-    result = moved(opened(turned, face), turned, **values)
-    seen = find_faces(SourceImage(result, "srgb"))[0]
-    assert 3.0 < (seen.yaw - face.yaw) * np.sign(values["head_yaw"]) < 19.0
+    portrait, shares = opened(turned, face), []
+    for share in (0.5, 1.0):
+        result = moved(portrait, turned, head_yaw=share * values["head_yaw"])
+        seen = find_faces(SourceImage(result, "srgb"))[0]
+        shares.append((seen.yaw - face.yaw) * np.sign(values["head_yaw"]))
+    assert 3.0 < shares[1] < 19.0
+    assert 0.4 < shares[0] / shares[1] < 0.86, "the slider does nothing in its second half"
 
 
 def test_a_head_goes_on_a_little_outside_the_picture():

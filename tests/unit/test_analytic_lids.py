@@ -170,7 +170,7 @@ def test_brows_and_frames_stay_where_they_are(subject, look):
 @pytest.mark.parametrize("look", ["as photographed", "black and white"])
 def test_nothing_of_the_eyeball_is_left(subject, look):
     """The white of large painted eyes, which reach beyond the lids that the network sees."""
-    source = np.ascontiguousarray(LOOKS[look](subject))
+    source = LOOKS[look](subject).copy()
     places = []
     for eye in EYES:
         corners = subject.points(eye.corners)
@@ -200,6 +200,25 @@ def test_half_shut_lids_are_lids(subject):
         lid = np.median(lab(result)[y - size : y + size, x - 3 : x + 4].reshape(-1, 3), axis=0)
         skin = np.median(lab(result)[subject.between(eye.lower2, eye.lower3)], axis=0)
         assert np.linalg.norm(lid - skin) < 12.0
+
+
+def test_lids_come_down_evenly(subject):
+    """Half and three quarters shut are neither open nor shut: so much of the eyeball is seen."""
+    source = subject.rgb.copy()
+    for eye in EYES:
+        opening = subject.between(eye.upper, eye.lower)
+        source[opening] = source[opening] * np.array([0.5, 1.0, 0.5])
+
+    def green(rgb: np.ndarray) -> int:
+        red, middle, blue = (rgb[..., i].astype(float) for i in range(3))
+        return int((middle > 1.35 * np.maximum(red, blue) + 4.0).sum())
+
+    whole = green(source)
+    seen = [green(shut(subject, source, blink)) / whole for blink in (0.5, 0.75, 1.0)]
+    # Lashes and the lid's shadow hide some of it.
+    assert 0.3 < seen[0] < 0.6
+    assert 0.05 < seen[1] < 0.3
+    assert seen[2] < 0.01
 
 
 def opened(subject: Subject, rgb: np.ndarray) -> AnalyticPortrait:
