@@ -24,7 +24,7 @@ _FULL_YAW, _YAW_ROOM = 32.0, 14.0
 # A source counts as turned between these; then it has this much room back and further, which is
 # used up evenly: half of it is left when as much is asked for.
 _TURNED_FROM, _TURNED = 8.0, 30.0
-_ROOM_BACK, _ROOM_FURTHER = 27.0, 13.5
+_ROOM_BACK, _ROOM_FURTHER = 30.0, 23.0
 # Smoothing flattens the face a little; these make up for it in what the turned face measures.
 _PITCH_GAIN, _YAW_GAIN = 1.18, 1.05
 _BORDER_SHARE = 0.07  # of the crop, over which motion fades out
@@ -247,5 +247,8 @@ def _limited_yaw(source: float, change: float) -> float:
     limit = max(_FULL_YAW, abs(source))
     if abs(wanted) <= limit:
         return wanted
-    beyond = np.tanh((abs(wanted) - limit) / _YAW_ROOM) * _YAW_ROOM
+    beyond = abs(wanted) - limit
+    # What has been slowed down for a turned source need not be slowed down again.
+    slowed = float(np.tanh(beyond / _YAW_ROOM)) * _YAW_ROOM
+    beyond = slowed + turned * (beyond - slowed)
     return float(np.sign(wanted) * (limit + beyond))
