@@ -23,12 +23,11 @@ from ..faces.canonical import (
     MESH_COUNT,
     SUBNASALE,
     UPPER_LIP,
-    EyeIndices,
     Pose,
 )
 from .decoder import Amounts
 from .deformers import deformers
-from .lids import LOWER_OVERLAP, UPPER_OVERLAP, across_lids
+from .lid_closing import closing_moves, past_share
 from .rbf import Multiquadric, solve_both
 from .shapes import falloff, smoothstep
 
@@ -38,9 +37,6 @@ _BORDER_CELLS = 6.0
 _SOFTNESS, _SMOOTHING = 2.0, 1.0
 # Parts of a deformer weaker than this share of its strongest move are nothing.
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
-_CLOSED_LINE = -0.04  # where shut lids meet, from the lower lid towards the upper one
-_PAST_FROM = 0.8  # blink from which lids go on past that line; else narrow eyes shut half-way
-LID_OFFSET_REACH = 0.35  # of the opening, for lid_offset 1
 _ROUND_GAP = 0.25  # cm that stay open between lips drawn together
 _ROUND_UPPER = 0.2  # share of their way that the upper lip goes
 _ROUND_FROM, _ROUND_OVER = 0.2, 0.55  # of the mouth's half width: where its sides begin to shut
@@ -109,9 +105,8 @@ class ExpressionField:
         self.points = np.asarray(landmarks, np.float64)[:MESH_COUNT, :2]
         moves = {name: move @ pose.face_to_picture.T for name, move in deformers().items()}
         for side, eye in zip(("left", "right"), EYES, strict=True):
-            moves[f"blink_{side}"] = self._blink(eye)
-            moves[f"lids_past_{side}"] = self._lids_past(eye)
-            moves[f"lid_offset_{side}"] = self._lid_offset(eye)
+            for name, move in closing_moves(self.points, eye).items():
+                moves[f"{name}_{side}"] = move
         moves["lips_close"] = self._lips_close()
         moves["lips_past"] = self._lips_past(pose)
         moves["lips_round"] = self._lips_round(pose)
@@ -132,8 +127,7 @@ class ExpressionField:
             values[self._index[name]] = amount
         for side, blink in zip(("left", "right"), amounts.blink, strict=True):
             values[self._index[f"blink_{side}"]] = blink
-            past = smoothstep((blink - _PAST_FROM) / (1.0 - _PAST_FROM))
-            values[self._index[f"lids_past_{side}"]] = past
+            values[self._index[f"lids_past_{side}"]] = past_share(blink)
             values[self._index[f"lid_offset_{side}"]] = lid_offset * max(blink, 0.0)
             # Closing lids draw the brow down a little.
             for end in ("inner", "outer"):
@@ -174,31 +168,6 @@ class ExpressionField:
             invert_field(field[row0:row1, column0:column1] / CELL) * CELL for field in forward
         )
         return BackwardField(window, upper, lower)
-
-    def _blink(self, eye: EyeIndices) -> np.ndarray:
-        """Both lids go to the line where they meet."""
-        upper, lower = self.points[list(eye.upper)], self.points[list(eye.lower)]
-        closed = lower + _CLOSED_LINE * (upper - lower)
-        return _lids_move(eye, closed - upper, closed - lower)
-
-    def _lids_past(self, eye: EyeIndices) -> np.ndarray:
-        """Shut lids go a little past each other, so that wet edges are covered, too."""
-        upper = self.points[list(eye.upper)]
-        width = float(np.hypot(*(upper[-1] - upper[0])))
-        along = np.sin(np.linspace(0.0, np.pi, len(upper)))[:, None]
-        past = along * width * across_lids(upper)
-        return _lids_move(eye, UPPER_OVERLAP * past, -LOWER_OVERLAP * past)
-
-    def _lid_offset(self, eye: EyeIndices) -> np.ndarray:
-        """Lowers the line where the lids meet, with the skin around it."""
-        opening = (self.points[list(eye.lower)] - self.points[list(eye.upper)])[1:-1]
-        move = np.zeros((MESH_COUNT, 2))
-        for ring, share in (
-            (eye.upper, 1.0), (eye.lower, 1.0), (eye.upper2, 0.6), (eye.lower2, 0.6),
-            (eye.upper3, 0.15), (eye.lower3, 0.2),
-        ):  # fmt: skip
-            move[list(ring[1:-1])] = LID_OFFSET_REACH * share * opening
-        return move
 
     def _lips_close(self) -> np.ndarray:
         """The lower lip and the chin rise to an open mouth's upper lip."""
@@ -321,17 +290,6 @@ class _Spread:
         )
         fade *= (edge_y[:, None] * edge_x).astype(np.float32)
         return field * fade[:, :, None]
-
-
-def _lids_move(eye: EyeIndices, down: np.ndarray, up: np.ndarray) -> np.ndarray:
-    """(468, 2) moves of an eye's vertices, given the (9, 2) moves of its lids' edges."""
-    move = np.zeros((MESH_COUNT, 2))
-    # The lid unfolds below its crease (lid_skin.py); the brow stays.
-    for ring, share in ((eye.upper, 1.0), (eye.upper2, 0.46), (eye.upper3, 0.03)):
-        move[list(ring[1:-1])] = share * down[1:-1]
-    for ring, share in ((eye.lower, 1.0), (eye.lower2, 0.45)):
-        move[list(ring[1:-1])] = share * up[1:-1]
-    return move
 
 
 def _excluded(eyes, *, below: bool) -> set[int]:
