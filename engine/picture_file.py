@@ -89,6 +89,8 @@ class PictureFile:
         return cv2.imencode(".png", bgra, _PNG_OPTIONS)[1].data
 
     def _convert(self, pixels: np.ndarray) -> np.ndarray:
+        if self._is_as_it_is(pixels):
+            return pixels
         height, width = pixels.shape[:2]
         picture = np.empty((height, width, 4), self._dtype)
         rows = max(1, _STRIP_PIXELS // max(1, width))
@@ -102,10 +104,14 @@ class PictureFile:
             return np.float16 if self._form.depth == "16" else np.float32
         return np.uint8 if self._form.depth == "8" else np.uint16
 
+    def _is_as_it_is(self, pixels: np.ndarray) -> bool:
+        is_byte = pixels.dtype == np.uint8 and self._encoding == "srgb"
+        return is_byte and self._form.kind == "PNG" and self._form.depth == "8"
+
     def _convert_strip(self, strip: np.ndarray) -> np.ndarray:
         is_byte = strip.dtype == np.uint8
         if self._form.kind == "PNG" and is_byte and self._encoding == "srgb":
-            return strip if self._form.depth == "8" else strip.astype(np.uint16) * 257
+            return strip.astype(np.uint16) * 257
         values = strip.astype(np.float32) / 255.0 if is_byte else strip
         values = np.nan_to_num(values, nan=0.0, posinf=HALF_MAX, neginf=-HALF_MAX)
         if self._form.kind == "PNG":

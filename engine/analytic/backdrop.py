@@ -51,16 +51,20 @@ class Backdrop:
             matte = matte * (1.0 - neighbours.other)
         self._has_emission = image.has_emission
         pixels = to_unit(crop.extract(image.pixels, cv2.BORDER_REPLICATE))
-        pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
+        if image.pixels.dtype != np.uint8:
+            pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
         # Filters leave a little less than 1.
-        self._is_opaque = bool(pixels[..., 3].min() >= _FULL)
-        pixels = premultiplied(pixels, self._has_emission)
+        alpha = cv2.extractChannel(pixels, 3)
+        self._is_opaque = bool(alpha.min() >= _FULL)
+        if alpha.min() < 1.0:
+            pixels = premultiplied(pixels, self._has_emission)
         inside = crop.inside(image.pixels.shape)
         soft = cv2.GaussianBlur(cv2.dilate(matte, disc(_NEAR)), (0, 0), _NEAR_SOFT)
         around = (np.maximum(matte, soft) >= _SEEN) | ~inside
         guess = guessed_behind(pixels, around)
         # Around the outline only what looks like the head goes along.
-        matte = np.maximum(matte, soft * likeness(pixels, guess, matte > 0.98, soft >= _SEEN))
+        head = likeness(pixels, guess, matte > 0.98, soft >= _SEEN)
+        matte = np.maximum(matte, soft * head)
         self._seen = pixels, (matte >= _SEEN) | ~inside
         if not self._is_opaque:
             # Cut-outs end where they end, whatever the matte says of their edge.
@@ -281,15 +285,19 @@ def _continued(field: np.ndarray, crop: Crop, picture_shape: tuple[int, ...]) ->
     if crop.inside(picture_shape).all():
         return field
     height, width = picture_shape[:2]
-    x, y = np.meshgrid(np.arange(crop.size), np.arange(crop.size))
-    picture_x, picture_y = (row[0] * x + row[1] * y + row[2] for row in crop.crop_to_picture)
+    steps = np.arange(crop.size)
+    picture_x, picture_y = (
+        (row[0] * steps + (row[1] * steps + row[2])[:, None]).astype(np.float32)
+        for row in crop.crop_to_picture
+    )
     inset = 1.0 / crop.scale  # so that no value from outside is mixed in
     near_x = np.clip(picture_x, inset, width - 1 - inset)
     near_y = np.clip(picture_y, inset, height - 1 - inset)
     at = _placed(crop, near_x, near_y)
     on = cv2.remap(field, *at, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    beyond = crop.scale * np.hypot(picture_x - near_x, picture_y - near_y) / _GOES_ON
-    return on * np.clip(2.0 - beyond, 0.0, 1.0).astype(np.float32)
+    beyond = cv2.magnitude(picture_x - near_x, picture_y - near_y)
+    beyond *= np.float32(-crop.scale / _GOES_ON)
+    return on * np.clip(beyond + np.float32(2.0), 0.0, 1.0)
 
 
 def _over(field: np.ndarray, area: Rectangle, crop: Crop) -> np.ndarray:

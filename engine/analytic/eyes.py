@@ -33,6 +33,7 @@ _CATCH_LIGHT_MOVE = 0.3  # of the iris's move
 _MEETING = 0.75  # blink from which lashes leave the upper lid for the line where both lids meet
 _LID_SHADOW = 0.38  # darkening at the edge of a half-closed eye
 _WIDE_BLINK, _REBUILT_GAZE = 0.12, 0.30  # amounts at which the eyeball is all rebuilt
+_NOT_LOOKING = 1e-3  # gaze amounts that move nothing
 _LASH_BRIGHTNESS = 0.60  # at the most, relative to the skin around the eye
 _LASH_SHARE = 0.035  # eye widths at the lids that are lash and shadow
 
@@ -139,9 +140,7 @@ class Eye:
 
     def layer(self, state: EyeState) -> Layer | None:
         """Lid skin, eyeball and lashes of this state; None leaves the source's."""
-        gaze_x, gaze_y = state.gaze if self.has_iris else (0.0, 0.0)
-        is_looking = abs(gaze_x) + abs(gaze_y) > 1e-3
-        if not is_looking and abs(state.blink) < 0.02:
+        if self._gaze(state) == (0.0, 0.0) and abs(state.blink) < 0.02:
             return None
         colours, coverage = self._eyeball(state)
         if LidSkin.strength(state.blink) <= 0.0:
@@ -158,9 +157,16 @@ class Eye:
         total = total + lashes - total * lashes
         return Layer(self.patch, np.dstack([painted, total]).astype(np.float32, copy=False))
 
+    def _gaze(self, state: EyeState) -> tuple[float, float]:
+        """Where the iris goes, (0, 0) where there is none or nothing would be seen."""
+        gaze_x, gaze_y = state.gaze
+        if abs(gaze_x) + abs(gaze_y) <= _NOT_LOOKING or not self.has_iris:
+            return 0.0, 0.0
+        return gaze_x, gaze_y
+
     def _eyeball(self, state: EyeState) -> tuple[np.ndarray, np.ndarray]:
         """(height, width, 3) colours and coverage of the eyeball between the moved lids."""
-        gaze_x, gaze_y = state.gaze if self.has_iris else (0.0, 0.0)
+        gaze_x, gaze_y = self._gaze(state)
         scale = self.patch.scale
         coverage = self._coverage(state.upper, state.lower)
         wide = float(np.clip(-state.blink / _WIDE_BLINK, 0.0, 1.0))

@@ -27,7 +27,8 @@ def filled_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
     smooth = _membrane(pixels, hidden)
     if smooth is None:
         return pixels
-    return np.where(known[..., None], pixels, smooth + _grain(pixels, known)).astype(np.float32)
+    filled = cv2.add(smooth, _grain(pixels, known))
+    return cv2.copyTo(pixels, known.view(np.uint8), filled)
 
 
 def guessed_behind(pixels: np.ndarray, hidden: np.ndarray) -> np.ndarray:
@@ -54,8 +55,10 @@ def _membrane(pixels: np.ndarray, hidden: np.ndarray, clear: int = _CLEAR) -> np
 def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Paper, film and strokes, mirrored at the edge of what is seen; no outlines of things."""
     fine = pixels - cv2.GaussianBlur(pixels, (0, 0), 2.0)
-    strength = np.median(np.abs(fine[known][::_SAMPLED]), axis=0)
-    fine = np.clip(fine, -2.5 * strength, 2.5 * strength) * known[..., None]
+    sampled = fine.reshape(-1, fine.shape[2])[np.flatnonzero(known)[::_SAMPLED]]
+    limit = tuple((2.5 * np.median(np.abs(sampled), axis=0)).tolist())
+    fine = cv2.max(cv2.min(fine, limit), tuple(-value for value in limit))
+    fine = cv2.bitwise_and(fine, fine, mask=known.view(np.uint8))
     height, width = known.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
     nearest_x, nearest_y = _nearest(known)
@@ -92,16 +95,21 @@ def likeness(
     """
     result = inner.astype(np.float32)
     # One pixel further than what is smoothed at last reads.
-    places = cv2.dilate((asked & ~inner).astype(np.uint8), disc(_AROUND_ASKED)).view(bool)
-    head = blurred(pixels * result[..., None], _BESIDE)[places]
-    head /= np.maximum(blurred(result, _BESIDE)[places], 1e-4)[:, None]
-    behind = plate[places]
-    apart, towards = pixels[places] - behind, head - behind
+    places = cv2.dilate((asked & ~inner).view(np.uint8), disc(_AROUND_ASKED))
+    places = np.flatnonzero(places)
+
+    def seen(values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1, values[0, 0].size).take(places, axis=0)
+
+    head = seen(blurred(cv2.copyTo(pixels, inner.view(np.uint8)), _BESIDE))
+    head /= np.maximum(seen(blurred(result, _BESIDE)), 1e-4)
+    behind = seen(plate)
+    apart, towards = seen(pixels) - behind, head - behind
     length = _dot(towards, towards) + 2e-3 * float((plate[::4, ::4, :3] ** 2).mean()) + 1e-12
     share = np.clip(_dot(apart, towards) / length, 0.0, 1.0)
     off = apart - towards * share[:, None]
     strange = np.sqrt(_dot(off, off) / length)
-    result[places] = smoothstep(share / 0.8) * (1.0 - smoothstep((strange - 0.35) / 0.4))
+    result.put(places, smoothstep(share / 0.8) * (1.0 - smoothstep((strange - 0.35) / 0.4)))
     return cv2.GaussianBlur(result, (0, 0), 1.0)
 
 
@@ -124,9 +132,9 @@ def _spread(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
     result = np.where(weight[..., None] > 0, colours, colours.mean(axis=(0, 1)))
     for colours, weight in reversed(levels):
         result = cv2.resize(result, weight.shape[::-1], interpolation=cv2.INTER_LINEAR)
-        fixed = weight > 0
+        fixed = (weight > 0).view(np.uint8)
         for _ in range(_RELAXED):
-            np.copyto(result, colours, where=fixed[..., None])
+            cv2.copyTo(colours, fixed, result)
             result = cv2.blur(result, (3, 3))
-        np.copyto(result, colours, where=fixed[..., None])
+        cv2.copyTo(colours, fixed, result)
     return result

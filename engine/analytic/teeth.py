@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from .mouth_colours import MouthColours
@@ -55,9 +56,10 @@ def _sprite(
     colour: np.ndarray, edge: np.ndarray, shade: np.ndarray, coverage: np.ndarray
 ) -> np.ndarray:
     """Shadows take the colour of the lips around, as they do in a mouth."""
-    shade = shade[..., None]
-    rgb = (colour * shade + _REFLECTED * edge * (1.0 - shade)) * coverage[..., None]
-    return np.dstack([rgb, coverage]).astype(np.float32)
+    reflected = _REFLECTED * edge
+    # Each channel is made of the lit part and of all that is covered.
+    mixed = np.append(np.stack([colour - reflected, reflected], axis=1), [[0.0, 1.0]], axis=0)
+    return cv2.transform(cv2.merge([shade * coverage, coverage]), mixed)
 
 
 def _row(x: np.ndarray, y: np.ndarray, *, is_upper: bool) -> tuple[np.ndarray, np.ndarray]:

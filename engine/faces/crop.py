@@ -48,8 +48,8 @@ class Crop(NamedTuple):
         """(size, size) bool: where the crop shows a picture of this shape, and not its outside."""
         height, width = shape[:2]
         matrix = self.crop_to_picture
-        x, y = np.meshgrid(np.arange(self.size), np.arange(self.size))
-        px, py = (row[0] * x + row[1] * y + row[2] for row in matrix)
+        steps = np.arange(self.size)
+        px, py = (row[0] * steps + (row[1] * steps + row[2])[:, None] for row in matrix)
         return (px >= -0.5) & (px <= width - 0.5) & (py >= -0.5) & (py <= height - 0.5)
 
     def extract(self, picture: np.ndarray, border: int = cv2.BORDER_REPLICATE) -> np.ndarray:

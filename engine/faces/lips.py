@@ -227,17 +227,22 @@ def _chroma(colour: np.ndarray) -> float:
 
 def _best_path(heights: np.ndarray, strength: np.ndarray, prior: float = _PRIOR) -> np.ndarray:
     """(W,) row of each column: a smooth line along strong rows, near the middle (Viterbi)."""
-    cost = (0.5 * (heights / prior) ** 2)[:, None] - strength
+    cost = np.ascontiguousarray(((0.5 * (heights / prior) ** 2)[:, None] - strength).T)
     steps = np.arange(-2, 3)
-    total = cost[:, 0].copy()
-    rows, columns = cost.shape
+    bends = (_BEND * steps * steps)[:, None]
+    columns, rows = cost.shape
     back = np.zeros((rows, columns), int)
+    here = np.arange(rows)
+    padded = np.full(rows + 4, np.inf)
+    total = padded[2:-2]
+    total[:] = cost[0]
+    # Row k of it is `total` moved by steps[k].
+    moved = np.lib.stride_tricks.as_strided(padded, (5, rows), 2 * padded.strides)
     for column in range(1, columns):
-        padded = np.pad(total, 2, constant_values=np.inf)
-        ways = np.stack([padded[2 + s : 2 + s + rows] + _BEND * s * s for s in steps])
+        ways = moved + bends
         choice = ways.argmin(axis=0)
-        back[:, column] = np.arange(rows) + steps[choice]
-        total = ways.min(axis=0) + cost[:, column]
+        back[:, column] = here + steps[choice]
+        np.add(ways[choice, here], cost[column], out=total)
     path = np.empty(columns, int)
     path[-1] = int(total.argmin())
     for column in range(columns - 1, 0, -1):

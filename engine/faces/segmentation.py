@@ -33,7 +33,8 @@ def person_matte(rgb: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     """person_mask, or one that is given, whose edge follows the picture's own edges, strands of
     hair among them."""
     mask = person_mask(rgb) if mask is None else mask
-    guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32) / 255.0
+    guide = cv2.cvtColor(rgb, cv2.COLOR_RGB2LAB).astype(np.float32)
+    guide *= np.float32(1.0 / 255.0)
     matte = _guided(guide, mask, max(2, round(_EDGE_SHARE * len(mask))))
     return np.clip((matte - _NOTHING) / (_ALL - _NOTHING), 0.0, 1.0)
 
@@ -63,7 +64,8 @@ def _guided(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
     slope[unsure] = _solved(spread, shared[unsure])
     offset = average - (slope * centre).sum(axis=2)
     fitted = cv2.resize(np.dstack([mean(slope), mean(offset)]), mask.shape[::-1])
-    return (fitted[..., :3] * guide).sum(axis=2) + fitted[..., 3]
+    full = cv2.merge([guide, np.ones_like(mask)])
+    return cv2.transform(cv2.multiply(fitted, full), np.ones((1, 4)))
 
 
 def _solved(spread: list[np.ndarray], shared: np.ndarray) -> np.ndarray:
