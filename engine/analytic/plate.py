@@ -56,8 +56,8 @@ def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Paper, film and strokes, mirrored at the edge of what is seen; no outlines of things."""
     fine = pixels - cv2.GaussianBlur(pixels, (0, 0), 2.0)
     sampled = fine.reshape(-1, fine.shape[2])[np.flatnonzero(known)[::_SAMPLED]]
-    limit = tuple((2.5 * np.median(np.abs(sampled), axis=0)).tolist())
-    fine = cv2.max(cv2.min(fine, limit), tuple(-value for value in limit))
+    limit = 2.5 * np.median(np.abs(sampled), axis=0).astype(np.float64)
+    fine = cv2.max(cv2.min(fine, limit), -limit)
     fine = cv2.bitwise_and(fine, fine, mask=known.view(np.uint8))
     height, width = known.shape
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
