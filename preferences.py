@@ -40,6 +40,14 @@ TORCH_ITEMS = (
 )
 
 
+def _renew_networks(_self: bpy.types.AddonPreferences, _context: bpy.types.Context) -> None:
+    """The networks' engine knows at its start alone what was accepted."""
+    if has_setup():
+        from .rig import setup
+
+        setup.renew_engine()
+
+
 class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
     bl_idname = __package__ or ""
 
@@ -129,6 +137,17 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         description="InsightFace's models are for non-commercial research only. Without them "
         "KeyPortrait uses its own face mesh",
     )
+    is_audio2face_accepted: BoolProperty(
+        name="Accept Audio2Face-3D's Licence",
+        description="Audio2Face-3D is licensed by NVIDIA Corporation under the NVIDIA Open Model "
+        "License, which allows commercial use under its terms. Without it Speak hears phones",
+        update=_renew_networks,
+    )
+    audio2face_folder: StringProperty(
+        name="Audio2Face-3D",
+        description="Folder with Audio2Face-3D-v2.3 of your own; empty for the downloaded one",
+        subtype="DIR_PATH",
+    )
 
     def draw(self, context: bpy.types.Context) -> None:
         layout = self.layout
@@ -155,6 +174,8 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
             "hub_endpoint",
             "hub_revision",
             "is_insightface_accepted",
+            "audio2face_folder",
+            "is_audio2face_accepted",
         ):
             column.prop(self, name)
 

@@ -15,6 +15,16 @@ LANGUAGE_ITEMS = (
     (OTHER, "Other", "Sounds in any order, for all other languages"),
 )
 
+PHONES, AUDIO2FACE = "PHONES", "AUDIO2FACE"
+METHOD_ITEMS = (
+    (PHONES, "Phones", "Sounds of words are heard, and a table says what the mouth does: built in"),
+    (
+        AUDIO2FACE,
+        "Audio2Face-3D",
+        "NVIDIA's network, in any language, much slower; to be set up in the Engine panel",
+    ),
+)
+
 # Files with sound that are offered; any other file is tried as well.
 SOUND_SUFFIXES = (
     ".wav", ".mp3", ".m4a", ".aac", ".ogg", ".oga", ".opus", ".flac", ".aif", ".aiff", ".caf",
@@ -61,6 +71,8 @@ class SpeechOptions:
     language  a name of LANGUAGE_ITEMS
     seed      of blinks and head motion, 0..MAX_SEED; the same seed gives the same motion
     visemes   path of the user's own table of visemes, "" for the one that comes with the engine
+    method    a name of METHOD_ITEMS: who says what the mouth does; AUDIO2FACE takes no articulation
+              and no table of visemes
     stream    which of a file's sounds, counted from 0; BEST_STREAM for the one players would choose
     """
 
@@ -73,6 +85,7 @@ class SpeechOptions:
     seed: int = 0
     visemes: str = ""
     stream: int = BEST_STREAM
+    method: str = PHONES
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON value; SpeechOptions.from_json reads it back."""
@@ -90,6 +103,8 @@ class SpeechOptions:
                 raise ValueError(f"{amount.name} out of range")
         if options.language not in {item[0] for item in LANGUAGE_ITEMS}:
             raise ValueError(f"no language '{options.language}'")
+        if options.method not in {item[0] for item in METHOD_ITEMS}:
+            raise ValueError(f"no method '{options.method}'")
         whole = (options.seed, options.stream)
         if not all(isinstance(n, int) for n in whole) or not isinstance(options.visemes, str):
             raise TypeError("a seed, a stream or a table of another kind")

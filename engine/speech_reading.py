@@ -11,23 +11,26 @@ from .clips.errors import ClipError
 from .clips.sound_file import SoundFile
 from .performance.geometry import rotation_matrix
 from .performance.mouthing import (
+    JAW,
     RATE,
     Manner,
     Ringing,
     Sound,
+    limited,
     lips_shut,
     mouthed,
     slider_performance,
 )
 from .performance.performance import Performance, PerformanceError
 from .renderer import ReportedError
+from .renderers import missing_module
 from .speech import features
 from .speech.context import context_network
 from .speech.hearing import acoustic_model
 from .speech.listening import Heard, Listener
 from .speech.liveliness import blinks, head_degrees
 from .speech.segments import Phone, spoken_phones
-from .speech_options import ENGLISH, SpeechOptions
+from .speech_options import ENGLISH, PHONES, SpeechOptions
 from .take import PerformanceSource
 from .viseme_table import SILENCE, Viseme, VisemeTableError, mixed, read_visemes
 
@@ -36,6 +39,7 @@ Report = Callable[[float, str], None]
 _RINGING_DB = 30.0  # from an open vowel at its loudest down to a shut mouth
 _LOUDER_DB = 10.0  # by so much louder a vowel opens the mouth twice as far
 _NARROWEST, _WIDEST = 0.35, 1.4
+_HEARD_SHARE = 0.1  # of the time, where Audio2Face-3D listens, too
 
 
 def read_speech(source: PerformanceSource, report: Report) -> Performance:
@@ -52,7 +56,9 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
     except OSError as error:
         text = f"'{Path(options.visemes).name}' cannot be read: {error.strerror or error}."
         raise ReportedError("bad_performance", text, "Choose another table of visemes.") from error
-    phones, duration_s, notices, ringing = hear(source, report)
+    own = options.method == PHONES
+    heard = 1.0 if own else _HEARD_SHARE
+    phones, duration_s, notices, ringing = hear(source, _part_of(report, 0.0, heard))
     usual = _usual_db(phones)
     sounds = [
         Sound(phone.start_s, phone.end_s, _viseme(phone, table), _width(phone, usual))
@@ -64,6 +70,8 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
         times, sliders = mouthed(sounds, duration_s, manner, rate, ringing)
     except PerformanceError as error:
         raise ReportedError("bad_performance", f"'{path.name}': {error}", error.hint) from error
+    if not own:
+        sliders = _by_audio2face(source, phones, times, _part_of(report, heard, 1.0))
     rotation = None
     if options.blinks:
         sliders["blink"] = blinks(times, phones, options.blinks, options.seed)
@@ -72,6 +80,25 @@ def read_speech(source: PerformanceSource, report: Report) -> Performance:
         rotation = rotation_matrix(*angles.T)
     shut = lips_shut(sounds, len(times), manner, rate)
     return slider_performance(times, sliders, rotation, notices, shut)
+
+
+def _by_audio2face(
+    source: PerformanceSource, phones: Sequence[Phone], times: np.ndarray, report: Report
+) -> dict[str, np.ndarray]:
+    options = source.speech or SpeechOptions()
+    try:
+        # Not every edition has what this needs.
+        from .audio2face_reading import mouth_sliders
+    except ImportError as error:
+        raise missing_module(error) from error
+    sliders = mouth_sliders(source, phones, times, report)
+    if JAW in sliders:
+        sliders[JAW] = sliders[JAW] * options.jaw
+    return {name: limited(name, column * options.strength) for name, column in sliders.items()}
+
+
+def _part_of(report: Report, first: float, last: float) -> Report:
+    return lambda share, text: report(first + (last - first) * share, text)
 
 
 def hear(

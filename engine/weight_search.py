@@ -55,6 +55,12 @@ def find_sets(folder: Path) -> dict[str, FoundSet]:
     return found
 
 
+def find_set(folder: Path, name: str) -> FoundSet:
+    """One set of the table that is no set of LivePortrait's networks. Raises OSError."""
+    names = tuple(file.name for file in WEIGHT_SETS_BY_NAME[name].files)
+    return _plain_set(files_below(folder), names)
+
+
 def files_below(folder: Path) -> Iterator[Path]:
     """All files within SEARCH_DEPTH folders of `folder`, those nearest to it first.
 

@@ -12,16 +12,22 @@ from dataclasses import dataclass
 
 # A published size that is only known roughly may differ by this share.
 SIZE_TOLERANCE = 0.02
+# At most, of a small file whose size nobody has published.
+UNKNOWN_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
 class WeightFile:
-    """One published file: its path in the repository, size in bytes, SHA-256 ("" unknown)."""
+    """One published file: its path in the repository, size in bytes, SHA-256 ("" unknown).
+
+    is_size_known  False where size_bytes is a guess, for the progress bar
+    """
 
     path: str
     size_bytes: int
     sha256: str = ""
     is_size_exact: bool = True
+    is_size_known: bool = True
 
     @property
     def name(self) -> str:
@@ -36,6 +42,8 @@ class WeightFile:
     @property
     def sizes(self) -> range:
         """Sizes in bytes that the published file may have."""
+        if not self.is_size_known:
+            return range(1, UNKNOWN_BYTES + 1)
         slack = 0 if self.is_size_exact else int(self.size_bytes * SIZE_TOLERANCE)
         return range(self.size_bytes - slack, self.size_bytes + slack + 1)
 
@@ -146,7 +154,41 @@ WEIGHT_SETS: tuple[WeightSet, ...] = (
         is_optional=True,
     ),
 )
-WEIGHT_SETS_BY_NAME: Mapping[str, WeightSet] = {each.name: each for each in WEIGHT_SETS}
+
+# NVIDIA's model of speech for faces, for one actor; it belongs to Speak, not to LivePortrait.
+AUDIO2FACE = WeightSet(
+    "audio2face",
+    "Audio2Face-3D",
+    "NVIDIA Open Model License",
+    (
+        WeightFile(
+            "network.onnx",
+            75_751_144,
+            "dcd16d3b1affb090d4da1ba88791faa6bcd755f97c853b3b667abad9be15cb4b",
+        ),
+        WeightFile(
+            "model_data.npz",
+            204_600_000,
+            "03790f24942ec26796ce101c2e238eb7ff5c1bb94a6c14a840ffcd530d3a301e",
+            is_size_exact=False,
+        ),
+        WeightFile(
+            "bs_skin.npz",
+            39_200_000,
+            "95fbe12499271a9c1ca0d718262fad76d6218f026a450d07006c6b70bc001cc5",
+            is_size_exact=False,
+        ),
+        WeightFile("implicit_emo_db.npz", 1_000_000, is_size_known=False),
+        WeightFile("network_info.json", 2_000, is_size_known=False),
+        WeightFile("model_config.json", 2_000, is_size_known=False),
+        WeightFile("bs_skin_config.json", 4_000, is_size_known=False),
+    ),
+    is_optional=True,
+)
+
+WEIGHT_SETS_BY_NAME: Mapping[str, WeightSet] = {
+    each.name: each for each in (*WEIGHT_SETS, AUDIO2FACE)
+}
 
 # The five networks of a model set by their files' names; animals borrow the human stitching file.
 STITCHING = _STITCHING.stem

@@ -1,4 +1,4 @@
-"""Where LivePortrait's weights are published, and what is to be downloaded of them."""
+"""Where the networks' weights are published, and what is to be downloaded of them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ HUB_ENDPOINT = "https://huggingface.co"
 HUB_REPOSITORY = "KlingTeam/LivePortrait"
 # The publisher has tagged no release: a commit, so that a later change cannot reach anyone.
 HUB_REVISION = "82a4fa6735ca58432b6ce39301b4b9ee066dea47"
+# The same for the one actor of Audio2Face-3D that is offered.
+AUDIO2FACE_REPOSITORY = "nvidia/Audio2Face-3D-v2.3-Mark"
+AUDIO2FACE_REVISION = "5451728e07378df93b04523279e134a9993ae71b"
+AUDIO2FACE_FOLDER = "audio2face-3d-v2.3-mark"
+AUDIO2FACE_LICENCE_URL = (
+    "https://www.nvidia.com/en-us/agreements/enterprise-software/nvidia-open-model-license/"
+)
 
 
 def download_manifest(

@@ -8,9 +8,10 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from ..compat import registration_of
 from ..engine.weight_table import WEIGHT_SETS
 from ..host.task import Task
+from ..host.weights import AUDIO2FACE_LICENCE_URL as LICENCE_URL
 from ..preferences import preferences
+from ..rig import audio2face, pump, setup
 from ..rig import engine as engine_process
-from ..rig import pump, setup
 from ..rig.errors import AddonError
 from ._base import ReportsErrors
 
@@ -121,6 +122,54 @@ FasterLivePortrait's checkpoints or ComfyUI's models/liveportrait"""
         return {"FINISHED"}
 
 
+class KEYPORTRAIT_OT_setup_audio2face(ReportsErrors, bpy.types.Operator):
+    """Download NVIDIA's Audio2Face-3D, with which Speak can move mouths; a broken download goes \
+on where it stopped"""
+
+    bl_idname = "keyportrait.setup_audio2face"
+    bl_label = "Download Audio2Face-3D"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        if setup.python() is None:
+            cls.poll_message_set("The environment is not there yet: do step 1 first")
+            return False
+        return poll_idle(cls)
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        return context.window_manager.invoke_props_dialog(self, title="Download Audio2Face-3D")
+
+    def draw(self, context: bpy.types.Context) -> None:
+        column = self.layout.column()
+        column.label(text="NVIDIA Open Model License: commercial use is allowed under its terms")
+        column.operator("wm.url_open", text="Read the Licence", icon="URL").url = LICENCE_URL
+        column.prop(preferences(), "is_audio2face_accepted")
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        return follow(self, audio2face.start_download(), "Audio2Face-3D is downloaded")
+
+
+class KEYPORTRAIT_OT_setup_choose_audio2face(ReportsErrors, bpy.types.Operator):
+    """Use a copy of Audio2Face-3D-v2.3 that is already on this machine; its licence is to be \
+accepted beside this button"""
+
+    bl_idname = "keyportrait.setup_choose_audio2face"
+    bl_label = "Choose a Folder"
+
+    directory: StringProperty(subtype="DIR_PATH", description="Folder of Audio2Face-3D's files")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        audio2face.use_folder(self.directory)
+        setup.renew_engine()
+        self.report({"INFO"}, f"Audio2Face-3D is taken from '{self.directory}'")
+        return {"FINISHED"}
+
+
 class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
     """Load the networks, render a frame and measure how long it takes"""
 
@@ -186,6 +235,8 @@ CLASSES = (
     KEYPORTRAIT_OT_setup_environment,
     KEYPORTRAIT_OT_setup_weights,
     KEYPORTRAIT_OT_setup_choose_weights,
+    KEYPORTRAIT_OT_setup_audio2face,
+    KEYPORTRAIT_OT_setup_choose_audio2face,
     KEYPORTRAIT_OT_setup_check,
     KEYPORTRAIT_OT_setup_cancel,
     KEYPORTRAIT_OT_setup_remove,

@@ -92,7 +92,15 @@ keys that can be edited"""
         for name in ("range_start", "range_end", "start_frame"):
             column.prop(self, name)
         column.separator()
-        for name in ("strength", "jaw", "articulation", "blinks", "head_motion", "language"):
+        for name in (
+            "strength",
+            "jaw",
+            "articulation",
+            "blinks",
+            "head_motion",
+            "language",
+            "method",
+        ):
             column.prop(self, name)
         column.separator()
         for name in ("mode", "use_track", "use_scene_range", "relative_path"):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
+from ..engine.weight_table import AUDIO2FACE
 from ..preferences import preferences
-from ..rig import setup
+from ..rig import audio2face, setup
 from .source import KeyPortraitPanel, draw_problem
 
 
@@ -31,6 +32,7 @@ class KEYPORTRAIT_PT_setup(KeyPortraitPanel, bpy.types.Panel):
         draw_environment(layout, state)
         draw_weights(layout, state)
         draw_check(layout)
+        draw_audio2face(layout)
         draw_task(layout)
         layout.operator("keyportrait.setup_remove", icon="TRASH")
 
@@ -59,7 +61,8 @@ def draw_weights(layout: bpy.types.UILayout, state: setup.Installed) -> None:
     row.operator("keyportrait.setup_weights", text=f"Download ({size:.0f} MB)")
     row.operator("keyportrait.setup_choose_weights", text="Folder")
     for name in state.sets:
-        box.label(text=setup.label_of(name), icon="BLANK1")
+        if name != AUDIO2FACE.name:
+            box.label(text=setup.label_of(name), icon="BLANK1")
     if preferences().weights_folder:
         box.label(text=preferences().weights_folder, icon="FILE_FOLDER")
 
@@ -74,6 +77,19 @@ def draw_check(layout: bpy.types.UILayout) -> None:
         box.label(text=f"{result['ms_per_frame']:.0f} ms per frame", icon="BLANK1")
         for notice in result["notices"]:
             draw_problem(box, notice, "")
+
+
+def draw_audio2face(layout: bpy.types.UILayout) -> None:
+    box = layout.box()
+    icon = "CHECKMARK" if audio2face.is_ready() else "RADIOBUT_OFF"
+    box.label(text="Audio2Face-3D, for Speak", icon=icon)
+    row = box.row(align=True)
+    size = AUDIO2FACE.size_bytes / 1e6
+    row.operator("keyportrait.setup_audio2face", text=f"Download ({size:.0f} MB)")
+    row.operator("keyportrait.setup_choose_audio2face", text="Folder")
+    box.prop(preferences(), "is_audio2face_accepted", text="Accept NVIDIA's Licence")
+    if preferences().audio2face_folder:
+        box.label(text=preferences().audio2face_folder, icon="FILE_FOLDER")
 
 
 def draw_task(layout: bpy.types.UILayout) -> None:

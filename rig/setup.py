@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,8 +18,8 @@ from typing import Any
 import bpy
 
 from ..engine.renderer_table import RENDERERS
-from ..engine.weight_search import FoundSet, find_sets
-from ..engine.weight_table import WEIGHT_SETS_BY_NAME
+from ..engine.weight_search import FoundSet, find_set, find_sets
+from ..engine.weight_table import AUDIO2FACE, WEIGHT_SETS_BY_NAME
 from ..host import environment, weights
 from ..host.looking import Look
 from ..host.process import Launch
@@ -85,9 +86,17 @@ def weights_folder() -> Path:
     return Path(bpy.path.abspath(chosen)) if chosen else folder() / "weights"
 
 
+def audio2face_folder() -> Path:
+    """Where Audio2Face-3D is: the user's own folder, or the downloaded one."""
+    chosen = preferences().audio2face_folder
+    if chosen:
+        return Path(bpy.path.abspath(chosen))
+    return folder() / "weights" / weights.AUDIO2FACE_FOLDER
+
+
 def installed() -> Installed:
     """What is on the disk. Waits a moment at most, so that panels may ask while drawing."""
-    where = (folder(), weights_folder())
+    where = (folder(), weights_folder(), audio2face_folder())
     is_script = bpy.app.background
     found = _look.ask(
         where,
@@ -105,13 +114,16 @@ def silent_folder() -> str:
     return str(weights_folder() if preferences().weights_folder else folder())
 
 
-def _look_at(root: Path, weights_root: Path) -> Installed:
+def _look_at(root: Path, weights_root: Path, audio2face_root: Path) -> Installed:
     marker = environment.read_marker(root)
     torch, notice = (str((marker or {}).get(key, "")) for key in ("torch", "notice"))
     try:
         sets = tuple(name for name, found in find_sets(weights_root).items() if found.is_whole)
     except OSError:
         sets = ()
+    with suppress(OSError):
+        if find_set(audio2face_root, AUDIO2FACE.name).is_whole:
+            sets = (*sets, AUDIO2FACE.name)
     return Installed(marker is not None, sets, torch, notice, bool(environment.own_files(root)))
 
 
@@ -159,6 +171,7 @@ def engine_variables() -> dict[str, str]:
         "KEYPORTRAIT_PRECISION": prefs.precision,
         "KEYPORTRAIT_ACCELERATION": prefs.acceleration,
         "KEYPORTRAIT_INSIGHTFACE": "1" if prefs.is_insightface_accepted else "0",
+        "KEYPORTRAIT_AUDIO2FACE": str(audio2face_folder()) if prefs.is_audio2face_accepted else "",
         # What compiled networks leave behind is removed with the rest.
         "TORCHINDUCTOR_CACHE_DIR": str(folder() / "cache" / "inductor"),
         "TRITON_CACHE_DIR": str(folder() / "cache" / "triton"),
@@ -197,7 +210,7 @@ def start_environment() -> Task:
         text = f"The wheels folder '{wanted.wheels_folder}' does not exist."
         raise AddonError(text, "Choose another one.")
     environment.check_space(wanted)
-    return _start(
+    return start_steps(
         environment.environment_steps(wanted),
         lambda: environment.write_marker(wanted.folder, environment.marker_content(wanted)),
     )
@@ -220,10 +233,6 @@ def plan() -> environment.EnvironmentPlan:
 def start_download(names: tuple[str, ...]) -> Task:
     """Download weight sets, or go on where it stopped. Raises AddonError."""
     prefs = preferences()
-    check_online("weights", "choose a folder you already have")
-    interpreter = python()
-    if interpreter is None:
-        raise AddonError("The environment is not there yet.", "Do the first step before.")
     if not prefs.is_insightface_accepted and any(
         not WEIGHT_SETS_BY_NAME[name].is_commercial for name in names
     ):
@@ -239,6 +248,19 @@ def start_download(names: tuple[str, ...]) -> Task:
         revision=prefs.hub_revision or weights.HUB_REVISION,
         folder=folder() / "weights",
     )
+    steps = [download_step(manifest)]
+    if "insightface" in names:
+        # Its licence may be accepted after the environment was made without its package.
+        steps.insert(0, environment.insightface_step(plan()))
+    return start_steps(steps, lambda: None)
+
+
+def download_step(manifest: dict[str, Any]) -> Step:
+    """What fetches the files of a manifest in the environment. Raises AddonError."""
+    check_online("weights", "choose a folder you already have")
+    interpreter = python()
+    if interpreter is None:
+        raise AddonError("The environment is not there yet.", "Do the first step before.")
     path = folder() / MANIFEST_NAME
     try:
         path.write_text(json.dumps(manifest), encoding="utf-8")
@@ -253,11 +275,7 @@ def start_download(names: tuple[str, ...]) -> Task:
         "PYTHONUTF8": "1",
     }
     command = (str(interpreter), "-m", "engine.download", str(path))
-    steps = [Step("Download weights", command, weight=40, environment=variables)]
-    if "insightface" in names:
-        # Its licence may be accepted after the environment was made without its package.
-        steps.insert(0, environment.insightface_step(plan()))
-    return _start(steps, lambda: None)
+    return Step("Download weights", command, weight=40, environment=variables)
 
 
 def start_check() -> Task:
@@ -267,7 +285,7 @@ def start_check() -> Task:
         raise AddonError("The environment is not there yet.", "Do the first step before.")
     variables = {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", **engine_variables()}
     command = (str(interpreter), "-m", "engine.liveportrait.check")
-    return _start([Step("Check the networks", command, environment=variables)], lambda: None)
+    return start_steps([Step("Check the networks", command, environment=variables)], lambda: None)
 
 
 def check_result() -> dict[str, Any] | None:
@@ -340,7 +358,8 @@ def remove() -> None:
     environment.remove(folder())
 
 
-def _start(steps: list[Step], finish: Callable[[], None]) -> Task:
+def start_steps(steps: list[Step], finish: Callable[[], None]) -> Task:
+    """Run some steps as this session's task. Raises AddonError while another one runs."""
     global _task
     if is_running():
         raise AddonError("The set-up is already running.", "Wait for it, or cancel it.")

@@ -9,7 +9,13 @@ from typing import Any
 import bpy
 
 from .. import compat
-from ..engine.speech_options import LANGUAGE_ITEMS, MAX_SEED, SPEECH_AMOUNTS, SpeechOptions
+from ..engine.speech_options import (
+    LANGUAGE_ITEMS,
+    MAX_SEED,
+    METHOD_ITEMS,
+    SPEECH_AMOUNTS,
+    SpeechOptions,
+)
 from .capture_choices import FILE, MODE_ITEMS, STRIP
 from .kept_properties import (
     BoolProperty,
@@ -85,6 +91,9 @@ class SpeechChoices:
     language: EnumProperty(
         name="Language", items=LANGUAGE_ITEMS, description="What is spoken in the sound"
     )
+    method: EnumProperty(
+        name="Method", items=METHOD_ITEMS, description="Who says what the mouth does"
+    )
     seed: IntProperty(
         name="Seed",
         description="Other blinks and other head motion; the same number gives the same again",
@@ -143,6 +152,7 @@ class Speech:
     blinks: float
     head_motion: float
     language: str
+    method: str
     seed: int
     visemes: str
     mode: str
@@ -178,7 +188,12 @@ class Speech:
         amounts = {item.name: round(getattr(self, item.name), 4) for item in SPEECH_AMOUNTS}
         path = str(Path(bpy.path.abspath(self.visemes)).absolute()) if self.visemes else ""
         return SpeechOptions(
-            **amounts, language=self.language, seed=self.seed, visemes=path, stream=stream
+            **amounts,
+            language=self.language,
+            seed=self.seed,
+            visemes=path,
+            stream=stream,
+            method=self.method,
         )
 
 

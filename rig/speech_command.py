@@ -9,7 +9,7 @@ from typing import Any
 
 import bpy
 
-from ..engine.speech_options import LANGUAGE_ITEMS, MAX_SEED, SPEECH_AMOUNTS
+from ..engine.speech_options import LANGUAGE_ITEMS, MAX_SEED, METHOD_ITEMS, SPEECH_AMOUNTS
 from .capture_choices import FILE, MODE_ITEMS, STRIP
 from .capture_command import PropertyDefaults, add_face_argument, faces_named, finish
 from .speech_choices import SOUND, Speech, speech_of
@@ -27,6 +27,7 @@ VALUES: dict[str, tuple[str, type, str]] = {
 }
 LISTS = {
     "--language": ("language", [item[0] for item in LANGUAGE_ITEMS]),
+    "--method": ("method", [item[0] for item in METHOD_ITEMS]),
     "--mode": ("mode", [item[0] for item in MODE_ITEMS]),
 }
 # Option → (property, value, help).

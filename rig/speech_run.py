@@ -8,9 +8,19 @@ from typing import Any, ClassVar
 
 import bpy
 
-from ..engine.take import AUTO, MOTION_SUFFIXES, PerformanceSource, TakeOptions
-from . import performance_cache, take_placing
+from ..engine.speech_options import AUDIO2FACE
+from ..engine.take import (
+    AUTO,
+    LANDMARKS,
+    MOTION_SUFFIXES,
+    NETWORKS,
+    PerformanceSource,
+    TakeOptions,
+)
+from ..preferences import has_setup
+from . import arkit_tables, performance_cache, take_placing
 from .capture_choices import STRIP, TakeChoices
+from .errors import AddonError
 from .speech_choices import Speech, speech_of, store
 from .speech_sources import SpeechSource, active_strip_name, source_of
 from .take_job import TakeJob
@@ -26,6 +36,17 @@ class SpeechJob(TakeJob):
 
     is_on_top: ClassVar[bool] = True
     done_text: ClassVar[str] = "Spoke"
+
+    @property
+    def is_written(self) -> bool:
+        """Whether the mouth's shapes come from another program: they are performances already."""
+        return self.source.path.suffix.lower() in MOTION_SUFFIXES
+
+    @property
+    def reader(self) -> str:
+        """Whose engine reads it: NETWORKS where Audio2Face-3D does, else LANDMARKS."""
+        is_network = self.speech.method == AUDIO2FACE and not self.is_written
+        return NETWORKS if is_network else LANDMARKS
 
     @property
     def written(self) -> TakeChoices:
@@ -46,17 +67,16 @@ class SpeechJob(TakeJob):
 
     def fields(self) -> dict[str, object]:
         """The fields of the request."""
-        # Mouth shapes from other programs are performances already.
-        is_written = self.source.path.suffix.lower() in MOTION_SUFFIXES
         source = PerformanceSource(
             path=str(self.source.path),
             start_s=self.source.start_s,
             end_s=self.source.end_s,
             cache_dir=str(performance_cache.folder()),
             frame_rate=self.source.frame_rate,
-            speech=None if is_written else self.speech.options(self.source.stream),
+            arkit_table=str(arkit_tables.user_table() or ""),
+            speech=None if self.is_written else self.speech.options(self.source.stream),
         )
-        multiplier = round(self.speech.strength, 4) if is_written else 1.0
+        multiplier = round(self.speech.strength, 4) if self.is_written else 1.0
         return self._request(source, TakeOptions(reference=AUTO, multiplier=multiplier))
 
 
@@ -72,7 +92,26 @@ def jobs_for(
     if speech.use_whole_frames:
         offsets = [float(round(offset)) for offset in offsets]
     faces = [(face.name, offset) for face, offset in zip(controllers, offsets, strict=True)]
-    return [SpeechJob(speech=speech, source=source_of(context, speech), faces=faces)]
+    return [_job(context, speech, faces)]
+
+
+def method_problem(method: str) -> str:
+    """Why a method cannot be used now, as far as is known without waiting; "" where it can."""
+    if method != AUDIO2FACE:
+        return ""
+    if not has_setup():
+        return "This edition has no networks"
+    from . import audio2face
+
+    return audio2face.problem()
+
+
+def _job(context: bpy.types.Context, speech: Speech, faces: list[tuple[str, float]]) -> SpeechJob:
+    job = SpeechJob(speech=speech, source=source_of(context, speech), faces=faces)
+    if job.reader == NETWORKS and (problem := method_problem(speech.method)):
+        hint = "See Set Up LivePortrait in the Engine panel, or choose the method Phones."
+        raise AddonError(f"{problem}.", hint)
+    return job
 
 
 def jobs_again(
@@ -86,7 +125,7 @@ def jobs_again(
         speech = speech_of(record)
         same = next((job for job in jobs if job.speech == speech), None)
         if same is None:
-            same = SpeechJob(speech=speech, source=source_of(context, speech), faces=[])
+            same = _job(context, speech, [])
             jobs.append(same)
         same.faces.append((controller.name, record.frame_offset))
     return jobs

@@ -45,6 +45,8 @@ SUFFIXES = {".py", ".json", ".csv", ".npz", ".tflite", ".whl", ".in", ".txt", ".
 
 # What the embedded flavour does without: it downloads nothing, as hosting platforms demand.
 SETUP_PATHS = (
+    "engine/audio2face",
+    "engine/audio2face_reading.py",
     "engine/download.py",
     "engine/liveportrait",
     "engine/networks",
@@ -58,6 +60,7 @@ SETUP_PATHS = (
     "host/weights.py",
     "operators/setup.py",
     "panels/setup.py",
+    "rig/audio2face.py",
     "rig/setup.py",
 )
 FLAVOURS = ("full", "embedded")

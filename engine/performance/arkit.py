@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import itertools
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +72,30 @@ def read_arkit(
         text = f"'{path.name}' is damaged or no CSV table: {error}."
         raise PerformanceError(text, HINT) from error
     return recording.performance()
+
+
+def sliders_of_shapes(table: Table, shapes: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Slider → (T,) values within its limits, from (T,) weights of shapes; no head angles.
+
+    shapes  by the names of arkit_table.SHAPES
+    """
+    moved = _moved(table, shapes)
+    count = len(next(iter(shapes.values()), ()))
+    return _sliders({n: c for n, c in moved.items() if n not in HEAD_CONTROLS}, count)
+
+
+def _moved(table: Table, columns: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Control → (T,) what all columns together add to it."""
+    controls, weights = matrix(table, list(columns))
+    if not controls:
+        return {}
+    return dict(zip(controls, (np.stack([*columns.values()], axis=1) @ weights).T, strict=True))
+
+
+def _sliders(moved: Mapping[str, np.ndarray], count: int) -> dict[str, np.ndarray]:
+    sliders = {name: _limited(name, column) for name, column in moved.items()}
+    _join(sliders, count)
+    return sliders
 
 
 def _rows(lines: Iterator[str]) -> Iterator[list[str]]:
@@ -210,14 +234,15 @@ class _Recording:
     def _built(self, times: np.ndarray, values: np.ndarray, is_seen: np.ndarray) -> Performance:
         columns = self._columns
         has_gaze = any(name in columns for name in GAZE_SHAPES)
-        used = [name for name in columns if not (has_gaze and name in EYE_ANGLES)]
-        controls, weights = matrix(self._table, used)
-        indices = [list(columns).index(name) for name in used]
-        moved = dict(zip(controls, (values[:, indices] @ weights).T, strict=True))
+        kept = {
+            name: column
+            for name, column in zip(columns, values.T, strict=True)
+            if not (has_gaze and name in EYE_ANGLES)
+        }
+        moved = _moved(self._table, kept)
         count = len(times)
         angles = [moved.pop(name, np.zeros(count)) for name in HEAD_CONTROLS]
-        sliders = {name: _limited(name, column) for name, column in moved.items()}
-        _join(sliders, count)
+        sliders = _sliders(moved, count)
         return Performance(
             times=times,
             rotation=rotation_matrix(*angles),

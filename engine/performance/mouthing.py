@@ -97,7 +97,7 @@ def mouthed(
         if sound.viseme.firmness:
             _take_over(sounds, index, controls, rate, values)
     columns = dict(zip(controls, values.T * manner.strength, strict=True))
-    return times, {name: _limited(name, column) for name, column in columns.items()}
+    return times, {name: limited(name, column) for name, column in columns.items()}
 
 
 def _pull(
@@ -191,7 +191,8 @@ def _around(
     return rows, np.arange(rows.start, rows.stop) / rate
 
 
-def _limited(name: str, column: np.ndarray) -> np.ndarray:
+def limited(name: str, column: np.ndarray) -> np.ndarray:
+    """A control's values within its limits."""
     control = CONTROLS_BY_NAME[name]
     return np.clip(column, control.minimum, control.maximum)
 

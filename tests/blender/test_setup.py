@@ -5,6 +5,8 @@ The whole way, from nothing to a frame by the networks, is in test_networks.py.
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import bpy
 import pytest
 
+SPOKEN = str(Path(__file__).resolve().parents[1] / "data" / "spoken.ogg")
 PACKAGE = "bl_ext.user_default.keyportrait"
 
 
@@ -170,6 +173,65 @@ def test_insightface_is_only_downloaded_when_its_licence_is_accepted(
     assert setup.engine_variables()["KEYPORTRAIT_INSIGHTFACE"] == "1"
     assert any("insightface" in step.title.lower() for step in steps_of(setup, module))
     preferences.is_insightface_accepted = False
+
+
+def test_audio2face_is_got_with_its_licence_and_spoken_by_the_networks_engine(
+    preferences: Any,
+    module: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    add_portrait: Any,
+    tmp_path: Path,
+) -> None:
+    from test_panels import draw_all
+
+    setup, table = module("rig.setup"), module("engine.weight_table").AUDIO2FACE
+    add_portrait()
+    words = {"filepath": SPOKEN, "method": "AUDIO2FACE"}
+    with pytest.raises(RuntimeError, match=r"environment is not installed.*Set Up LivePortrait"):
+        bpy.ops.keyportrait.speak(**words)
+    assert "LivePortrait's environment is not installed." in " ".join(draw_all()[0].split())
+    assert not bpy.ops.keyportrait.setup_audio2face.poll()
+    # A Python with the engine's modules stands in for the environment's.
+    folders = ":".join(module("rig.engine").module_folders())
+    pretend_environment(
+        setup.folder(),
+        f'[ "$2" = engine.download ] && exit 0\n'
+        f'PYTHONPATH="{folders}:$PYTHONPATH" exec "{sys.executable}" "$@"',
+    )
+    with pytest.raises(RuntimeError, match="Audio2Face-3D is not there yet"):
+        bpy.ops.keyportrait.speak(**words)
+    monkeypatch.setattr(setup, "check_online", lambda *_: None)
+    with pytest.raises(RuntimeError, match="NVIDIA Open Model License"):
+        bpy.ops.keyportrait.setup_audio2face()
+    try:
+        preferences.is_audio2face_accepted = True
+        assert bpy.ops.keyportrait.setup_audio2face() == {"FINISHED"}
+        manifest = json.loads((setup.folder() / "download.json").read_text())
+        assert manifest["repository"] == "nvidia/Audio2Face-3D-v2.3-Mark"
+        assert Path(manifest["folder"]) == setup.audio2face_folder()
+        assert {row["path"] for row in manifest["files"]} == {f.name for f in table.files}
+        # The way without a network.
+        own = tmp_path / "own"
+        own.mkdir()
+        with pytest.raises(RuntimeError, match="lacks network, model_data"):
+            bpy.ops.keyportrait.setup_choose_audio2face(directory=str(own))
+        for file in table.files:
+            (own / file.name).touch()
+        assert bpy.ops.keyportrait.setup_choose_audio2face(directory=str(own)) == {"FINISHED"}
+        assert setup.engine_variables()["KEYPORTRAIT_AUDIO2FACE"] == str(own)
+        assert module("rig.audio2face").problem() == ""
+        with pytest.raises(
+            RuntimeError, match=r"'network_info\.json' of Audio2Face-3D cannot be read"
+        ):
+            bpy.ops.keyportrait.speak(**words)
+        preferences.is_audio2face_accepted = False
+        with pytest.raises(RuntimeError, match="licence is not accepted"):
+            bpy.ops.keyportrait.speak(**words)
+        assert setup.engine_variables()["KEYPORTRAIT_AUDIO2FACE"] == ""
+    finally:
+        preferences.is_audio2face_accepted = False
+        preferences.audio2face_folder = ""
+        module("rig.engine").free_setup()
 
 
 def steps_of(setup: Any, module: Any) -> list[Any]:

@@ -215,7 +215,9 @@ def test_documents_name_only_files_that_exist() -> None:
 def test_the_architecture_names_every_module_and_no_other() -> None:
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named: set[str] = set()
-    for folder, modules in re.findall(r"^\| `([a-z/]+)/`[^|]*\| (`[^|]*) \|$", text, re.MULTILINE):
+    for folder, modules in re.findall(
+        r"^\| `([a-z0-9/]+)/`[^|]*\| (`[^|]*) \|$", text, re.MULTILINE
+    ):
         named |= {f"{folder}/{name}.py" for name in re.findall(r"`(\w+)`", modules)}
     there = {names(path) for path in PRODUCT_FILES if path.parent != ROOT}
     assert named == {name for name in there if not name.endswith("__init__.py")}

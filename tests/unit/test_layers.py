@@ -82,6 +82,7 @@ ENGINE_ARROWS: dict[str, set[str]] = {
     "engine.camera": {"engine.clips"},
     "engine.performance": set(),
     "engine.speech": set(),
+    "engine.audio2face": set(),
     "engine.faces": set(),
     "engine.analytic": {"engine.faces"},
     "engine.tracking": {"engine.faces", "engine.performance", PARTS},
