@@ -16,6 +16,8 @@ from .listening import SHUT_PHONES, VOWELS, Heard, moment_s
 SHUT_SHARE, SHUT_EDGE = 0.02, 0.5
 # Against a vowel they must be likelier: a consonant with lips shut by mistake is hardly noticed.
 SHUT_TO_VOWEL = 0.03
+# Beside speech, but too quiet to be speech: a lip that is held shut before it bursts, or after a word.
+HELD_SHARE, HELD_ROWS = 0.25, 12
 PEAK_ROWS = 6  # on either side, within which the highest counts
 LEAST_SHARE, FIRMER = 0.05, 1.7  # of what a sound may be
 LOUD_DB = 15.0  # below the loudest speech
@@ -51,13 +53,18 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
     is_loud = heard.level_db > np.percentile(heard.level_db, 95.0) - LOUD_DB
     labels = np.where(is_loud & (labels == silence), heard.spoken[:, 0], labels)
     shut_phone = names.index("B")
-    for start, end in _peaks(heard):
+    peaks = _peaks(heard)
+    for start, end in peaks:
         own = labels[start:end]
         if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
     is_vowel = np.isin(heard.phones, [names.index(name) for name in VOWELS])
     is_noise = np.isin(heard.phones, [names.index(name) for name in NOISES])
-    labels[~is_speech(heard, is_vowel, is_noise)] = silence
+    speaks = is_speech(heard, is_vowel, is_noise)
+    for start, end in peaks:
+        beside = speaks[max(0, start - HELD_ROWS) : end + HELD_ROWS].any()
+        speaks[start:end] |= beside and heard.shut[start:end].max() > HELD_SHARE
+    labels[~speaks] = silence
     firm = {names.index(name) for name in SHUT_PHONES}
     phones = []
     for start, end, label in _merged(_runs(labels), silence, firm):
