@@ -16,7 +16,7 @@ from .listening import SHUT_PHONES, VOWELS, Heard, moment_s
 SHUT_SHARE, SHUT_EDGE = 0.02, 0.5
 # Against a vowel they must be likelier: a consonant with lips shut by mistake is hardly noticed.
 SHUT_TO_VOWEL = 0.03
-# Beside speech, but too quiet to be speech: a lip that is held shut before it bursts, or after a word.
+# Beside speech, too quiet to be speech: lips held shut before they burst, or after a word.
 HELD_SHARE, HELD_ROWS = 0.25, 12
 PEAK_ROWS = 6  # on either side, within which the highest counts
 LEAST_SHARE, FIRMER = 0.05, 1.7  # of what a sound may be
