@@ -20,7 +20,7 @@ from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .faces.measures import MEASURE_NAMES
 from .motion import MINIMUM_FACE_PX
 from .own_face import VERSION, load_response, response_of, save_response
-from .own_reading import own_expression, resting_rows
+from .own_reading import OwnReading, own_reading, resting_rows
 from .performance.files import SUFFIXES
 from .performance.performance import Performance, Rest
 from .renderer import ReportedError
@@ -35,7 +35,7 @@ MAX_SIDE = 1920  # pixels; larger frames are read smaller
 _TRACKS_SHARE = 0.95  # of the time; the rest goes into trying the performer's face
 # Of the frames: a face that comes back to the very same expression less often is no picture that
 # is moved, and does more than sliders can say.
-_HELD = 0.03
+_HELD = 0.08
 _FEWEST_FRAMES = 20  # that a face must be seen in to be worth that
 _REPORT_S = 0.04  # between two reports
 _HASHED = 1 << 20  # bytes at either end of a file that tell its content
@@ -98,20 +98,19 @@ def performance_of(
     if respond is not None and len(is_held) >= _FEWEST_FRAMES and is_held.mean() > _HELD:
         response = respond(int(resting_rows(track, curves)[0]))
     if response is None:
-        expression = encode(curves.measures, curves.lids_open)
+        own = OwnReading(encode(curves.measures, curves.lids_open), {})
     else:
-        expression = own_expression(
-            track, curves, tracks.times, tracks.cuts, smooth, response, tick
-        )
+        own = own_reading(track, curves, tracks.times, tracks.cuts, smooth, response, tick)
     return Performance(
         times=tracks.times - start_s,
         rotation=curves.rotation,
         translation=curves.translation,
         scale=curves.scale,
-        expression=expression,
+        expression=own.expression,
         ratios=ratios_of(curves.measures),
         is_seen=curves.is_seen,
         cuts=tracks.cuts,
+        sliders=own.sliders,
         neutral=RESTING,
         rest=_rest(curves),
         notices=notices_of(tracks, performer),

@@ -10,7 +10,6 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,17 +22,16 @@ from .controls import motion_from_controls
 from .faces.canonical import fit_pose
 from .faces.features import FEATURE_COUNT, features_of
 from .faces.find import find_faces
-from .faces.measures import MEASURE_NAMES, measure
 from .faces.mesh import View
 from .part_files import write_whole
 from .renderer import ReportedError, SourceImage
 from .tracking.performers import FaceTrack
-from .tracking.steady import read_face, view_of
+from .tracking.steady import follow, read_face, view_of
 
 Report = Callable[[float, str], None]
 
 # Counts up when the same face would answer differently.
-VERSION = 1
+VERSION = 2
 
 _TEXT = "Trying the performer's face"
 _VIEW_PX = 640.0  # side of the network's view of the face; larger faces are made smaller
@@ -42,12 +40,12 @@ _PICTURE_SIDES = 1.9  # of the picture that is opened, in sides of that view
 _WIDEST_YAW_DEG, _WIDEST_PITCH_DEG = 25.0, 20.0
 # What heads do meanwhile, and no slider of the face means.
 _HEAD_MOVES: tuple[Mapping[str, float], ...] = tuple(
-    {name: value + sign * size}
+    {name: value + part * size}
     for name, value, size in (
-        ("head_yaw", 0.0, 7.0), ("head_pitch", 0.0, 5.0), ("head_roll", 0.0, 5.0),
-        ("head_x", 0.0, 0.3), ("head_y", 0.0, 0.3), ("head_scale", 1.0, 0.05),
+        ("head_yaw", 0.0, 15.0), ("head_pitch", 0.0, 10.0), ("head_roll", 0.0, 8.0),
+        ("head_x", 0.0, 0.6), ("head_y", 0.0, 0.6), ("head_scale", 1.0, 0.1),
     )
-    for sign in (-1.0, 1.0)
+    for part in (-1.0, -0.5, 0.5, 1.0)
 )  # fmt: skip
 _NOISY_LOOKS, _NOISE, _SHIFT_PX = 6, 3.0, 1.0  # grey levels; of the picture
 # How far the view may be off while a clip is followed: sides to the right and down, logarithm of
@@ -57,17 +55,10 @@ _VIEW_ERRORS = tuple(
     for axis, size in enumerate((0.008, 0.008, 0.01, 0.012))
     for sign in (-1.0, 1.0)
 )
-_SETTLING = 5  # looks until the view has found the face's middle
+_FOLLOWING = 6  # frames that a view may take to come after a face that does something
 _MIXTURES, _MIXED = 16, (2, 3)  # of sliders at once
 _MIXTURE_WEIGHT = 2.0
 _SEED = 1
-
-
-class _Look(NamedTuple):
-    """What the landmark model says of one rendered picture."""
-
-    features: np.ndarray
-    measures: np.ndarray
 
 
 def response_of(frame: np.ndarray, track: FaceTrack, row: int, report: Report) -> Response | None:
@@ -100,9 +91,10 @@ def _picture(frame: np.ndarray, track: FaceTrack, row: int) -> tuple[np.ndarray,
     """The frame's part around the face, no larger than it needs to be, and where the face is."""
     pose = track.pose(row)
     pitch, yaw, _ = pose.euler
-    view = view_of(pose)
+    x, y, side, angle = map(float, track.view[row])
+    view = View(np.array([x, y]), side, angle)
     is_turned = abs(yaw) > _WIDEST_YAW_DEG or abs(pitch) > _WIDEST_PITCH_DEG
-    if is_turned or view.side < _SMALLEST_VIEW_PX:
+    if is_turned or view_of(pose).side < _SMALLEST_VIEW_PX:
         return None
     half = 0.5 * _PICTURE_SIDES * view.side
     limits = np.array(frame.shape[1::-1])
@@ -129,9 +121,9 @@ class _Studio:
         self._total = count + len(_VIEW_ERRORS) + 1
         self._random = np.random.default_rng(_SEED)
         still = np.ascontiguousarray(image.pixels[..., :3])
-        for _ in range(_SETTLING):
-            view = view_of(fit_pose(read_face(still, view).landmarks))
+        # The clip was read in this very view: in another one the network says something else.
         self._view = view
+        self._pose = fit_pose(read_face(still, view).landmarks)
         self._rest = self._look(still)
 
     def response(self) -> Response:
@@ -140,38 +132,39 @@ class _Studio:
             [self._moved({FITTED[way.index]: level * way.end}) for level in LEVELS]
             for way in directions()
         ]
-        features = np.array([[look.features for look in steps] for steps in looks])
-        measures = np.array([[look.measures for look in steps] for steps in looks])
-        errors = [self._moved(values).features for values in _HEAD_MOVES]
-        noisy = np.array([look.features for look in self._noisy_looks()])
+        features = np.array(looks)
+        errors = [self._moved(values) for values in _HEAD_MOVES]
+        noisy = np.array(list(self._noisy_looks()))
         errors += list((noisy - noisy.mean(axis=0)) / np.sqrt(_NOISY_LOOKS))
         errors += list(self._view_errors())
         errors += list(self._mixture_errors(features))
         return Response(
             features.astype(np.float32),
-            measures.astype(np.float32),
             np.array(errors, np.float32),
         )
 
-    def _moved(self, values: Mapping[str, float]) -> _Look:
+    def _moved(self, values: Mapping[str, float]) -> np.ndarray:
         """The difference that control values make."""
         face = self._portrait.face
         motion = motion_from_controls(values, eyes_open=face.eyes_open, lips_open=face.lips_open)
         canvas = self._image.pixels.copy()
         self._portrait.render(motion, canvas)
-        look = self._look(np.ascontiguousarray(canvas[..., :3]))
-        return _Look(look.features - self._rest.features, look.measures - self._rest.measures)
+        return self._look(np.ascontiguousarray(canvas[..., :3])) - self._rest
 
-    def _look(self, rgb: np.ndarray) -> _Look:
+    def _look(self, rgb: np.ndarray) -> np.ndarray:
+        """(FEATURE_COUNT,) of a picture."""
         self._report(self._done / self._total, _TEXT)
         self._done += 1
-        # The view of a clip has come to rest on the face, whatever it does.
-        middle = view_of(fit_pose(read_face(rgb, self._view).landmarks))
-        mesh = read_face(rgb, middle)
-        pose = fit_pose(mesh.landmarks)
-        return _Look(features_of(mesh.landmarks, pose), measure(mesh.landmarks, pose).as_array())
+        view, before = self._view, self._pose
+        for _ in range(_FOLLOWING):
+            mesh = read_face(rgb, view)
+            pose = fit_pose(mesh.landmarks)
+            looked, view, before = view, follow(view, pose, before), pose
+            if view.side == looked.side and (view.centre == looked.centre).all():
+                break
+        return features_of(mesh.landmarks, pose)
 
-    def _noisy_looks(self) -> Iterator[_Look]:
+    def _noisy_looks(self) -> Iterator[np.ndarray]:
         still = self._image.pixels[..., :3]
         for _ in range(_NOISY_LOOKS):
             noise = self._random.normal(0.0, _NOISE, still.shape)
@@ -189,7 +182,7 @@ class _Studio:
             centre = view.centre + view.side * np.array([right, down])
             moved = View(centre, view.side * float(np.exp(size)), view.angle + turn)
             mesh = read_face(still, moved)
-            yield features_of(mesh.landmarks, fit_pose(mesh.landmarks)) - self._rest.features
+            yield features_of(mesh.landmarks, fit_pose(mesh.landmarks)) - self._rest
 
     def _mixture_errors(self, features: np.ndarray) -> Iterator[np.ndarray]:
         """How far mixtures of sliders are from the sums of what each does."""
@@ -204,7 +197,7 @@ class _Studio:
                 if name not in values:
                     values[name] = LEVELS[step] * ways[number].end
                     total += features[number, step]
-            yield _MIXTURE_WEIGHT * (self._moved(values).features - total) / np.sqrt(_MIXTURES)
+            yield _MIXTURE_WEIGHT * (self._moved(values) - total) / np.sqrt(_MIXTURES)
 
 
 def save_response(response: Response, path: Path) -> None:
@@ -225,7 +218,6 @@ def load_response(path: Path) -> Response:
     except (KeyError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"'{path.name}' is damaged") from error
     shape = (len(directions()), len(LEVELS))
-    columns = (response.features.shape[2:], response.measures.shape[2:])
-    if (response.features.shape[:2], columns) != (shape, ((FEATURE_COUNT,), (len(MEASURE_NAMES),))):
+    if response.features.shape != (*shape, FEATURE_COUNT):
         raise ValueError(f"'{path.name}' is of other sliders")
     return response

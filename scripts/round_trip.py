@@ -36,7 +36,7 @@ from engine.clips.facts import ClipFrame
 from engine.controls import CONTROLS, CONTROLS_BY_NAME
 from engine.own_face import response_of
 from engine.renderer import Renderer, ReportedError
-from engine.take import TakeOptions
+from engine.take import AUTO, TakeOptions
 from engine.taking import make_takes
 from engine.tracking.clip_tracks import read_tracks
 
@@ -159,7 +159,7 @@ def capture_back(subject: Subject, passages: list[Passage]) -> dict[str, np.ndar
         return response_of(film.picture(row), tracks.performers[0], row, _quiet)
 
     performance = performance_of(tracks, 0, SMOOTH, respond=respond)
-    taken = make_takes(performance, [subject.face], TakeOptions())
+    taken = make_takes(performance, [subject.face], TakeOptions(reference=AUTO))
     columns = dict(zip(taken.columns, taken.values[0].T.astype(np.float64), strict=True))
     for name, (axis, reach) in TRANSLATED.items():
         columns[name] = taken.translation[0, :, axis].astype(np.float64) / reach

@@ -44,12 +44,10 @@ class Response(NamedTuple):
     """How one face answers; differences from its rest.
 
     features  (D, len(LEVELS), F) for every one of directions()
-    measures  (D, len(LEVELS), M)
     errors    (N, F) what features do that no slider means: turned heads, noise, mixtures of sliders
     """
 
     features: np.ndarray
-    measures: np.ndarray
     errors: np.ndarray
 
 
@@ -57,12 +55,10 @@ class Solution(NamedTuple):
     """What sliders say of T moments.
 
     values       (T, len(FITTED))
-    shown        (T, M) what they do to the measures
     asked, left  (T,) squares of deviations that were to be explained, and that still are
     """
 
     values: np.ndarray
-    shown: np.ndarray
     asked: np.ndarray
     left: np.ndarray
 
@@ -78,22 +74,25 @@ def directions() -> tuple[Direction, ...]:
 
 
 def solve(
-    features: np.ndarray, response: Response, tick: Callable[[], None] | None = None
+    features: np.ndarray,
+    response: Response,
+    tick: Callable[[], None] | None = None,
+    doubt: np.ndarray | None = None,
 ) -> Solution:
     """Slider values of (T, F) features, differences from rest.
 
+    doubt  (T,) from 1 on: how much more a slider must explain than usual at a moment
     tick  called every few milliseconds of the work; may raise to stop it
     """
     solver = _Solver(response)
-    fills = solver.solve(features, tick)
+    fills = solver.solve(features, np.ones(len(features)) if doubt is None else doubt, tick)
     asked, left = solver.squares(features, fills)
     count = len(directions())
     shares = (fills.reshape(len(features), count, len(LEVELS))).sum(axis=2)
     values = np.zeros((len(features), len(FITTED)))
     for column, direction in enumerate(directions()):
         values[:, direction.index] += direction.end * shares[:, column]
-    slopes = _slopes(response.measures)
-    return Solution(joined(values), fills @ slopes.reshape(-1, slopes.shape[-1]), asked, left)
+    return Solution(joined(values), asked, left)
 
 
 def _slopes(points: np.ndarray) -> np.ndarray:
@@ -123,7 +122,9 @@ class _Solver:
         inside = rows @ self._across.T
         return (rows - (inside * self._share) @ self._across) / _NOISE_CM
 
-    def solve(self, features: np.ndarray, tick: Callable[[], None] | None) -> np.ndarray:
+    def solve(
+        self, features: np.ndarray, doubt: np.ndarray, tick: Callable[[], None] | None
+    ) -> np.ndarray:
         """(T, D * L) how far each step of each direction is gone, shares of the whole way."""
         wanted = self._whitened(np.asarray(features, np.float64))
         pull = wanted @ self._whole.T
@@ -131,13 +132,13 @@ class _Solver:
         left = (wanted**2).sum(axis=1)
         is_used = np.zeros((len(wanted), self._count), bool)
         for _ in range(_MOST):
-            chosen = self._best_unused(pull, fills, is_used, left, tick)
+            chosen = self._best_unused(pull, fills, is_used, _least(left, doubt), tick)
             if not chosen.any():
                 break
             is_used |= chosen
             fills, pull = self._descend(pull, fills, is_used, tick)
             left = ((wanted - fills @ self._whole) ** 2).sum(axis=1)
-        dead = np.sqrt(np.maximum(_LEAST_GAIN, _LEAST_SHARE * left)[:, None] * self._price)
+        dead = np.sqrt(_least(left, doubt)[:, None] * self._price)
         shares = fills.reshape(len(fills), self._count, self._steps).sum(axis=2)
         firm = _firm(shares, dead / self._length)[:, :, None]
         return np.clip(firm - _starts(), 0.0, self._widths).reshape(fills.shape)
@@ -152,10 +153,13 @@ class _Solver:
         pull: np.ndarray,
         fills: np.ndarray,
         is_used: np.ndarray,
-        left: np.ndarray,
+        least: np.ndarray,
         tick: Callable[[], None] | None,
     ) -> np.ndarray:
-        """(T, D) bool: of each moment the unused direction that explains most, and enough."""
+        """(T, D) bool: of each moment the unused direction that explains most, and enough.
+
+        least  (T,) that it must explain
+        """
         gains = np.zeros(is_used.shape)
         for j in range(self._count):
             if tick is not None:
@@ -166,7 +170,7 @@ class _Solver:
         gains[is_used] = 0.0
         best = gains.argmax(axis=1)
         rows = np.arange(len(gains))
-        is_enough = gains[rows, best] > np.maximum(_LEAST_GAIN, _LEAST_SHARE * left)
+        is_enough = gains[rows, best] > least
         chosen = np.zeros(is_used.shape, bool)
         chosen[rows[is_enough], best[is_enough]] = True
         return chosen
@@ -213,6 +217,11 @@ class _Solver:
             least[is_better] = cost[is_better]
             done[k] = width
         return best, 2.0 * (now - least)
+
+
+def _least(left: np.ndarray, doubt: np.ndarray) -> np.ndarray:
+    """(T,) squares that a direction must explain, of what is left."""
+    return np.asarray(doubt * np.maximum(_LEAST_GAIN, _LEAST_SHARE * left))
 
 
 def _blurred(rows: np.ndarray) -> np.ndarray:

@@ -30,6 +30,7 @@ class FaceTrack:
     rotation   (T, 3, 3) from the face frame to the picture
     scale      (T,) pixels per cm
     place      (T, 2) pixels of the neck joint
+    view       (T, 4) where the network looked: centre x, y and side in pixels, angle in radians
     """
 
     is_seen: np.ndarray
@@ -38,6 +39,7 @@ class FaceTrack:
     rotation: np.ndarray
     scale: np.ndarray
     place: np.ndarray
+    view: np.ndarray
 
     @classmethod
     def of(cls, tracklets: list[Tracklet], count: int) -> FaceTrack:
@@ -49,6 +51,7 @@ class FaceTrack:
             np.full((count, 3, 3), np.nan, np.float32),
             np.full(count, np.nan, np.float32),
             np.full((count, 2), np.nan, np.float32),
+            np.full((count, 4), np.nan, np.float32),
         )
         for part in tracklets:
             rows = part.rows
@@ -56,6 +59,7 @@ class FaceTrack:
             track.measures[rows], track.features[rows] = part.measures, part.features
             track.rotation[rows] = part.rotations
             track.scale[rows], track.place[rows] = part.scales, part.places
+            track.view[rows] = part.views
         return track
 
     def mesh(self, row: int) -> np.ndarray:

@@ -117,18 +117,21 @@ class Tracker:
             has_moved = shift > _JUMP * live.view.side
             if not _is_seen(mesh) or has_moved:
                 continue
-            live.view, live.pose = follow(live.view, pose, live.pose), pose
-            self._note(live, rgb, mesh)
+            view, before = live.view, live.pose
+            live.view, live.pose = follow(view, pose, before), pose
+            self._note(live, rgb, mesh, view)
             kept.append(live)
         count = len(self._live)
         self._live = kept
         self._part_entangled()
         return len(self._live) < count
 
-    def _note(self, live: _Live, rgb: np.ndarray, mesh: Mesh) -> None:
+    def _note(self, live: _Live, rgb: np.ndarray, mesh: Mesh, view: View) -> None:
+        """Keep what was read in a view."""
         tracklet = live.tracklet
         measures = measure(mesh.landmarks, live.pose).as_array()
-        tracklet.add(self._row, live.pose, measures, features_of(mesh.landmarks, live.pose))
+        features = features_of(mesh.landmarks, live.pose)
+        tracklet.add(self._row, live.pose, measures, features, view)
         if self._keeps_landmarks:
             tracklet.keep_landmarks(mesh.landmarks, live.pose)
         index = len(tracklet.rows) - 1
@@ -177,7 +180,7 @@ class Tracker:
             # What follows is read in the same kind of view as every frame after it.
             mesh = read_face(rgb, live.view)
             live.pose = fit_pose(mesh.landmarks)
-            self._note(live, rgb, mesh)
+            self._note(live, rgb, mesh, live.view)
 
 
 def _is_seen(mesh: Mesh) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from ..faces.canonical import Pose
 from ..faces.features import FEATURE_COUNT
 from ..faces.measures import MEASURE_NAMES
+from ..faces.mesh import View
 
 PIVOT = np.array([[0.0, 1.5, 1.0]])  # the neck joint, cm of the face frame: turning leaves it
 
@@ -27,6 +28,7 @@ class Tracklet:
     rotations  (3, 3) each, from the face frame to the picture
     scales     pixels per cm
     places     (2,) each, pixels of the neck joint
+    views      (4,) each, see FaceTrack.view
     signatures  a few, see signature.py, from frames that show the face well
     landmarks  (478, 3) int16 each in the face frame, see LANDMARK_CM; empty where not asked for
     """
@@ -38,11 +40,14 @@ class Tracklet:
     rotations: list[np.ndarray] = field(default_factory=list)
     scales: list[float] = field(default_factory=list)
     places: list[np.ndarray] = field(default_factory=list)
+    views: list[np.ndarray] = field(default_factory=list)
     signatures: list[np.ndarray] = field(default_factory=list)
     landmarks: list[np.ndarray] = field(default_factory=list)
 
-    def add(self, row: int, pose: Pose, measures: np.ndarray, features: np.ndarray) -> None:
-        """Append a frame."""
+    def add(
+        self, row: int, pose: Pose, measures: np.ndarray, features: np.ndarray, view: View
+    ) -> None:
+        """Append a frame that was read in a view."""
         assert measures.shape == (len(MEASURE_NAMES),)
         assert features.shape == (FEATURE_COUNT,)
         self.rows.append(row)
@@ -51,6 +56,7 @@ class Tracklet:
         self.rotations.append(pose.rotation)
         self.scales.append(pose.scale)
         self.places.append(pose.to_picture(PIVOT)[0, :2])
+        self.views.append(np.array([*view.centre, view.side, view.angle]))
 
     def keep_landmarks(self, landmarks: np.ndarray, pose: Pose) -> None:
         """Keep the (478, 3) landmarks in pixels of the frame that was appended last."""
@@ -59,9 +65,10 @@ class Tracklet:
 
     def drop_last(self) -> None:
         """Take the last frame back."""
-        for column in (self.rows, self.measures, self.features, self.rotations, self.places):
+        for column in (self.rows, self.measures, self.features, self.rotations):
             column.pop()
-        self.scales.pop()
+        for column in (self.scales, self.places, self.views):
+            column.pop()
         if self.landmarks:
             self.landmarks.pop()
 

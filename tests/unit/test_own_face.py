@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from engine.analytic.renderer import AnalyticRenderer
+from engine.analytic.slider_fit import FITTED
 from engine.clip_reading import performance_of
 from engine.controls import motion_from_controls
 from engine.faces.find import find_faces
@@ -31,6 +32,7 @@ POSES = (
     {"mouth_open": 0.6},
     {"blink": 0.8, "smile": 0.5},
     {"brows": 0.6, "pout": 0.6},
+    {"head_yaw": 12.0},
 )
 REST, HOLD = 4, 5
 
@@ -89,13 +91,20 @@ def errors_of(found: list[dict[str, float]]) -> list[float]:
         abs(values[name] - keyed)
         for values, pose in zip(found, POSES, strict=True)
         for name, keyed in pose.items()
+        if name in FITTED
     ]
 
 
 def test_sliders_come_back(tracks, response) -> None:
     errors = errors_of(held(tracks, response))
     # Of a small face that smiles already; single ones change by .09 with a single grey level.
-    assert np.mean(errors) < 0.25
+    assert np.mean(errors) < 0.16
+
+
+def test_a_head_that_turns_does_nothing_else(tracks, response) -> None:
+    turned = held(tracks, response)[-1]
+    assert turned["head_yaw"] == pytest.approx(12.0, abs=2.5)
+    assert max(abs(turned[name]) for name in FITTED) < 0.15
 
 
 def test_most_sliders_that_were_not_moved_stay(tracks, response) -> None:
@@ -108,7 +117,7 @@ def test_most_sliders_that_were_not_moved_stay(tracks, response) -> None:
 def test_the_average_face_knows_less(tracks, response) -> None:
     """What is gained: the same clip, read without the performer's own answers."""
     own, average = (errors_of(held(tracks, known)) for known in (response, None))
-    assert np.mean(own) < 0.55 * np.mean(average)
+    assert np.mean(own) < 0.4 * np.mean(average)
 
 
 def test_faces_that_cannot_be_opened_are_not_tried(frames, tracks) -> None:
