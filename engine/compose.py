@@ -141,13 +141,24 @@ class Composition:
         Raises ReportedError "bad_request"; the function raises ReportedError "write_failed". It may
         run in another thread while the next picture is rendered.
         """
+        path, file = self._file_of(options)
+        if area is None or pixels is None:
+            area, pixels = self.rectangle, self.changed_pixels()
+        return partial(file.write, path, file.convert(pixels, area))
+
+    def write(self, options: dict[str, Any]) -> None:
+        """Write the whole picture as it is now, before anything else is rendered.
+
+        options  as of `writer`; raises as that and its function
+        """
+        path, file = self._file_of(options)
+        file.write(path, file.converted(self.canvas, self.rectangle))
+
+    def _file_of(self, options: dict[str, Any]) -> tuple[str, PictureFile]:
         path = options.get("path") if isinstance(options, dict) else None
         if not path or not isinstance(path, str):
             raise ReportedError("bad_request", "The option 'save' has no path.")
         form = FileFormat.read(options)
         if form not in self._files:
             self._files[form] = PictureFile(self.image, form)
-        file = self._files[form]
-        if area is None or pixels is None:
-            area, pixels = self.rectangle, self.changed_pixels()
-        return partial(file.write, path, file.convert(pixels, area))
+        return path, self._files[form]

@@ -305,7 +305,7 @@ def _render_beside(
 ) -> Message:
     """Make and write a picture of which nobody else has the composition, in whatever thread."""
     composition.render(wish.motions)
-    composition.writer(save)()
+    composition.write(save)
     notices = composition.notices
     reply = frame(message, NOTHING, composition.canvas[:0, :0], notices)
     opened.give_back(wish.source_frame, composition)

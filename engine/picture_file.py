@@ -63,6 +63,11 @@ class PictureFile:
         self._form = form
         self._source = self._convert(image.pixels)
 
+    def converted(self, canvas: np.ndarray, area: Rectangle) -> np.ndarray:
+        """As `convert`, of a picture that differs from the image in an area alone; it may share
+        the canvas's memory."""
+        return canvas if self._is_as_it_is(canvas) else self.convert(canvas[area.slices], area)
+
     def convert(self, pixels: np.ndarray, area: Rectangle) -> np.ndarray:
         """The image, with other pixels in an area of it, as the file will hold it.
 

@@ -81,6 +81,10 @@ class Backdrop:
         self._least = cv2.erode(self._matte, disc(_SPACED))
         self._most = cv2.dilate(self._matte, disc(_SPACED))
 
+    def prepare(self) -> None:
+        """Make the plate."""
+        _ = self._plate
+
     @late
     def _plate(self) -> np.ndarray:
         """(size, size, 4) float32: made when something moves that background shows beside."""
@@ -219,6 +223,10 @@ class LateBackdrop:
         self._is_used = False
         self._face = np.zeros((size, size), np.uint8)
         cv2.fillPoly(self._face, [np.rint(outline).astype(np.int32)], 255)
+
+    def prepare(self) -> None:
+        """Make what a head needs that moves visibly."""
+        self._made.prepare()
 
     @late
     def _made(self) -> Backdrop:

@@ -46,7 +46,7 @@ def find_rim(shown: np.ndarray, opening: np.ndarray, centre: np.ndarray, radius:
     both = cv2.merge([brightness / max(usual, 1e-9), inside])
     angles = np.linspace(0.0, 2.0 * np.pi, _ANGLES, endpoint=False)
     # Lids hide what lies above and below: the sides tell more.
-    trust = 0.3 + 0.7 * np.abs(np.cos(angles))
+    trust = (0.3 + 0.7 * np.abs(np.cos(angles))).astype(np.float32)
     shift_y, shift_x, radii = np.meshgrid(_SHIFTS, _SHIFTS, _RADII, indexing="ij")
     circles = np.stack([shift_x.ravel(), shift_y.ravel(), radii.ravel()], axis=1)
     inner = _around(both, centre, radius, circles, angles, -_STEP / 2)
@@ -82,7 +82,10 @@ def _around(
     step: float,
 ) -> np.ndarray:
     """(circles, angles, 2) brightness and coverage just inside or outside of circles."""
-    reach = (circles[:, 2:] + step) * radius
-    x = centre[0] + circles[:, :1] * radius + reach * np.cos(angles)
-    y = centre[1] + circles[:, 1:2] * radius + reach * np.sin(angles)
-    return cv2.remap(both, x.astype(np.float32), y.astype(np.float32), cv2.INTER_LINEAR)
+    reach = ((circles[:, 2:] + step) * radius).astype(np.float32)
+    x, y = ((centre + circles[:, :2] * radius)[:, i : i + 1].astype(np.float32) for i in (0, 1))
+    x, y = (
+        x + reach * np.cos(angles, dtype=np.float32),
+        y + reach * np.sin(angles, dtype=np.float32),
+    )
+    return cv2.remap(both, x, y, cv2.INTER_LINEAR)

@@ -23,6 +23,7 @@ _STRIP = 0.75  # cm of teeth that are too few when the lips open
 _CUT, _RIM = 0.12, 0.12  # cm under the teeth that are nothing of their own
 _BITE = 0.74  # share of the upper row where both rows are seen together
 _VALLEY, _CLEAR_VALLEY = 0.10, 5.0  # cm, 8-bit lightness
+_EDGE, _EDGE_FADE = 0.06, 0.06  # cm from the seam in which a biting edge is looked for
 _KEPT, _STRETCH = 0.55, 2.2  # share of the lower part that never stretches; of the rest, most
 _HIDDEN = 1.7  # the same for lower teeth
 _SOFT = 0.09  # cm over which the lower part's torn edge fades
@@ -235,11 +236,15 @@ class OwnMouth:
         rows = np.arange(patch.height, dtype=np.float64)[:, None]
         coverage = np.clip(seam - rows + 0.5, 0.0, 1.0)
         # The biting edge follows the teeth themselves.
-        matte = 0.5 + 0.5 * _likeness(view, tooth, cavity, lips)
-        near = 1.0 - smoothstep((np.abs(rows - seam) / per_cm - 0.06) / 0.06)
+        reach = _EDGE + _EDGE_FADE
+        first = max(int(seam[inner].min() - reach * per_cm), 0)
+        edge = slice(first, max(int(seam[inner].max() + reach * per_cm) + 2, first)), inner
+        matte = 0.5 + 0.5 * _likeness(view[edge], tooth, cavity, lips)
+        near = np.abs(rows[edge[0]] - seam[inner]) / per_cm
+        near = 1.0 - smoothstep((near - _EDGE) / _EDGE_FADE)
         if is_bounded:
-            matte = np.minimum(matte, coverage)
-        coverage = coverage + near * (matte - coverage)
+            matte = np.minimum(matte, coverage[edge])
+        coverage[edge] += near * (matte - coverage[edge])
         across = np.zeros(patch.width)
         across[inner] = 1.0
         coverage = blurred((coverage * across).astype(np.float32), 0.6)

@@ -20,6 +20,7 @@ from ..faces.neighbours import Neighbours, find_neighbours
 from ..faces.segmentation import person_mask, person_matte
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
+from .aside import begin, drawing
 from .backdrop import Backdrop, LateBackdrop
 from .compose import Scene, draw
 from .decoder import Amounts, decode
@@ -112,7 +113,8 @@ class AnalyticPortrait:
         def neighbours() -> Neighbours | None:
             if person is not None and not person.has_neighbours:
                 return None
-            around = NearView.of_face(image, face, step)
+            # A frame of a clip looks around while it is drawn: that is no step of its fitting.
+            around = NearView.of_face(image, face, step if person is None else no_step)
             return find_neighbours(around.rgb, around.crop(crop), landmarks, pose)
 
         def backdrop() -> Backdrop:
@@ -193,19 +195,27 @@ class AnalyticPortrait:
         is_looking = max(abs(amount) for amount in amounts.gaze) > _LOOKING
         is_blind = is_looking and not any(eye.has_iris for eye in self._eyes)
         self.notices = (_BLIND,) if is_blind else ()
+        with drawing() as is_alone:
+            scene = self._scene(motion, amounts, use_second=is_alone)
+            return draw(canvas, self._crop, scene, has_emission=self._image.has_emission)
+
+    def _scene(self, motion: Motion, amounts: Amounts, *, use_second: bool) -> Scene:
+        """What is drawn.
+
+        use_second  a second thread may look at what is around the head meanwhile
+        """
+        move, backdrop, around = self._head_move(motion), self._backdrop, None
+        if use_second and isinstance(backdrop, LateBackdrop) and not move.is_neutral:
+            around = begin(backdrop.prepare)
         weights = self._field.weights(amounts, motion.lid_offset)
-        scene = Scene(
-            head=self._head.backward(self._head_move(motion)),
-            head_window=self._head.window,
-            expression=self._field.backward(weights),
-            below=[],
-            openings=[],
-            backdrop=self._backdrop,
-        )
+        expression = self._field.backward(weights)
+        scene = Scene(None, self._head.window, expression, [], [], backdrop)
         vertices = self._field.move_vertices(weights)
         self._add_eyes(scene, vertices, amounts)
         self._add_mouth(scene, vertices, amounts)
-        return draw(canvas, self._crop, scene, has_emission=self._image.has_emission)
+        if around is not None:
+            around.result()
+        return scene._replace(head=self._head.backward(move))
 
     def _add_eyes(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
         for eye, indices, blink in zip(self._eyes, EYES, amounts.blink, strict=True):

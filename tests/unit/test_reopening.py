@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import cv2
@@ -115,6 +116,20 @@ def test_no_frame_depends_on_those_before_it(frames, reference):
     again = reopened(reference, frames[2])
     for edit in reversed(EDITS):
         assert (rendered(again, frames[2], edit) == alone[edit]).all(), edit
+
+
+def test_drawing_is_no_step_of_the_fitting(frames, reference):
+    """Frames are drawn in threads of their own, where no other request may be worked on."""
+    person, steps = replace(reference.person, has_neighbours=True), []
+    frame = frames[1]
+    portrait = AnalyticPortrait(
+        frame.image, frame.face, lambda: steps.append(1), frame.landmarks, person
+    )
+    assert steps
+    steps.clear()
+    for edit in EDITS:
+        rendered(portrait, frame, edit)
+    assert not steps
 
 
 def test_the_inside_of_the_mouth_follows_the_light(frames, reference):
