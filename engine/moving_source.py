@@ -101,6 +101,12 @@ class MovingSource:
         text = f"'{self.name}' has {self.frame_count} frames, no source frame {frame}."
         raise ReportedError("bad_clip", text, f"The last one is {self.frame_count - 1}.")
 
+    def check_frame(self, frame: int) -> None:
+        """Raise ReportedError "bad_clip" unless there is such a frame, in a file as it was."""
+        self.check(frame)
+        with clip_errors(Path(self.name)):
+            self._frames.check(frame)
+
     def check_unchanged(self) -> None:
         """Raise ReportedError "bad_clip" unless the files are as they were."""
         with clip_errors(Path(self.name)):

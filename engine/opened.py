@@ -54,6 +54,12 @@ class Opened(Protocol):
         """
         ...
 
+    def prepare(self, wishes: Sequence[Wish], holds: Holds = (), step: Step = no_step) -> None:
+        """Let a renderer that makes several frames at once do so, where each is of another source
+        frame; the first is drawn next. Raises as `at`.
+        """
+        ...
+
     def give_back(self, frame: int, composition: Composition) -> None:
         """What `take` has given may be used by others again; from any thread."""
         ...
@@ -87,6 +93,9 @@ class OpenedPicture:
     def take(self, frame: int, step: Step = no_step) -> Composition | None:
         """See Opened.take: there is one composition, which all use."""
         return None
+
+    def prepare(self, wishes: Sequence[Wish], holds: Holds = (), step: Step = no_step) -> None:
+        """See Opened.prepare: there is one source frame."""
 
     def give_back(self, frame: int, composition: Composition) -> None:
         """See Opened.give_back."""
@@ -128,14 +137,14 @@ class OpenedClip:
 
     def at(self, frame: int, size: Size | None = None, step: Step = no_step) -> Composition:
         """See Opened.at."""
-        self.source.check(frame)
+        self.source.check_frame(frame)
         if size == self.size:
             size = None
-        image = self.source.at(frame)
         if frame == self.frame and self._is_first_whole:
             return self.first if size is None else self.first.at_size(size)
         composition = self._taken((frame, size))
         if composition is None:
+            image = self.source.at(frame)
             if size is not None:
                 image = shrunk(image, size)
             composition = self._composed(frame, image, step)
@@ -144,11 +153,22 @@ class OpenedClip:
 
     def take(self, frame: int, step: Step = no_step) -> Composition | None:
         """See Opened.take: all but the faces' own frames, whose portraits others are fitted by."""
-        self.source.check(frame)
+        self.source.check_frame(frame)
         if frame in self._shared_frames:
             return None
-        image = self.source.at(frame)
-        return self._taken((frame, None)) or self._composed(frame, image, step)
+        return self._taken((frame, None)) or self._composed(frame, self.source.at(frame), step)
+
+    def prepare(self, wishes: Sequence[Wish], holds: Holds = (), step: Step = no_step) -> None:
+        """See Opened.prepare."""
+        if self._renderer.batch_size == 1:
+            return
+        rows: list[tuple[Composition, tuple[Motion, ...]]] = []
+        for wish in wishes:
+            composition = self.at(wish.source_frame, None, step)
+            rows.append((composition, self.motions_of(wish, composition, holds)))
+        for index in range(self.face_count):
+            moves = [(item.portraits[index], motions[index]) for item, motions in rows]
+            self._renderer.prepare(moves)
 
     def give_back(self, frame: int, composition: Composition) -> None:
         """See Opened.give_back."""
@@ -182,7 +202,7 @@ class OpenedClip:
         with self._kept_lock:
             self._kept.pop(key, None)
             self._kept[key] = composition
-            while len(self._kept) > _KEPT:
+            while len(self._kept) > max(_KEPT, self._renderer.batch_size + 1):
                 self._kept.popitem(last=False)
 
     def _composed(self, frame: int, image: SourceImage, step: Step) -> Composition:

@@ -186,10 +186,11 @@ class Operations:
             if taken is not None:
                 moved = replace(wish, motions=opened.motions_of(wish, taken, holds))
                 return partial(_render_beside, message, opened, taken, moved, save)
+        if save is not None and shutter is None:
+            opened.prepare([wish, *upcoming], holds, step)
         composition = opened.at(wish.source_frame, size, step)
         own = partial(opened.motions_of, composition=composition, holds=holds)
         motions = own(wish)
-        # What other frames of a clip will be asked is prepared in those.
         following = [own(item) for item in upcoming if item.source_frame == wish.source_frame]
         if save is not None and shutter is not None:
             samples = tuple(own(replace(wish, motions=sample)) for sample in shutter.samples)

@@ -150,3 +150,11 @@ class Renderer(Protocol):
         The result depends on the reference and on the frame, never on what was opened before.
         """
         ...
+
+    def prepare(self, moves: Sequence[tuple[FacePortrait, Motion]]) -> None:
+        """Compute a frame each of portraits of one clip in one go, for their `render`.
+
+        Of use where batch_size is more than 1. The first is drawn next; nothing is done while it is
+        remembered, so that the next batch is whole.
+        """
+        ...

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from ..motion import Face
+from ..motion import Face, Motion
 from ..renderer import FacePortrait, SourceImage, Step, no_step
 from .portrait import AnalyticPortrait
 
@@ -52,3 +52,6 @@ class AnalyticRenderer:
         if not isinstance(reference, AnalyticPortrait):
             return self.open(image, face, step)
         return reference.reopened(image, face, landmarks, step)
+
+    def prepare(self, moves: Sequence[tuple[FacePortrait, Motion]]) -> None:
+        """Nothing: frames do not get faster by being made together."""

@@ -58,6 +58,10 @@ class SourceFrames(Protocol):
         """
         ...
 
+    def check(self, number: int) -> None:
+        """Raise ClipError unless the file of a frame is as it was when it was opened."""
+        ...
+
     def view(self, number: int, max_side: int, tick: Tick = no_tick) -> np.ndarray | None:
         """(H, W, 3) uint8 sRGB, no side longer, fast; None where it must follow from `pixels`."""
         ...
@@ -120,8 +124,12 @@ class VideoFrames:
 
     def pixels(self, number: int, tick: Tick = no_tick) -> np.ndarray:
         """See SourceFrames.pixels."""
-        check_stamp(self.stamps[0])
+        self.check(number)
         return self._kept.get(number, lambda: self._upright(number, None, tick))
+
+    def check(self, number: int) -> None:
+        """See SourceFrames.check."""
+        check_stamp(self.stamps[0])
 
     def view(self, number: int, max_side: int, tick: Tick = no_tick) -> np.ndarray | None:
         """See SourceFrames.view."""
@@ -168,8 +176,12 @@ class PictureFrames:
     def pixels(self, number: int, tick: Tick = no_tick) -> np.ndarray:
         """See SourceFrames.pixels."""
         tick()
-        check_stamp(self.stamps[number])
+        self.check(number)
         return self._kept.get(number, lambda: self._read(self._paths[number]))
+
+    def check(self, number: int) -> None:
+        """See SourceFrames.check."""
+        check_stamp(self.stamps[number])
 
     def view(self, number: int, max_side: int, tick: Tick = no_tick) -> np.ndarray | None:
         """See SourceFrames.view."""

@@ -6,6 +6,7 @@ Pictures are (N, H, W, 3) float32 RGB, display-referred 0..1; keypoints are (N, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -72,6 +73,13 @@ class ModelSet(Retargeting, Protocol):
         """
         ...
 
+    def gathered(self, features: Sequence[Any]) -> Any:
+        """What F gave of N pictures as one value, for `decode`."""
+        ...
+
     def decode(self, features: Any, x_source: np.ndarray, x_driving: np.ndarray) -> Decoded:
-        """W and G: x_source (1, 21, 3), x_driving (N, 21, 3); the set splits large batches."""
+        """W and G: x_source (1, 21, 3), x_driving (N, 21, 3); the set splits large batches.
+
+        Of features that were gathered of N pictures x_source is (N, 21, 3), too: one frame each.
+        """
         ...

@@ -131,6 +131,35 @@ class Portrait:
         while len(self._frames) > max(REMEMBERED_FRAMES, len(wanted)):
             self._frames.popitem(last=False)
 
+    @staticmethod
+    def prepare_together(models: ModelSet, moves: Sequence[tuple[Portrait, Motion]]) -> None:
+        """As `prepare`, a frame each of several portraits; see Renderer.prepare."""
+        cleaned = [(portrait, replace(motion, lid_offset=0.0)) for portrait, motion in moves]
+        missing = [
+            (portrait, motion)
+            for portrait, motion in cleaned
+            if motion != Motion() and motion not in portrait._frames
+        ]
+        if not missing or missing[0] != cleaned[0]:
+            return
+        # Batches are always whole: what a card computes may hang on their size by a rounding, and
+        # the tasks of a farm write the same bytes wherever they begin.
+        driving = [portrait._driving_points([motion]) for portrait, motion in missing]
+        spare = -len(missing) % models.batch_size
+        portraits = [portrait for portrait, _ in [*missing, *missing[-1:] * spare]]
+        features = models.gathered([portrait._features for portrait in portraits])
+        x_source = np.concatenate([portrait._source.points for portrait in portraits])
+        x_driving = np.concatenate([*driving, *driving[-1:] * spare])
+        decoded = models.decode(features, x_source, x_driving)
+        for number, (portrait, motion) in enumerate(missing):
+            portrait._remember(motion, decoded.images[number], decoded.deformation[number])
+
+    def _remember(self, motion: Motion, picture: np.ndarray, deformation: np.ndarray) -> None:
+        strength = float(self._strengths([motion])[0])
+        self._frames[motion] = self._finished(picture, deformation, strength)
+        while len(self._frames) > REMEMBERED_FRAMES:
+            self._frames.popitem(last=False)
+
     def _driving_points(self, motions: list[Motion]) -> np.ndarray:
         return retargeted_points(
             self._source,

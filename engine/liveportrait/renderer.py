@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Sequence
 
 import numpy as np
 
 from ..faces.find import view_8bit
-from ..motion import Face
+from ..motion import Face, Motion
 from ..renderer import FacePortrait, SourceImage, Step, no_step
 from .analysis import BoxAnalysis, FaceAnalysis, MeshAnalysis
 from .model_set import ModelSet
@@ -72,6 +73,11 @@ class LivePortraitRenderer:
             return self.open(image, face, step)
         analysed = self._analysis.of_frame(face, landmarks)
         return Portrait(self.models, image, face, analysed, self._options, step)
+
+    def prepare(self, moves: Sequence[tuple[FacePortrait, Motion]]) -> None:
+        """See Renderer.prepare. Raises ReportedError (out_of_memory)."""
+        own = [(portrait, motion) for portrait, motion in moves if isinstance(portrait, Portrait)]
+        Portrait.prepare_together(self.models, own)
 
     def _view_of(self, image: SourceImage, step: Step) -> np.ndarray:
         """view_8bit of the picture, which the faces of one picture share."""

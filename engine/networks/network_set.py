@@ -7,7 +7,7 @@ This implements engine.liveportrait.model_set.ModelSet.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -46,12 +46,16 @@ ProgressCallback = Callable[[str, float], None]
 class SourceFeatures:
     """What one portrait needs for every frame; keep it as long as the portrait is open.
 
-    volume    (1, 32, 16, 64, 64) f_s on the set's device
+    volume    (1, 32, 16, 64, 64) f_s on the set's device; of several portraits one row each
     prepared  {decoder: what it made of the volume}, filled when a decoder first runs
     """
 
     volume: Tensor
     prepared: dict[int, Any]
+
+    def rows(self, part: slice) -> SourceFeatures:
+        """Those of some of several portraits."""
+        return SourceFeatures(self.volume[part], {})
 
 
 class NetworkSet:
@@ -185,6 +189,11 @@ class NetworkSet:
             trim_heap()
         return SourceFeatures(volume, {})
 
+    def gathered(self, features: Sequence[SourceFeatures]) -> SourceFeatures:
+        """Features of N portraits in one, for `decode` with as many source keypoints."""
+        with torch.inference_mode(), _memory_errors(self.placement):
+            return SourceFeatures(torch.cat([each.volume for each in features]), {})
+
     def stitching(self, x_source: np.ndarray, x_driving: np.ndarray) -> np.ndarray:
         """(N, 65) offsets: 63 for the keypoints, then one shift in x and y."""
         return self._offsets(self._perceptrons.stitching, x_source, x_driving)
@@ -202,6 +211,7 @@ class NetworkSet:
     ) -> Decoded:
         """W and G: x_source (1, 21, 3), x_driving (N, 21, 3) -> N frames.
 
+        Of gathered features x_source has N rows, too.
         Runs in batches that fit the device. A frame that half precision turns into NaN or
         infinity is computed again in float32. Raises ReportedError: out_of_memory; no_models where
         float32 gives no number either.
@@ -211,7 +221,9 @@ class NetworkSet:
         deformations: list[np.ndarray] = []
         start = 0
         while start < len(driving):
-            frames = self._decode_batch(features, source, driving[start : start + self.batch_size])
+            rows = slice(start, start + self.batch_size)
+            own = (features.rows(rows), source[rows]) if len(source) > 1 else (features, source)
+            frames = self._decode_batch(*own, driving[rows])
             if frames is None:
                 continue
             images.append(_numpy(frames.image.permute(0, 2, 3, 1)))

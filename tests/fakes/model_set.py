@@ -62,11 +62,16 @@ class FakeModelSet:
         self.calls["features"].append(len(image))
         return cv2.resize(image[0], (512, 512), interpolation=cv2.INTER_LINEAR)
 
+    def gathered(self, features: Any) -> Any:
+        return list(features)
+
     def decode(self, features: Any, x_source: np.ndarray, x_driving: np.ndarray) -> Decoded:
         self.calls["decode"].append(len(x_driving))
         images, deformations = [], []
-        for points in x_driving:
-            shift = (points - x_source[0]).mean(axis=0)[:2]
+        many = features if isinstance(features, list) else [features] * len(x_driving)
+        starts = np.broadcast_to(x_source, x_driving.shape)
+        for features, start, points in zip(many, starts, x_driving, strict=True):
+            shift = (points - start).mean(axis=0)[:2]
             matrix = np.array([[1, 0, 256 * shift[0]], [0, 1, 256 * shift[1]]], np.float64)
             moved = cv2.warpAffine(
                 features, matrix, (512, 512), borderMode=cv2.BORDER_REPLICATE

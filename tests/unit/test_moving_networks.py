@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -64,6 +66,40 @@ def test_every_frame_is_read_once_and_moved_by_its_own_face(source: MovingSource
         assert (shown(other, frame, MOVE) == forwards[frame]).all()
         assert (shown(other, frame, Motion()) == source.at(frame).pixels).all()
         assert (forwards[frame] != source.at(frame).pixels).any()
+
+
+def test_several_source_frames_are_made_at_once(source: MovingSource) -> None:
+    """A bake names the frames that come next: networks make them in one batch, each as alone."""
+    faces = find_faces(source.at(1))
+    track = follow_faces(source, 1, faces, quiet)
+
+    def baked(
+        batch_size: int, frames: Sequence[tuple[int, int]]
+    ) -> tuple[FakeModelSet, list[np.ndarray]]:
+        models = FakeModelSet()
+        models.batch_size = batch_size
+        renderer = LivePortraitRenderer(models)
+        first = fit_faces(source.at(1), faces, renderer, quiet)
+        clip = OpenedClip(source, 1, first, renderer, track)
+        wishes = [Wish(frame, (replace(MOVE, yaw=float(place)),)) for place, frame in frames]
+        shown = []
+        for number, wish in enumerate(wishes):
+            clip.prepare(wishes[number : number + batch_size])
+            composition = clip.at(wish.source_frame)
+            composition.render(clip.motions_of(wish, composition))
+            shown.append(composition.canvas.copy())
+        return models, shown
+
+    # Slow motion shows a source frame twice; one of them is the frame of `open`.
+    frames = list(enumerate((0, 1, 1, 2, 3, 3, 4)))
+    models, together = baked(4, frames)
+    assert models.calls["decode"] == [4, 4]
+    assert models.calls["features"] == models.calls["motion"] == [1] * COUNT
+    alone, one_by_one = baked(1, frames)
+    assert alone.calls["decode"] == [1] * len(frames)
+    assert all((a == b).all() for a, b in zip(together, one_by_one, strict=True))
+    _, chunk = baked(4, frames[3:5])
+    assert all((a == b).all() for a, b in zip(chunk, together[3:5], strict=True))
 
 
 def replace_yaw(motion: Motion) -> Motion:

@@ -119,6 +119,15 @@ def test_motion_stack_and_mixing_with_keypoints_leaving_the_volume() -> None:
     torch.testing.assert_close(
         deformation_of(mask, grid, source, driving), wanted, atol=5e-6, rtol=0
     )
+    # Frames of one batch may have sources of their own.
+    volumes, sources = torch.cat([volume, volume.flip(4)]), torch.cat([source, -source])
+    both = stack(*stack.prepare(volumes), sources, driving)
+    offsets = deformation_of(mask, grid, sources, driving)
+    for row in (slice(0, 1), slice(1, 2)):
+        alone = stack(*stack.prepare(volumes[row]), sources[row], driving[row])
+        torch.testing.assert_close(both[row], alone, atol=1e-5, rtol=0)
+        alone = deformation_of(mask[row], grid, sources[row], driving[row])
+        torch.testing.assert_close(offsets[row], alone, atol=1e-6, rtol=0)
 
 
 def test_hourglass_with_folded_norms() -> None:

@@ -95,6 +95,22 @@ def test_frames_come_in_order_whatever_the_batch(models: NetworkSet) -> None:
     assert decoder.prepared == 1
 
 
+def test_frames_of_several_portraits_have_features_of_their_own(models: NetworkSet) -> None:
+    class Shading(StubDecoder):
+        def warp(self, prepared, source, driving) -> Warped:
+            assert len(prepared) == len(source) == len(driving)
+            return super().warp(prepared, source, driving + prepared[:, 0, 0, 0, :1, None])
+
+    decoder = models._decoder = Shading()
+    models.batch_size = 2
+    shades = [features_of(models) for _ in range(3)]
+    for number, features in enumerate(shades):
+        features.volume += 0.2 * number
+    decoded = models.decode(models.gathered(shades), driving(3), driving(3))
+    assert decoder.batches == [2, 1]
+    np.testing.assert_allclose(decoded.images[:, 5, 5, 0], [0.0, 0.3, 0.6], atol=1e-6)
+
+
 def test_frames_that_overflow_for_good_leave_half_precision(models: NetworkSet) -> None:
     half = models._decoder = StubDecoder(spoiled=float("nan"))
     plain = models._plain = StubDecoder()
