@@ -144,10 +144,10 @@ class MotionStack(nn.Module):
         self.compress = folded_conv(network.compress, network.norm)
 
     def prepare(self, feature_3d: Tensor) -> tuple[Tensor, Tensor]:
-        """What depends on the source alone: the compressed volume (1, 4, 16, 64, 64), and the
-        five channels of the motion "stay" (1, 5, 16, 64, 64)."""
+        """What depends on the source alone: the compressed volume (B, 4, 16, 64, 64), and the
+        five channels of the motion "stay" (B, 5, 16, 64, 64)."""
         compressed = fn.relu(self.compress(feature_3d))
-        still = sample_shifted(compressed, compressed.new_zeros(1, 1, 3))[:, 0]
+        still = sample_shifted(compressed, compressed.new_zeros(len(compressed), 1, 3))[:, 0]
         return compressed, torch.cat([torch.zeros_like(still[:, :1]), still], dim=1)
 
     def forward(
