@@ -34,8 +34,8 @@ MODE_ITEMS = (
     (
         REPLACE,
         "Replace",
-        "Between the first and the last frame the captured channels do what the performer did; "
-        "all other keys stay",
+        "Between the first and the last frame the captured channels do what the performer did, "
+        "on a clip in place of what its face does by itself; all other keys stay",
     ),
     (ADD, "Add", "The performance is added to what the face does already"),
 )

@@ -21,6 +21,7 @@ from . import (
     keying,
     live,
     markers,
+    own_expression,
     performance_cache,
     performer_list,
     take_channels,
@@ -28,7 +29,7 @@ from . import (
     take_records,
     takes,
 )
-from .capture_choices import ADD, STRIP, Choices, TakeChoices, choices_of, store
+from .capture_choices import ADD, REPLACE, STRIP, Choices, TakeChoices, choices_of, store
 from .clip_sources import active_strip_name, scene_fps, source_of
 from .controllers import complete, control_defaults, face_of
 from .errors import AddonError
@@ -47,6 +48,7 @@ class Job(TakeJob):
     fps: float
 
     has_markers: ClassVar[bool] = True
+    replaces_own: ClassVar[bool] = True
 
     @property
     def reader(self) -> str:
@@ -301,6 +303,9 @@ def _write_face(
     complete(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
+    if job.replaces_own and choices.mode == REPLACE:
+        span = take_placing.span_of(channels)
+        channels += own_expression.channels_for(controller, choices.region, *span)
     if not choices.is_whole_pose:
         channels = take_channels.with_still_ones(channels, control_defaults(face_of(controller)))
     put = take_placing.place_again if is_again else take_placing.place

@@ -21,6 +21,9 @@ HOLD_EYES = "hold_eyes_open"
 SILENCE_LIPS = "silence_lips"
 STEADY_HEAD = "steady_head"
 KEEP_EXPRESSION = "keep_own_expression"
+KEEP_EYES, KEEP_BROWS, KEEP_MOUTH = "keep_own_eyes", "keep_own_brows", "keep_own_mouth"
+# Groups of controls → the hold that counts for them beside KEEP_EXPRESSION.
+KEEP_OF_GROUP = {"Eyes": KEEP_EYES, "Brows": KEEP_BROWS, "Mouth": KEEP_MOUTH}
 
 HOLDS = (
     Hold(
@@ -48,5 +51,8 @@ HOLDS = (
         "they are added to it",
         1.0,
     ),
+    Hold(KEEP_EYES, "Keep Own Eyes", "The same for lids and gaze alone", 1.0),
+    Hold(KEEP_BROWS, "Keep Own Brows", "The same for the brows alone", 1.0),
+    Hold(KEEP_MOUTH, "Keep Own Mouth", "The same for the mouth alone", 1.0),
 )
 HOLD_NAMES = tuple(hold.name for hold in HOLDS)

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ..engine.controls import RATIO_TOLERANCE, Face, Motion
+from ..engine.take import detail_rows
 from .controllers import half_crop_px
 from .face_tracks import FaceTrack
-from .holds import HOLD_EYES, KEEP_EXPRESSION, SILENCE_LIPS, STEADY_HEAD
+from .holds import HOLD_EYES, KEEP_EXPRESSION, KEEP_OF_GROUP, SILENCE_LIPS, STEADY_HEAD
 
 # As the engine names the openings of a request's `holds`.
 EYES, LIPS = "eyes", "lips"
@@ -56,15 +57,13 @@ class MovingFace:
 
     def replaced(self, motion: Motion, holds: Mapping[str, float]) -> Motion:
         """A motion that takes the clip's own expression out, as far as is wanted."""
-        taken = 1.0 - _share(holds, KEEP_EXPRESSION, 1.0)
-        if not taken:
-            return motion
-        own = self.track.expression[self.index, self.frame]
-        expression = tuple(
-            float(asked - taken * value)
-            for asked, value in zip(motion.expression, own, strict=True)
-        )
-        return replace(motion, expression=expression)
+        whole = _share(holds, KEEP_EXPRESSION, 1.0)
+        expression = list(motion.expression)
+        for group, name in KEEP_OF_GROUP.items():
+            taken = 1.0 - whole * _share(holds, name, 1.0)
+            for row in detail_rows({group}) if taken else ():
+                expression[row] -= taken * float(self.track.expression[self.index, self.frame, row])
+        return replace(motion, expression=tuple(expression))
 
     def held(self, motion: Motion, holds: Mapping[str, float]) -> tuple[Motion, tuple[str, ...]]:
         """A motion whose openings are held, and which of them are wanted as they are.

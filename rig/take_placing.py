@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import bpy
+import numpy as np
 
 from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.take import EXPRESSION, TRANSLATION
+from . import own_expression
 from .capture_choices import ADD, TakeChoices
 from .controllers import SIZES, control_defaults, face_of
 from .errors import AddonError
@@ -32,7 +35,8 @@ class Span(NamedTuple):
 
 
 def span_of(channels: Sequence[Channel]) -> Span:
-    """The frames that a take covers."""
+    """The frames that a take covers; what makes room for it in a clip does not count."""
+    channels = own_expression.split(channels)[0]
     return Span(
         min(float(channel.frames[0]) for channel in channels),
         max(float(channel.frames[-1]) for channel in channels),
@@ -95,6 +99,7 @@ def place_again(
         former = [] if base is None else compat.curves_with_slot_of(base, animation)
         span = (record.first_frame, record.last_frame)
         restore_keys(curves, former, region_keys(record.captured_region), span)
+        _give_back_own(controller, curves, former, record.captured_region, grown(span))
         animation.action = action
         curves.choose_slot(animation)
         if choices.use_track:
@@ -119,6 +124,22 @@ def place_again(
         bpy.data.actions.remove(own)
     action.name = kept_name
     return action
+
+
+def _give_back_own(
+    controller: bpy.types.Object,
+    curves: compat.ActionCurves,
+    former: Sequence[bpy.types.FCurve],
+    region: str,
+    span: tuple[float, float],
+) -> None:
+    """Let a clip's own expression be as before the capture of a region, see own_expression.py."""
+    path = own_expression.hold_path(region)
+    if path is None or (path, 0) not in by_key(curves):
+        return
+    restore_keys(curves, former, {(path, 0)}, span)
+    if (path, 0) not in by_key(curves):
+        controller[own_expression.hold_of(region)] = 1.0
 
 
 def region_keys(region: str) -> set[CurveKey]:
@@ -164,6 +185,13 @@ def _write(
     others: set[CurveKey],
 ) -> None:
     span = span_of(channels)
+    channels, own = own_expression.split(channels)
+    for channel in own:
+        frames, outside = grown(span), by_key(curves).get((channel.path, channel.index))
+        now = float(controller.path_resolve(channel.path))
+        kept = [now if outside is None else outside.evaluate(frame) for frame in frames]
+        channel = replace(channel, values=np.array([kept[0], 0.0, 0.0, kept[1]]))
+        list(replace_keys(curves, [channel], frames, others))
     if choices.mode == ADD:
         rest = _rest(controller, channels)
         now = {(c.path, c.index): _value(controller, c) for c in channels}
@@ -216,18 +244,24 @@ def _place_strip(
     _push_down(animation)
     action, curves = _own_action(controller, None, None, name)
     _fill_strip(controller, animation, curves, channels, choices)
-    first = span_of(channels).first
+    span = _strip_span(channels)
     track = animation.nla_tracks.new()
     track.name = name
-    strip = track.strips.new(action.name, math.floor(first), action)
+    strip = track.strips.new(action.name, math.floor(span.first), action)
     curves.choose_slot(strip)
-    _fit(strip, span_of(channels), first)
+    _fit(strip, span, span.first)
     strip.blend_type = "COMBINE" if choices.mode == ADD else "REPLACE"
     is_alone = len(list(compat.nla_strips(controller))) == 1
     # Outside of the strip what lies below is seen again.
     strip.extrapolation = "HOLD" if is_alone else "NOTHING"
     record.base = None
     return action
+
+
+def _strip_span(channels: Sequence[Channel]) -> Span:
+    """What a strip plays: with the keys around that make room in a clip, where there are any."""
+    span = span_of(channels)
+    return Span(*grown(span)) if own_expression.split(channels)[1] else span
 
 
 def _fill_strip(
@@ -289,7 +323,7 @@ def _replace_strip(
     _fill_strip(controller, animation, curves, channels, choices)
     strip.action = action
     curves.choose_slot(strip)
-    span = span_of(channels)
+    span = _strip_span(channels)
     _fit(strip, span, span.first + shift)
     strip.blend_type = "COMBINE" if choices.mode == ADD else "REPLACE"
     return action

@@ -1,4 +1,4 @@
-"""Faces that come into a clip later than in the frame where faces were looked for."""
+"""Faces of a clip: those that come later, and captures in place of what a face does by itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,14 @@ from moving import (
     shown,
     textured_plane,
     update,
+    walk,
 )
+from performing import curves, write_template
 from pictures import save_picture
+
+__all__ = ["walk"]
+
+OWN = '["keep_own_expression"]', 0
 
 
 def test_a_face_that_comes_later_is_found_where_it_is(module, pixels, tmp_path, capfd) -> None:
@@ -64,3 +70,36 @@ def test_a_face_that_comes_later_is_found_where_it_is(module, pixels, tmp_path, 
     assert module("rig.controllers").face_of(faces(plane)[1]).frame == 4
     update(faces(plane)[1], blink=1.0)
     assert change_box(shown(plane, 5, pixels)[:, 340:], files[4][:, 340:])
+
+
+def test_a_capture_replaces_what_the_face_does_or_is_added(walk, module, tmp_path) -> None:
+    plane, _ = walk
+    (face,) = faces(plane)
+    bpy.context.view_layer.objects.active = face
+    bpy.context.scene.render.fps, bpy.context.scene.render.fps_base = 25, 1.0
+    path = write_template(tmp_path / "nod.pkl", 3)
+
+    def kept(name: str = "keep_own_expression") -> list[float]:
+        found = []
+        for frame in (1, 2, 4, 5):
+            bpy.context.scene.frame_set(frame)
+            found.append(face[name])
+        return found
+
+    options = {"filepath": path, "start_frame": 2, "mode": "REPLACE", "use_track": False}
+    assert bpy.ops.keyportrait.capture(**options) == {"FINISHED"}
+    assert kept() == [1.0, 0.0, 0.0, 1.0]
+    assert face.keyportrait_capture.first_frame == 2 and face.keyportrait_capture.last_frame == 4
+    face.keyportrait_capture.mode = "ADD"
+    assert bpy.ops.keyportrait.recapture() == {"FINISHED"}
+    assert OWN not in curves(module, face) and kept() == [1.0, 1.0, 1.0, 1.0]
+    face.keyportrait_capture.mode, face.keyportrait_capture.use_track = "REPLACE", True
+    assert bpy.ops.keyportrait.recapture() == {"FINISHED"}
+    assert kept() == [1.0, 0.0, 0.0, 1.0]
+    face.animation_data_clear()
+    riding = module("rig.riding")
+    riding.ride(module("rig.portraits").portrait(plane))
+    face["keep_own_mouth"] = 0.5
+    assert bpy.ops.keyportrait.capture(**options, region="lip") == {"FINISHED"}
+    assert kept("keep_own_mouth") == [0.5, 0.0, 0.0, 0.5]
+    assert OWN not in curves(module, face)

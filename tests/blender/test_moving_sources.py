@@ -290,7 +290,10 @@ def test_what_the_clip_does_can_be_taken_out(acting, pixels, module) -> None:
     assert off(3, mouth) < 0.7 * spoken
     # Preview shows little of an eye that the frame hides.
     assert off(5, eyes) < 0.93 * shut
-    update(face, keep_own_expression=1.0, hold_eyes_open=1.0)
+    update(face, keep_own_expression=1.0, keep_own_mouth=0.0)
+    assert off(3, mouth) < 0.7 * spoken
+    assert off(5, eyes) == pytest.approx(shut, rel=1e-3)
+    update(face, keep_own_mouth=1.0, hold_eyes_open=1.0)
     assert off(5, eyes) < 0.93 * shut
     assert off(3, mouth) == pytest.approx(spoken, rel=0.15)
     update(face, hold_eyes_open=0.0)
