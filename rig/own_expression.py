@@ -45,7 +45,9 @@ def channels_for(
     The values of its outer keys are to be those that the curve has there, see take_placing.
     """
     plane, name = controller.keyportrait.face.portrait, hold_of(region)
-    if plane is None or name not in controller or not clips.is_moving(plane.keyportrait.portrait):
+    if plane is None or name is None or name not in controller:
+        return []
+    if not clips.is_moving(plane.keyportrait.portrait):
         return []
     frames = np.array([first - 1.0, first, last, last + 1.0])
     values = np.array([1.0, 0.0, 0.0, 1.0])

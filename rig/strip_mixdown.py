@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -40,10 +40,20 @@ def mixed(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Pat
 
     Blender mixes many times faster than the sound lasts. Raises AddonError.
     """
+    return mixed_together(context, scene, strip, [strip])
+
+
+def mixed_together(
+    context: bpy.types.Context, scene: bpy.types.Scene, strip: Any, sounding: Sequence[Any]
+) -> Path:
+    """As mixed, from one handle of a strip to the other, of the strips that sound."""
     folder = Path(bpy.app.tempdir) / "keyportrait_sounds"
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{bpy.path.clean_name(strip.name)}-{uuid.uuid4().hex[:8]}.wav"
-    with _alone(scene, strip), context.temp_override(scene=scene, view_layer=scene.view_layers[0]):
+    with (
+        _alone(scene, strip, sounding),
+        context.temp_override(scene=scene, view_layer=scene.view_layers[0]),
+    ):
         scene.view_layers[0].update()
         try:
             bpy.ops.sound.mixdown(
@@ -51,7 +61,7 @@ def mixed(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Pat
             )
         except RuntimeError as error:
             raise AddonError(
-                f"Blender could not mix the retimed strip '{strip.name}': {error}.",
+                f"Blender could not mix the sound of the strip '{strip.name}': {error}.",
                 "Reset its retiming, or render its sound to a file and use that.",
             ) from error
     scene.view_layers[0].update()
@@ -59,15 +69,15 @@ def mixed(context: bpy.types.Context, scene: bpy.types.Scene, strip: Any) -> Pat
 
 
 @contextmanager
-def _alone(scene: bpy.types.Scene, strip: Any) -> Iterator[None]:
-    """A strip is the only one that sounds, and the scene as long as it; then as it was."""
+def _alone(scene: bpy.types.Scene, strip: Any, sounding: Sequence[Any]) -> Iterator[None]:
+    """Some strips are the only ones that sound, and the scene as long as one; then as it was."""
     place = compat.strip_place(strip)
     strips = [other for other in compat.all_strips(scene) if other.type in ("SOUND", "SCENE")]
     mutes = [(other, other.mute) for other in strips]
     kept = scene.frame_start, scene.frame_end, scene.use_audio
     try:
         for other in strips:
-            other.mute = other != strip
+            other.mute = other not in sounding
         scene.use_audio = True
         # The end first: a scene never ends before it begins.
         scene.frame_end = max(int(place.right) - 1, 0)

@@ -94,12 +94,23 @@ def why_unreadable(strip: Any) -> str:
         return "shows only some of its frames"
     if any(not modifier.mute for modifier in strip.modifiers):
         return "has modifiers"
-    place = compat.strip_place(strip)
-    speed = compat.strip_length(strip) / max(place.content_end - place.content_start, 1.0)
-    if abs(speed - 1.0) > SPEED_TOLERANCE:
+    if _has_other_speed(strip):
         return "plays at another speed"
     is_readable = strip.type == "MOVIE" or _numbers(strip) is not None
     return "" if is_readable else "has pictures that are not numbered in a row"
+
+
+def _has_other_speed(strip: Any) -> bool:
+    place = compat.strip_place(strip)
+    speed = compat.strip_length(strip) / max(place.content_end - place.content_start, 1.0)
+    return abs(speed - 1.0) > SPEED_TOLERANCE
+
+
+def keeps_time(strip: Any) -> bool:
+    """Whether a strip is a movie that plays on as its file does, whatever it looks like."""
+    if strip.type != "MOVIE" or strip.use_reverse_frames:
+        return False
+    return not len(getattr(strip, "retiming_keys", ())) and not _has_other_speed(strip)
 
 
 def content_frames(strip: Any) -> range:

@@ -15,7 +15,7 @@ FORMAT_ITEMS = (
 STRIP, PERFORMANCE, NONE = "STRIP", "PERFORMANCE", "NONE"
 SOUND_ITEMS = (
     (AUTO, "Automatic", "The strip's own sound, else that of the captured performance"),
-    (STRIP, "Strip's", "The sound of the strip's own movie"),
+    (STRIP, "Strip's", "The sound of the strip's own movie, or of the sound strip beside it"),
     (PERFORMANCE, "Performance's", "The sound of the clip that the face was captured from"),
     (NONE, "None", "A silent movie"),
 )

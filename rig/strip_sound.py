@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import bpy
 
 from .. import compat
-from . import capture_settings, strip_reading
+from . import capture_settings, strip_mixdown, strip_reading
 from .capture_choices import choices_of
 from .clip_sources import scene_fps, source_of
 from .errors import AddonError
@@ -16,6 +17,8 @@ from .strip_settings import AUTO, NONE, STRIP
 
 # A performance that is stretched by more than this has no sound that fits.
 STRETCH_TOLERANCE = 1e-3
+# Handles of a movie and of its sound differ by a part of a frame.
+NEAR_FRAMES = 1.0
 
 
 class StripSound(NamedTuple):
@@ -46,12 +49,17 @@ def sound_for(
         return None
     strip, frame = begin
     is_auto = choice == AUTO
-    has_own = strip.type == "MOVIE" and not strip_reading.why_unreadable(strip)
-    if has_own and choice in {AUTO, STRIP}:
-        return _own_sound(scene, strip, frame, is_optional=is_auto)
+    if choice in {AUTO, STRIP}:
+        if strip_reading.keeps_time(strip):
+            return _own_sound(scene, strip, frame, is_optional=is_auto)
+        # Such a strip is rendered by Blender, and its sound mixed by it.
+        sounding = list(_inside(strip)) or list(_beside(scene, strip))
+        if sounding:
+            return _mixed_sound(scene, strip, sounding, frame)
     if choice == STRIP:
         raise AddonError(
-            f"The strip '{strip.name}' has no sound of its own that plays as it does.",
+            f"The strip '{strip.name}' has no sound that plays as it does, nor has a sound strip "
+            "beside it.",
             "Choose another Sound under Bake Options.",
         )
     return _performance_sound(scene, item, frame, is_optional=is_auto)
@@ -62,6 +70,43 @@ def _own_sound(scene: bpy.types.Scene, strip: Any, frame: int, *, is_optional: b
     skipped = trimmed + frame - place.content_start
     path = bpy.path.abspath(strip.filepath)
     return StripSound(path, skipped / scene_fps(scene), is_optional)
+
+
+def _inside(strip: Any) -> Iterator[Any]:
+    """The strips that are heard where a scene or meta strip plays."""
+    if strip.type in {"SCENE", "SOUND"}:
+        yield strip
+    for inner in compat.strips_in(strip) if strip.type == "META" else ():
+        if not inner.mute:
+            yield from _inside(inner)
+
+
+def _beside(scene: bpy.types.Scene, strip: Any) -> Iterator[Any]:
+    """The sound strips that go with a strip."""
+    for other in compat.strips_beside(scene, strip):
+        if other.type == "SOUND" and not other.mute and _belongs(strip, other):
+            yield other
+
+
+def _belongs(strip: Any, sound: Any) -> bool:
+    """Whether a sound strip lies where a strip lies, or where a movie of the same file does."""
+    place, there = compat.strip_place(strip), compat.strip_place(sound)
+    ends = abs(place.left - there.left), abs(place.right - there.right)
+    if max(ends) <= NEAR_FRAMES:
+        return True
+    paths = {_file_of(strip), _file_of(sound)}
+    return len(paths) == 1 and there.left < place.right and place.left < there.right
+
+
+def _file_of(strip: Any) -> str:
+    path = strip.sound.filepath if strip.type == "SOUND" else getattr(strip, "filepath", "")
+    return bpy.path.abspath(path)
+
+
+def _mixed_sound(scene: bpy.types.Scene, strip: Any, sounding: list[Any], frame: int) -> StripSound:
+    path = strip_mixdown.mixed_together(bpy.context, scene, strip, sounding)
+    left = max(int(compat.strip_place(strip).left), 0)
+    return StripSound(str(path), (frame - left) / scene_fps(scene), is_optional=False)
 
 
 def _performance_sound(

@@ -7,6 +7,7 @@ from typing import Any
 
 import bpy
 import numpy as np
+import pytest
 from baking import fresh, loaded  # noqa: F401 - fixtures
 from editing import animate, bake, clip, edit, everything, files_of, run_with_av, sound_of
 from moving import frames_of_face, in_file, shown
@@ -85,6 +86,7 @@ import av
 with av.open(sys.argv[1]) as file:
     frames = [frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)]
 import numpy as np
+import pytest
 np.save(sys.argv[2], np.stack(frames))
 """
 
@@ -114,3 +116,32 @@ def test_a_movie_is_baked_to_a_movie_with_its_own_sound(edit, clip, module, pixe
     sound = sound_of(module, edit / "performer.mov")[4 * 1920 : 10 * 1920]
     heard = sound_of(module, movie)
     assert len(heard) == len(sound) and abs(heard - sound).max() == 0.0
+
+
+def test_strips_that_blender_renders_keep_the_sound_they_are_heard_with(edit, clip, module) -> None:
+    """A mirrored movie has its file's own sound; a reversed one that of the strip beside it."""
+    sound = sound_of(module, edit / "performer.mov")
+    clip.use_flip_x = True
+    compat, scene = module("compat"), bpy.context.scene
+    compat.place_strip(clip, compat.StripPlace(16, 28, 18, 21))
+    animate(clip)
+    heard = sound_of(module, Path(bpy.path.abspath(bake().filepath)))
+    assert np.abs(heard - sound[2 * 1920 : 5 * 1920]).max() == 0.0
+    scene.sequence_editor.active_strip = clip
+    strip_sound, choices = module("rig.strip_sound"), module("rig.strip_settings")
+    item = module("rig.portraits").portrait(clip["keyportrait"])
+    clip.use_reverse_frames = True
+    assert strip_sound.sound_for(scene, item, choices.AUTO, (clip, 18)) is None
+    with pytest.raises(module("rig.errors").AddonError, match="nor has a sound strip"):
+        strip_sound.sound_for(scene, item, choices.STRIP, (clip, 18))
+    beside = compat.strips(scene).new_sound(
+        name="voice", filepath=str(edit / "performer.mov"), channel=8, frame_start=16
+    )
+    found = strip_sound.sound_for(scene, item, choices.AUTO, (clip, 19))
+    assert found.start_s == pytest.approx(1 / 25)
+    mixed = sound_of(module, Path(found.path))
+    wanted = sound[2 * 1920 : 5 * 1920]
+    assert abs(len(mixed) - len(wanted)) < 1920
+    assert np.corrcoef(mixed[: len(wanted)], wanted[: len(mixed)])[0, 1] > 0.99
+    beside.mute = True
+    assert strip_sound.sound_for(scene, item, choices.AUTO, (clip, 19)) is None
