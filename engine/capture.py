@@ -7,13 +7,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .long_takes import make_long_takes
 from .motion import Face
 from .performance.performance import Performance, PerformanceError
 from .performance.resampling import on_frames
 from .reading import read_performance
 from .renderer import ReportedError
 from .take import PerformanceSource, TakeOptions
-from .taking import Taken, make_takes
+from .taking import Taken
 
 if TYPE_CHECKING:
     from .network_reading import FindReader
@@ -53,7 +54,7 @@ def capture(
             told_s = time.monotonic()
 
     tick()
-    return make_takes(performance, faces, options, tick=tick)
+    return make_long_takes(performance, faces, options, tick)
 
 
 def _on_frames(

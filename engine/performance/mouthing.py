@@ -33,6 +33,7 @@ EARLY_S, LATE_S = 0.005, 0.005
 # Of a neighbour's length: how much shut lips may take of it, and how much the way there.
 GIVEN, RAMP_SHARE, LEAST_RAMP_S = 0.2, 0.3, 0.025
 _LEAST_PULL = 1e-6
+_PIECE = 10_000  # rows
 JAW = "mouth_open"
 # What loudness alone says of the jaw: how far it is open at the loudest, and how much that counts.
 WIDE, RINGING_SHARE = 0.45, 0.5
@@ -217,7 +218,7 @@ def slider_performance(
         rotation=np.broadcast_to(still, (count, 3, 3)) if rotation is None else rotation,
         translation=np.broadcast_to(np.zeros(3, np.float32), (count, 3)),
         scale=np.broadcast_to(np.float32(1.0), (count,)),
-        expression=slider_expression(sliders, count).astype(np.float32),
+        expression=_expression(sliders, count),
         ratios=None,
         is_seen=np.ones(count, bool),
         sliders={name: column.astype(np.float32) for name, column in sliders.items()},
@@ -227,3 +228,13 @@ def slider_performance(
         tolerance=TOLERANCE,
         lips_shut=shut,
     )
+
+
+def _expression(sliders: Mapping[str, np.ndarray], count: int) -> np.ndarray:
+    """(count, 21, 3) float32, in pieces: hours of speech would take twice as much at once."""
+    result = np.empty((count, KEYPOINT_COUNT, 3), np.float32)
+    for start in range(0, count, _PIECE):
+        part = slice(start, min(start + _PIECE, count))
+        columns = {name: column[part] for name, column in sliders.items()}
+        result[part] = slider_expression(columns, part.stop - start)
+    return result

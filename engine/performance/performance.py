@@ -113,10 +113,14 @@ class Performance:
             raise PerformanceError(
                 f"nothing is there from {first:g} s on, it has {length}", "Choose another part."
             )
-        kept = slice(int(rows[0]), int(rows[-1]) + 1)
+        found = self.rows(slice(int(rows[0]), int(rows[-1]) + 1))
+        return replace(found, times=found.times - first)
+
+    def rows(self, kept: slice) -> Performance:
+        """Some rows that follow one another, at their own times."""
         return replace(
             self,
-            times=self.times[kept] - first,
+            times=self.times[kept],
             rotation=self.rotation[kept],
             translation=self.translation[kept],
             scale=self.scale[kept],

@@ -51,3 +51,9 @@ def test_a_retimed_strip_is_spoken_as_it_sounds(spoken: dict) -> None:
     assert notes["strip"][1] - notes["strip"][0] > 1.8 * (plain[1] - plain[0])
     assert abs(notes["last"] - notes["strip"][1]) <= 2
     assert notes["scene"] == [1, plain[1]] and not notes["muted"]
+
+
+def test_escape_stops_a_long_sound_and_changes_nothing(spoken: dict) -> None:
+    notes = spoken["escape_while_speaking"]
+    assert any("speak" in name.lower() for name in notes["running"])
+    assert not notes["left"] and notes["is_same"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -235,6 +236,23 @@ def test_a_capture_can_be_cancelled_anywhere_and_leaves_nothing(
         assert ticket.error is not None
         assert ticket.error.code == "cancelled"
         assert not (tmp_path / "kept").exists() or not list((tmp_path / "kept").iterdir())
+
+
+def test_a_long_sound_that_is_spoken_can_be_cancelled(session: Capturing, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    hum = (9000 * np.sin(np.arange(8000) / 8.0) * np.linspace(0.0, 1.0, 8000)).astype("<i2")
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        for _ in range(900):
+            file.writeframes(hum.tobytes())
+    ticket = begun(session, path, 0.02, speech={})
+    asked = time.monotonic()
+    session.engine.cancel(ticket)
+    wait_until(lambda: ticket.is_done, "the end of the cancelled speech")
+    assert time.monotonic() - asked < CANCEL_S
+    assert ticket.error is not None and ticket.error.code == "cancelled"
 
 
 def test_a_clip_that_changes_while_it_is_captured_is_refused(

@@ -17,6 +17,7 @@ import av
 import numpy as np
 import pytest
 
+from engine import long_takes
 from engine.capture import capture
 from engine.motion import Face
 from engine.performance.geometry import euler_degrees
@@ -281,6 +282,41 @@ def test_long_sounds_are_heard_in_pieces(tmp_path) -> None:
         for part in zip(*(shares(whole, n * PHONES[-1][1]) for n in range(5)), strict=True)
     )
     assert closed >= 0.75 and opened >= 0.85
+
+
+def test_a_long_take_is_made_in_pieces_and_says_the_same(monkeypatch) -> None:
+    source = PerformanceSource(str(SPOKEN), speech=SpeechOptions())
+    faces = [FACE, replace(FACE, lips_open=0.18)]
+    whole = capture(source, faces, TakeOptions(reference=AUTO), quiet)
+    monkeypatch.setattr(long_takes, "PIECE_ROWS", 60)
+    told: list[float] = []
+    pieces = capture(source, faces, TakeOptions(reference=AUTO), lambda part, _t: told.append(part))
+    assert pieces.columns == whole.columns and pieces.reference == whole.reference
+    for name in ("times", "values", "expression", "translation", "is_seen"):
+        assert np.array_equal(getattr(pieces, name), getattr(whole, name)), name
+    edges = np.linspace(0, len(whole.times), len(whole.times) // 60 + 1).astype(int)
+    row = whole.columns.index("mouth_open")
+    keys = [taken.keys[0, :, row] for taken in (pieces, whole)]
+    assert keys[0][edges[1:-1]].all()
+    assert keys[0].sum() < 1.3 * keys[1].sum() + 2 * len(edges)
+    assert told == sorted(told)
+
+
+def test_damage_is_told_and_the_rest_spoken_in_its_place(tmp_path) -> None:
+    scratched = bytearray(SPOKEN.read_bytes())
+    middle = len(scratched) // 2
+    scratched[middle : middle + 1500] = bytes(1500)
+    path = tmp_path / "scratched.ogg"
+    path.write_bytes(scratched)
+    found = spoken(path)
+    last = next(a + b for a, b, p in reversed(PHONES) if p == "M") / 2
+    assert opening(found, last) < SHUT_AT < found.sliders["mouth_open"].max()
+    cut = tmp_path / "cut.wav"
+    data = write_wav(cut, samples()).read_bytes()
+    cut.write_bytes(data[: len(data) // 2])
+    found = spoken(cut)
+    assert 2.0 < found.times[-1] < 3.0
+    assert "'cut.wav' is damaged" in found.notices[0]
 
 
 def test_an_artists_table_takes_the_place_of_ours(tmp_path, performance) -> None:

@@ -7,6 +7,7 @@ was spoken by a machine, tests/data/spoken.ogg.
 from __future__ import annotations
 
 import sys
+import wave
 from pathlib import Path
 
 import bpy
@@ -211,7 +212,38 @@ def a_retimed_strip() -> Steps:
     }
 
 
-STEPS = (prepare, click_the_strip, speak, speak_again_and_undo, a_retimed_strip)
+def escape_while_speaking() -> Steps:
+    """Ten minutes of a hum, stopped in the middle: nothing has changed."""
+    path = FOLDER / "long.wav"
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        second = (np.sin(np.arange(8000) / 8.0) * np.linspace(0, 9000, 8000)).astype("<i2")
+        for _ in range(600):
+            file.writeframes(second.tobytes())
+    before, actions = curves(), len(bpy.data.actions)
+    with pointer.override("VIEW_3D"):
+        bpy.ops.keyportrait.speak("INVOKE_DEFAULT", filepath=str(path), start_frame=1)
+    yield 0.5
+    running = modal_operators()
+    yield from pointer.key("ESC", *view_middle())
+    yield 1.0
+    NOTES["escape_while_speaking"] = {
+        "running": running,
+        "left": modal_operators(),
+        "is_same": curves() == before and len(bpy.data.actions) == actions,
+    }
+
+
+STEPS = (
+    prepare,
+    click_the_strip,
+    speak,
+    speak_again_and_undo,
+    a_retimed_strip,
+    escape_while_speaking,
+)
 
 
 def scenario() -> Steps:
