@@ -129,7 +129,8 @@ def look_at_mouth(subject: Subject, renderer: Renderer) -> Values:
         shut, _ = render(subject, {"lips_open": 0.0})
         reading = subject.read(shut)
         values["lip_gap_closed"] = reading.measures.lips_open if reading else float("inf")
-        values["teeth_closed"] = look.tooth_share(shut)
+        if reading:
+            values["teeth_closed"] = look.tooth_share(shut, reading.landmarks)
     return values
 
 

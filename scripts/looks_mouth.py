@@ -29,6 +29,7 @@ _SPREAD = 24.0  # ΔE from the teeth's colour within which a pixel is tooth
 _TINT = 16.0  # the same for a* and b* alone: grey teeth are teeth
 _HALF_WIDTH = 1.1  # cm to each side of the middle in which heights of teeth are measured
 _COLUMNS = 9
+_BESIDE = 0.15  # cm beyond the edges of the lips in which teeth of a shut mouth are looked for
 _LEAST_HEIGHT = 0.22  # cm of upper teeth that a source must show
 _ABOVE, _BELOW = 0.5, 1.2  # cm around the upper lip's edge in which the teeth must begin
 _GAP = 0.07  # cm; smaller gaps do not end a tooth
@@ -41,7 +42,7 @@ class MouthLook:
 
     view: View
     rgb: np.ndarray
-    lips: np.ndarray
+    between: np.ndarray
     edge: np.ndarray
     teeth: np.ndarray
     around: tuple[np.ndarray, ...]
@@ -61,20 +62,24 @@ class MouthLook:
         teeth = np.full(3, np.nan)
         if gap[1, 1] - gap[0, 1] > _OPEN * MOUTH_CM:
             teeth = _colour_of_teeth(lab, inner, lips, skin)
-        return MouthLook(view, seen, outer, edge, teeth, (lips, skin))
+        return MouthLook(view, seen, _between(view, landmarks), edge, teeth, (lips, skin))
 
     @property
     def has_teeth(self) -> bool:
         """Whether the source shows teeth that can be told from its lips."""
         return bool(np.isfinite(self.teeth).all())
 
-    def tooth_share(self, result: np.ndarray) -> float:
-        """Tooth-coloured pixels between the source's outer lips, over the source's; NaN without."""
-        before = int((self._is_tooth(lab_of(self.rgb)) & self.lips).sum())
+    def tooth_share(self, result: np.ndarray, landmarks: np.ndarray) -> float:
+        """Tooth-coloured pixels between the lips and right beside them, over the source's.
+
+        landmarks  (478, 3) of the result; shine on its lips and pale skin around are no teeth
+        NaN where the source shows none.
+        """
+        before = int((self._is_tooth(lab_of(self.rgb)) & self.between).sum())
         if not self.has_teeth or before < 50:
             return float("nan")
-        after = self._is_tooth(lab_of(self.view.extract(result))) & self.lips
-        return float(after.sum() / before)
+        after = self._is_tooth(lab_of(self.view.extract(result)))
+        return float((after & _between(self.view, landmarks)).sum() / before)
 
     def teeth_height(self, rgb: np.ndarray | None = None) -> float:
         """Height of the upper teeth that show, cm; of the source, or of an (H, W, 3) result.
@@ -117,6 +122,16 @@ class MouthLook:
             lip = float(np.interp((left + right) / 2, self.edge[:, 0], self.edge[:, 1]))
             heights.append(_first_run(teeth, light, lip) / MOUTH_CM)
         return float(np.median(heights))
+
+
+def _between(view: View, landmarks: np.ndarray) -> np.ndarray:
+    """(H, W) bool, between the lips of (478, 3) landmarks and `_BESIDE` beyond their edges."""
+    inner = view.polygon(landmarks[[*LIP_UPPER_INNER, *LIP_LOWER_INNER[::-1]]]).astype(np.uint8)
+    line = np.rint(view.place(landmarks[[*LIP_UPPER_INNER, *LIP_LOWER_INNER[::-1]]]))
+    # Lips that have met leave no pixel between them.
+    cv2.polylines(inner, [line.astype(np.int32)], True, 1)
+    side = 2 * round(_BESIDE * MOUTH_CM) + 1
+    return cv2.dilate(inner, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))) > 0
 
 
 def _colour_of_teeth(

@@ -108,12 +108,17 @@ def test_teeth_of_a_shut_mouth_are_counted(smile):
     shut = skin()
     rows = slice(300, 640)
     shut[rows] = LIP
-    assert look.tooth_share(shut) == 0.0
-    assert look.tooth_share(mouth(landmarks, UPPER_CM)) == pytest.approx(1.0)
+    met = landmarks_of(gap_cm=0.0)
+    assert look.tooth_share(shut, met) == 0.0
+    assert look.tooth_share(mouth(landmarks, UPPER_CM), landmarks) == pytest.approx(1.0)
     line = shut.copy()
-    y = int(landmarks[LIP_UPPER_INNER[5], 1]) + 8
+    y = int(met[LIP_UPPER_INNER[5], 1])
     line[y : y + 3, 200:440] = TOOTH
-    assert 0.05 < look.tooth_share(line) < 0.5
+    assert 0.05 < look.tooth_share(line, met) < 0.5
+    shine = shut.copy()
+    y += int(0.5 * PER_CM)
+    shine[y : y + 3, 200:440] = TOOTH
+    assert look.tooth_share(shine, met) == 0.0
 
 
 def test_a_tongue_is_no_row_of_teeth():
@@ -134,7 +139,7 @@ def test_a_mouth_without_teeth_says_nothing_about_teeth():
     look = looks_mouth.MouthLook.of(mouth(landmarks, 0.0), landmarks, PER_CM)
     assert not look.has_teeth
     assert np.isnan(look.teeth_height())
-    assert np.isnan(look.tooth_share(skin()))
+    assert np.isnan(look.tooth_share(skin(), landmarks))
 
 
 # ---- lids --------------------------------------------------------------------------------------
