@@ -41,16 +41,21 @@ class Backdrop:
         crop: Crop,
         matte: np.ndarray,
         neighbours: Neighbours | None = None,
+        view: np.ndarray | None = None,
     ) -> None:
         """Prepare the background of a face.
 
         matte       (size, size) float32 over the crop, 1 where a person is
         neighbours  what of it belongs to others
+        view        (size, size, 3) uint8 crop, where it is all that the picture shows
         """
         if neighbours is not None:
             matte = matte * (1.0 - neighbours.other)
         self._has_emission = image.has_emission
-        pixels = to_unit(crop.extract(image.pixels, cv2.BORDER_REPLICATE))
+        if view is None:
+            pixels = to_unit(crop.extract(image.pixels, cv2.BORDER_REPLICATE))
+        else:
+            pixels = to_unit(cv2.cvtColor(view, cv2.COLOR_RGB2RGBA))
         if image.pixels.dtype != np.uint8:
             pixels = np.nan_to_num(pixels, nan=0.0, posinf=0.0, neginf=0.0)
         # Filters leave a little less than 1.

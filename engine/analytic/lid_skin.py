@@ -140,12 +140,15 @@ class LidSkin:
             # Lashes, brows and frames are dark; only shine is brighter than skin.
             limit = np.where(off < 0.0, 3.0, 4.0) * spread
             weights = np.clip(1.0 - (off / limit) ** 2, 0.0, 1.0) ** 2 + 1e-4
-        x, y = self._patch.positions()
-        shape = (self._patch.height, self._patch.width, 3)
-        skin = (self._basis(x.ravel(), y.ravel()) @ fit).reshape(shape)
-        lowest, highest = np.percentile(shown, 10, axis=0) * 0.7, np.percentile(shown, 95, axis=0)
-        skin = self._tone.stored(np.clip(skin, lowest, highest)) * reference
-        return np.maximum(skin, 1e-9).astype(np.float32), spread
+        # What it varies with across and down adds up.
+        rows, zero = self._rows[:, 0], np.zeros(1, np.float32)
+        across = self._basis(self._columns, np.zeros_like(self._columns)) @ fit
+        down = (self._basis(np.zeros_like(rows), rows) - self._basis(zero, zero)) @ fit
+        skin = across.astype(np.float32) + down.astype(np.float32)[:, None]
+        lowest, highest = np.percentile(shown, (10, 95), axis=0).astype(np.float32)
+        skin = np.clip(skin, lowest * np.float32(0.7), highest)
+        skin = self._tone.stored(skin) * reference.astype(np.float32)
+        return np.maximum(skin, np.float32(1e-9)), spread
 
     @staticmethod
     def _lifted(shown: np.ndarray, above_count: int) -> np.ndarray:

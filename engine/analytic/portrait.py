@@ -72,6 +72,7 @@ class AnalyticPortrait:
         self._crop = face_crop(landmarks)
         view = NearView.of_crop(image, self._crop, step)
         crop_view = view.crop(self._crop).extract(view.rgb)
+        self._is_view_whole = view.is_whole
         self.landmarks = fit_lips(crop_view, self._crop.landmarks_to_crop(landmarks))
         step()
         self._pose = fit_pose(self.landmarks)
@@ -101,6 +102,8 @@ class AnalyticPortrait:
         """Prepare the head and what is behind it."""
         crop, landmarks, pose, face = self._crop, self.landmarks, self._pose, self.face
 
+        whole_view = crop_view if self._is_view_whole else None
+
         @cache
         def mask() -> np.ndarray:
             return person_mask(crop_view)
@@ -118,7 +121,7 @@ class AnalyticPortrait:
             return find_neighbours(around.rgb, around.crop(crop), landmarks, pose)
 
         def backdrop() -> Backdrop:
-            return Backdrop(image, crop, matte(), neighbours())
+            return Backdrop(image, crop, matte(), neighbours(), whole_view)
 
         self._neighbours = neighbours
         self._head = HeadField(landmarks, pose, matte, crop, image.pixels.shape)

@@ -27,12 +27,14 @@ class NearView:
 
     x, y   picture pixels left of and above it
     step   picture pixels per pixel of the view, each way
+    is_whole  it has the picture's own values, and there is nothing but these
     """
 
     rgb: np.ndarray
     x: int
     y: int
     step: int
+    is_whole: bool = False
 
     @classmethod
     def of_face(cls, image: SourceImage, face: Face, step: Step = no_step) -> NearView:
@@ -68,6 +70,7 @@ class NearView:
         if not columns or not rows:  # a picture of fewer pixels than one of the view
             shrink, (columns, rows) = 1, last - first
         exposure = exposure_of(image)
+        is_whole = shrink == 1 and image.pixels.dtype == np.uint8 and image.encoding == "srgb"
         view = np.empty((rows, columns, 3), np.uint8)
         block = max(1, _STRIP_PIXELS // int(columns * shrink * shrink))
         for top in range(0, int(rows), block):
@@ -76,8 +79,9 @@ class NearView:
                 y0 + top * shrink : y0 + bottom * shrink, x0 : x0 + int(columns) * shrink
             ]
             view[top:bottom] = _shrunk_8bit(part, image.encoding, exposure, shrink)
+            is_whole = is_whole and cv2.extractChannel(part, 3).min() == 255
             step()
-        return cls(view, x0, y0, shrink)
+        return cls(view, x0, y0, shrink, bool(is_whole))
 
     def place(self, face: Face) -> Face:
         """A face of the picture in the view's pixels: its box and keypoints."""
