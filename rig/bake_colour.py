@@ -39,18 +39,22 @@ class FileColour(NamedTuple):
 def colour_of(live: bpy.types.Image | None, encoding: str, file_format: str) -> FileColour:
     """How a bake of a live image is written and read.
 
-    encoding     of the still picture: "srgb" (8-bit, display values) or "linear" (float)
+    encoding     of the picture's values: "srgb" (display values) or "linear" (float). A live image
+                 of floats may come from display values of a clip, of 16 bits
     file_format  "PNG", "OPEN_EXR" or "MP4"
     Raises BakeError when the format cannot hold the picture's colours.
     """
     space = live.colorspace_settings.name if live is not None else SRGB
     mode = live.alpha_mode if live is not None else "STRAIGHT"
     is_float = encoding == "linear"
+    is_deep = not is_float and live is not None and live.is_float
+    if is_deep:
+        space = SRGB
     if file_format != "OPEN_EXR":
-        if is_float:
+        if is_float or is_deep:
             _check_working_space(live, file_format)
         return FileColour(SRGB if is_float else space, "STRAIGHT" if mode == "PREMUL" else mode)
-    is_data = live is not None and live.colorspace_settings.is_data and not is_float
+    is_data = live is not None and live.colorspace_settings.is_data and not live.is_float
     is_straight = mode in UNASSOCIATED or is_data
     mode = "CHANNEL_PACKED" if is_straight and mode != "NONE" else mode
     mode = mode if is_straight else "PREMUL"
@@ -62,15 +66,17 @@ def colour_of(live: bpy.types.Image | None, encoding: str, file_format: str) -> 
     return FileColour(space, mode, "source", alpha)
 
 
-def light_of(live: bpy.types.Image | None) -> dict[str, str]:
-    """How the values of a live image add up as light: color and alpha of the option `shutter`.
+def light_of(live: bpy.types.Image | None, encoding: str) -> dict[str, str]:
+    """How the values of a picture add up as light: color and alpha of the option `shutter`.
 
+    encoding  see colour_of
     The curves of display spaces that are not sRGB are near enough to its curve.
     """
     if live is None:
         return {"color": "srgb", "alpha": "coverage"}
     settings = live.colorspace_settings
     is_linear = settings.is_data or settings.name.startswith(LINEAR_NAMES)
+    is_linear = is_linear and not (live.is_float and encoding == "srgb")
     is_channel = settings.is_data or live.alpha_mode in UNASSOCIATED
     return {
         "color": "linear" if is_linear else "srgb",

@@ -174,7 +174,7 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
     clip, encoding = "", fields.get("encoding", "")
     if clips.is_moving(item.settings):
         clip = clip_digest(item)
-        encoding = "linear" if item.settings.source.is_float else "srgb"
+        encoding = clips.encoding_of(item.settings.source)
     colour = colour_of(item.settings.output, encoding, settings.format)
     return BakeJob(
         uid=item.identity,
@@ -188,7 +188,7 @@ def job_of(item: Portrait, settings: BakeSettings) -> BakeJob:
         source=clip or _picture_digest(fields, arrays["image"]),
         faces=hashlib.sha256(json.dumps(canonical(fields["faces"])).encode()).hexdigest(),
         face_count=len(fields["faces"]),
-        light=light_of(item.settings.output),
+        light=light_of(item.settings.output, encoding),
         clip=clip,
     )
 

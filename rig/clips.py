@@ -26,6 +26,8 @@ from .stills import MOVING, FrameRange, shown_frame
 # takes long: a sequence on a slow drive must not hold the interface.
 LOOK_S = 1.0
 LOOK_SHARE = 50.0
+# Files that hold light, not display values.
+FLOAT_SUFFIXES = frozenset({".exr", ".hdr"})
 _NUMBERED = re.compile(r"^(.*?)(\d+)(\D*)$", re.DOTALL)
 _BACK_HINT = "Bring it back, or choose another in the Picture field."
 
@@ -149,6 +151,11 @@ def frame_of(image: bpy.types.Image, number: int) -> int:
             "Go to another frame, or correct the frames in the portrait's Settings.",
         )
     return frame
+
+
+def encoding_of(image: bpy.types.Image) -> str:
+    """How the engine reads a clip's values: "linear" from float files, else "srgb"."""
+    return "linear" if Path(image.filepath).suffix.lower() in FLOAT_SUFFIXES else "srgb"
 
 
 def numbers_of(image: bpy.types.Image, count: int) -> np.ndarray:

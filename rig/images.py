@@ -126,14 +126,17 @@ class Picture:
         return pixels
 
 
-def picture_from(array: Array, encoding: str) -> Picture:
+def picture_from(array: Array, encoding: str, *, is_float: bool) -> Picture:
     """A whole picture from the engine, (H, W, 4) with straight alpha, as Blender keeps it.
 
     encoding  "srgb" or "linear"; floats with the curve of sRGB are those of 16-bit files
+    is_float  whether it is for an image of floats: Blender reads some movies as such
     """
     pixels = np.frombuffer(array.data, array.dtype).reshape(array.shape)
-    if pixels.dtype == np.uint8:
+    if pixels.dtype == np.uint8 and not is_float:
         return Picture(pixels, "srgb")
+    if pixels.dtype == np.uint8:
+        pixels = pixels * _BYTE_TO_UNIT
     pixels = pixels.copy()
     colours, alpha = pixels[..., :3], pixels[..., 3:]
     if encoding == "srgb":

@@ -43,9 +43,10 @@ class LiveImage:
             raise AddonError("The portrait's picture is not loaded.")
         return self.canvas.picture
 
-    def take_frame(self, array: Array, *, is_small: bool) -> None:
+    def take_frame(self, item: Portrait, array: Array, *, is_small: bool) -> None:
         """A whole picture of a clip has come: all of it is new."""
-        canvas = Canvas(picture_from(array, self.encoding))
+        is_float = item.settings.output.is_float
+        canvas = Canvas(picture_from(array, self.encoding, is_float=is_float))
         if is_small:
             self.look.canvas = canvas
         else:

@@ -361,7 +361,7 @@ class Session(OpenedPicture):
         if is_whole and self.look.size is not None and answer.wish != self.wanted:
             return
         if answer.wish.frame is not None:
-            self.take_frame(message.arrays["pixels"], is_small=not is_whole)
+            self.take_frame(item, message.arrays["pixels"], is_small=not is_whole)
         else:
             canvas = self.canvas if is_whole else self.look.canvas
             if canvas is None or answer.size not in {None, canvas.picture.size}:

@@ -19,6 +19,7 @@ from ..host.sequence import BakeError
 from . import (
     bake,
     bake_settings,
+    clips,
     content,
     engine,
     portraits,
@@ -35,7 +36,6 @@ from .strip_results import put_bake
 from .strip_settings import AUTO, MOVIE
 from .strip_sound import StripSound, sound_for
 
-FLOAT_SUFFIXES = {".exr", ".hdr"}
 # Bits of a pixel, in all channels, of pictures with alpha: bytes and floats.
 DEPTHS_WITH_ALPHA = {32, 64, 128}
 PICTURES_FOLDER = ".keyportrait_strips"
@@ -234,7 +234,7 @@ def settings_for(scene: bpy.types.Scene, strip: Any, item: Portrait) -> BakeSett
     file_format, depth = "PNG", "8"
     if source is not None and source.is_float:
         depth = "16"
-        if Path(source.filepath).suffix.lower() in FLOAT_SUFFIXES:
+        if clips.encoding_of(source) == "linear":
             file_format = "OPEN_EXR"
     settings = bake_settings.settings_of(scene, frames=tuple(frames))
     return replace(settings, format=file_format, color_depth=depth, use_assign=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,24 @@ def save_picture(path: Path, pixels: np.ndarray) -> str:
     image.file_format = "OPEN_EXR" if is_float else "PNG"
     image.save()
     bpy.data.images.remove(image)
+    return str(path)
+
+
+def save_deep(path: Path, pixels: np.ndarray) -> str:
+    """Write (H, W, 4) pixels, row 0 at the top, as a .png of 16 bits."""
+    height, width = pixels.shape[:2]
+    values = np.rint(pixels * 65535).astype(">u2")
+    rows = b"".join(b"\0" + row.tobytes() for row in values)
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 16, 6, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows, 1)),
+        (b"IEND", b""),
+    )
+    chunks = (
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in parts
+    )
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(chunks))
     return str(path)
 
 

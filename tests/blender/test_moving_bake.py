@@ -9,7 +9,19 @@ import bpy
 import numpy as np
 import pytest
 from baking import bake, frame_path, loaded
-from moving import COUNT, faces, in_file, shown, walk
+from moving import (
+    COUNT,
+    as_sequence,
+    faces,
+    frames_of_face,
+    in_file,
+    output,
+    shown,
+    textured_plane,
+    update,
+    walk,
+)
+from pictures import save_deep, save_picture
 
 __all__ = ["walk"]
 
@@ -84,3 +96,39 @@ def test_an_exposure_shows_one_frame_of_the_clip(shot, pixels) -> None:
     difference = np.abs(blurred - in_file(paths[2], pixels)).max(axis=2)
     assert difference.max() > 0.05
     assert (difference[:60] < 2 / 255).all()
+
+
+@pytest.mark.parametrize(("suffix", "save"), [("png", save_deep), ("exr", save_picture)])
+def test_deep_sequences_are_baked_as_they_are_seen(
+    module, pixels, tmp_path: Path, suffix: str, save: Any
+) -> None:
+    """Numbers of the file, of the live image and of what the bake's image shows are the same."""
+    photo = in_file(frames_of_face(tmp_path, pixels, 1)[0], pixels)[:300, 60:400]
+    half_way = (photo[:-1] + photo[1:]) / 2.0  # values that 8 bits do not have
+    paths = [save(tmp_path / f"deep_{n}.{suffix}", half_way) for n in (1, 2)]
+    plane, _ = textured_plane(module, as_sequence(paths[0]), 2)
+    bpy.context.scene.frame_set(1)
+    assert bpy.ops.keyportrait.use_texture() == {"FINISHED"}
+    still = in_file(paths[0], pixels)
+    live = shown(plane, 1, pixels)
+    assert live == pytest.approx(still, abs=2e-4)
+    update(faces(plane)[0], mouth_open=1.0)
+    moved = pixels(output(plane)).copy()
+    assert np.abs(moved - live).max() > 0.1
+    scene = bpy.context.scene
+    scene.frame_start, scene.frame_end = 1, 1
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    settings = scene.keyportrait_bake
+    settings.png_depth, settings.exr_depth = "16", "32"
+    for kind in ("PNG", "OPEN_EXR"):
+        settings.format = kind
+        assert bake() == {"FINISHED"}
+        shows = plane.keyportrait_baked.image
+        image = bpy.data.images.load(str(frame_path(plane, 1, "png" if kind == "PNG" else "exr")))
+        image.colorspace_settings.name = shows.colorspace_settings.name
+        image.alpha_mode = shows.alpha_mode
+        seen = pixels(image)
+        # PNG holds no values above 1.
+        wanted = np.minimum(moved, 1.0) if kind == "PNG" else moved
+        assert np.minimum(seen, 1e3) == pytest.approx(wanted, abs=3e-4)
+        bpy.ops.keyportrait.show_live()
