@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -104,7 +105,7 @@ def make_takes(
         if tick is not None:
             tick()
         # Most options make the same expression for every face, and fitting is the slow part.
-        key = track.expression.tobytes()
+        key = hashlib.sha256(np.ascontiguousarray(track.expression).data).digest()
         if key not in fitted:
             if given is None:
                 sliders = fit_sliders(track.expression, performance.cuts, tick)

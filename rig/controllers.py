@@ -18,7 +18,7 @@ from .errors import PortraitError
 from .holds import HOLD_NAMES, HOLDS
 from .own_transform import rides, set_own, without_deltas
 from .placement import Spot, UvSurface
-from .portraits import all_portraits, forget, picture_size, portrait
+from .portraits import all_portraits, forget, open_collections, picture_size, portrait
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def add_controller(plane: bpy.types.Object, face: Face, label: str) -> bpy.types
     """
     spot = face_spot(plane, face, picture_size(plane))
     controller = bpy.data.objects.new(label, None)
-    for collection in plane.users_collection:
+    for collection in open_collections(plane):
         collection.objects.link(controller)
     controller.parent = plane
     # The controller's own transform is identity at rest: clearing it means rest.

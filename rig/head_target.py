@@ -5,7 +5,7 @@ from __future__ import annotations
 import bpy
 from mathutils import Matrix, Vector
 
-from .portraits import check_editable
+from .portraits import check_editable, open_collections
 
 NAME = "Head Look At"
 # Out of the picture, and up in it. Blender's own defaults, -Z and Y, turn a head away.
@@ -53,7 +53,7 @@ def _new_target(controller: bpy.types.Object) -> bpy.types.Object:
     size = controller.empty_display_size
     target = bpy.data.objects.new(f"{controller.name} Target", None)
     target.empty_display_size = 0.5 * size
-    for collection in controller.users_collection:
+    for collection in open_collections(controller):
         collection.objects.link(target)
     before = controller.matrix_world @ Vector((0.0, 0.0, 2.0 * DISTANCE * size))
     target.matrix_world = Matrix.Translation(before)

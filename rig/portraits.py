@@ -273,6 +273,13 @@ def picture_size(plane: bpy.types.Object) -> tuple[int, int]:
     return width, height
 
 
+def open_collections(item: bpy.types.Object) -> list[bpy.types.Collection]:
+    """Where what belongs to an object may lie: collections of libraries take nothing in."""
+    found = [c for c in item.users_collection if c.is_editable and c.override_library is None]
+    scenes = (scene.collection for scene in item.users_scene if scene.is_editable)
+    return found or list(scenes) or [bpy.context.scene.collection]
+
+
 def check_editable(item: bpy.types.ID) -> None:
     """Raise PortraitError for an object or material that comes from another file."""
     if not item.is_editable:

@@ -143,7 +143,8 @@ def transfer(
         performance = mirrored_performance(performance)
     translation, scale = _moves(performance, face, options, reference)
     eyes, lips = _openings(performance, face, options, reference)
-    expression = options.multiplier * _expression(performance, face, options, reference)
+    expression = _expression(performance, face, options, reference)
+    expression *= options.multiplier
     if eyes is not None:
         expression = without_blinks(expression)
     if options.use_lip_retargeting and lips is not None:
@@ -174,8 +175,11 @@ def _expression(
         # A single picture has no rest of its own: it is measured from a resting face.
         rest = driven[reference] if len(driven) > 1 else neutral_expression(performance)
         mask = REGION_MASKS.get(options.region, np.ones_like(EXPRESSION_MASK))
-        factor = _size_factor(performance, face) if options.is_expression_friendly else 1.0
-        return np.where(mask, factor * (driven - rest), 0.0)
+        # In place: long performances would need it many times over.
+        driven -= rest.copy()
+        driven *= _size_factor(performance, face) if options.is_expression_friendly else 1.0
+        driven[:, ~mask] = 0.0
+        return driven
     own = neutral_expression(performance)
     if face.expression is not None:
         own = own + face.expression

@@ -61,7 +61,7 @@ def test_linked_from_a_library_it_plays(add_portrait, pixels, tmp_path: Path) ->
 
 def saved_in_a_collection(plane, controller, path: str) -> None:
     collection = bpy.data.collections.new("Cast")
-    for item in (plane, controller):
+    for item in {plane, controller}:
         collection.objects.link(item)
     bpy.context.scene.collection.children.link(collection)
     bpy.ops.wm.save_as_mainfile(filepath=path)
@@ -248,3 +248,31 @@ def test_an_instanced_collection_plays(add_portrait, pixels, tmp_path: Path) -> 
     still = pixels(plane.keyportrait.portrait.output)
     scene.frame_set(5)
     assert change_box(still, pixels(plane.keyportrait.portrait.output))
+
+
+def test_faces_are_found_on_an_override(add_portrait, pixels, module, tmp_path: Path) -> None:
+    plane, (controller,) = add_portrait()
+    activate(controller)
+    bpy.ops.keyportrait.remove_face()
+    path = str(tmp_path / "library.blend")
+    saved_in_a_collection(plane, plane, path)
+    scene, view_layer = bpy.context.scene, bpy.context.view_layer
+    override = linked_collection(path).override_hierarchy_create(
+        scene, view_layer, do_fully_editable=True
+    )
+    view_layer.update()
+    (mine,) = (item for item in override.all_objects if item.type == "MESH")
+    activate(mine)
+    assert bpy.ops.keyportrait.find_faces() == {"FINISHED"}
+    activate(mine.keyportrait.portrait.faces[0].controller)
+    assert bpy.ops.keyportrait.head_look_at() == {"FINISHED"}
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shot.blend"))
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shot.blend"))
+    (mine,) = (item for item in bpy.context.scene.objects if item.type == "MESH")
+    assert mine.override_library is not None
+    (link,) = mine.keyportrait.portrait.faces
+    assert link.controller.constraints[0].target is not None
+    still = pixels(mine.keyportrait.portrait.output)
+    link.controller["smile"] = 1.0
+    update(link.controller)
+    assert change_box(still, pixels(mine.keyportrait.portrait.output))
