@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -80,11 +81,12 @@ def new_file(installed: None) -> None:
 
 @pytest.fixture(autouse=True)
 def no_handler_errors(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
-    """Blender only prints what a handler or timer raises; here it fails the test."""
+    """Blender only prints what a handler, timer or update of a property raises; here it fails."""
     yield
     printed = "".join(capfd.readouterr())
     sys.stdout.write(printed)
     assert "Error in bpy.app.handlers" not in printed
+    assert not re.search(r'/rig/properties\.py", line \d+, in _on_', printed)
 
 
 @pytest.fixture
