@@ -39,3 +39,10 @@ def test_sliders_move_the_face_in_every_frame(report: dict) -> None:
 
 def test_undo_and_redo(report: dict) -> None:
     assert report["undo"] == {"is_neutral": True, "gone": True, "is_back": True}
+
+
+def test_the_picture_field_and_who_comes_later(report: dict) -> None:
+    left, right = report["other"].pop("moved")
+    assert report["other"] == {"rests": True, "moves": True, "rides": True}
+    # Only the later face, in the right half, has a slider that is moved.
+    assert 512 < left < right < 1024

@@ -39,8 +39,8 @@ def shown() -> np.ndarray:
     return pixels(things("PORTRAIT")[0].keyportrait.portrait.output)
 
 
-def frame_file(number: int) -> np.ndarray:
-    image = bpy.data.images.load(str(FOLDER / f"walk_{number:03}.png"))
+def frame_file(number: int, pattern: str = "walk_{:03}.png") -> np.ndarray:
+    image = bpy.data.images.load(str(FOLDER / pattern.format(number)))
     found = pixels(image).copy()
     bpy.data.images.remove(image)
     return found
@@ -154,7 +154,51 @@ def undo() -> Steps:
     NOTES["undo"] = {"is_neutral": is_neutral, "gone": gone, "is_back": is_back}
 
 
-STEPS = (prepare, follow, scrub, play, smile, undo)
+def other_pictures() -> Steps:
+    """The Picture field: a picture rests, a clip moves; Find adds who comes later in it."""
+    settings = things("PORTRAIT")[0].keyportrait.portrait
+    still = bpy.data.images.load(str(FOLDER / "walk_003.png"))
+    settings.source = still
+    yield from wait_for(lambda: settings.is_fitted, "the picture's face")
+    yield from live_at_rest()
+    rests = not settings.clip.is_used and bool((shown() == frame_file(3)).all())
+    values = pixels(still)
+    for number in (1, 2, 3):
+        second = np.ascontiguousarray(values[:, ::-1] if number > 1 else 0.0 * values + 0.5)
+        pair = bpy.data.images.new("pair", 1024, 512)
+        pair.pixels.foreach_set(np.concatenate([values, second], axis=1).ravel())
+        pair.filepath_raw, pair.file_format = str(FOLDER / f"pair_{number}.png"), "PNG"
+        pair.save()
+        bpy.data.images.remove(pair)
+    bpy.context.scene.frame_set(1)
+    clip = bpy.data.images.load(str(FOLDER / "pair_1.png"))
+    clip.source = "SEQUENCE"
+    settings.source = clip
+    yield from wait_for(lambda: settings.is_fitted, "the clip's face")
+    yield from live_at_rest()
+    NOTES["other"] = {"rests": rests, "moves": settings.clip.is_used}
+    bpy.context.scene.frame_set(3)
+    bpy.context.view_layer.objects.active = things("PORTRAIT")[0]
+    with in_view():
+        bpy.ops.keyportrait.find_faces("INVOKE_DEFAULT")
+    yield from wait_for(lambda: len(things("FACE")) == 2, "the later face")
+    yield from wait_for(lambda: not pointer.window().modal_operators, "the end of Find")
+    late = max(things("FACE"), key=lambda face: face.matrix_world.translation.x)
+    late["smile"], late["blink"] = 1.0, 1.0
+    late.update_tag()
+    yield from live_at_rest()
+    with in_view():
+        bpy.ops.view3d.view_selected()
+    bpy.context.view_layer.objects.active = late
+    yield 0.5
+    pointer.screenshot(OUT / "3_later.png")
+    NOTES["other"]["rides"] = "keyportrait_clip_frame" in late
+    difference = np.abs(shown() - frame_file(3, "pair_{}.png")).max(axis=2)
+    columns = np.nonzero(difference > 2 / 255)[1]
+    NOTES["other"]["moved"] = [int(columns.min()), int(columns.max())]
+
+
+STEPS = (prepare, follow, scrub, play, smile, undo, other_pictures)
 
 
 def scenario() -> Steps:
