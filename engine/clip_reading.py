@@ -18,6 +18,7 @@ from .clips.errors import ClipError
 from .clips.facts import ClipFrame
 from .clips.sequence import PICTURE_SUFFIXES, pictures_from
 from .faces.measures import MEASURE_NAMES
+from .heap import trim_heap
 from .motion import MINIMUM_FACE_PX
 from .own_face import VERSION, load_response, response_of, save_response
 from .own_reading import OwnReading, own_reading, resting_rows
@@ -181,6 +182,8 @@ def read_clip_tracks(source: PerformanceSource, report: Report) -> ClipTracks:
         with open_clip(path, source.frame_rate or SEQUENCE_RATE) as clip:
             tracks = read_tracks(_frames(clip, source, report))
             tracks = replace(tracks, notices=_losses(clip, path))
+    # Large frames leave large holes, and the takes come on top of them.
+    trim_heap()
     if kept is not None:
         _keep(tracks, kept)
     return tracks

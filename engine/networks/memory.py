@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import mmap
 import sys
 import tempfile
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from ..heap import trim_heap
 
 # Apple's devices, CPU allocators and NVIDIA's libraries raise a plain RuntimeError.
 ALIGNMENT = 64  # bytes, a line of cache
@@ -47,15 +48,6 @@ def release_memory(device: torch.device) -> None:
         torch.mps.empty_cache()
     else:
         trim_heap()
-
-
-def trim_heap() -> None:
-    """Give the system back what was freed; glibc alone keeps it, hundreds of megabytes."""
-    if sys.platform != "linux":
-        return
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 @contextmanager

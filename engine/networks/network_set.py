@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ..heap import trim_heap
 from ..liveportrait.model_set import Decoded
 from ..renderer import ReportedError
 from .checkpoints import BUILDERS, load_network
@@ -25,7 +26,7 @@ from .decoders import Decoder, Frames, PlainDecoder, decode_frames
 from .devices import Placement, choose_placement, use_device
 from .fast_decoders import fast_decoder
 from .generator import SpadeGenerator
-from .memory import is_out_of_memory, release_memory, trim_heap
+from .memory import is_out_of_memory, release_memory
 from .retargeting import StitchingRetargeting
 from .warping import WarpingModule
 from .weight_files import find_checkpoints

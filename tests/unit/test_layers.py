@@ -87,7 +87,7 @@ ENGINE_ARROWS: dict[str, set[str]] = {
     "engine.analytic": {"engine.faces"},
     "engine.tracking": {"engine.faces", "engine.performance", PARTS},
     "engine.liveportrait": {"engine.faces", "engine.performance"},
-    "engine.networks": {"engine.liveportrait.model_set", *WEIGHTS},
+    "engine.networks": {"engine.liveportrait.model_set", "engine.heap", *WEIGHTS},
 }
 # Where the networks and what is around them are put together.
 JOINT = {"engine.liveportrait.installed": {"engine.networks"}}
