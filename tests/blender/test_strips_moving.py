@@ -9,7 +9,17 @@ import bpy
 import numpy as np
 import pytest
 from baking import fresh, loaded  # noqa: F401 - fixtures
-from editing import animate, bake, clip, edit, everything, files_of, run_with_av, sound_of
+from editing import (
+    animate,
+    bake,
+    clip,
+    edit,
+    everything,
+    files_of,
+    in_sequencer,
+    run_with_av,
+    sound_of,
+)
 from moving import frames_of_face, in_file, shown
 
 __all__ = ["clip", "edit"]
@@ -145,3 +155,23 @@ def test_strips_that_blender_renders_keep_the_sound_they_are_heard_with(edit, cl
     assert np.corrcoef(mixed[: len(wanted)], wanted[: len(mixed)])[0, 1] > 0.99
     beside.mute = True
     assert strip_sound.sound_for(scene, item, choices.AUTO, (clip, 19)) is None
+
+
+def test_a_retimed_movie_is_rendered_at_its_own_speed(edit, clip, module, pixels) -> None:
+    # Keys that are added by a script crash Blender 4.5 where there are none.
+    clip.select = True
+    if hasattr(bpy.context.workspace, "sequencer_scene"):
+        bpy.context.workspace.sequencer_scene = bpy.context.scene
+    with in_sequencer():
+        bpy.ops.sequencer.retiming_segment_speed_set(speed=200.0, keep_retiming=False)
+    assert clip.frame_final_duration < 9
+    assert module("rig.strip_reading").why_unreadable(clip) == "is retimed"
+    animate(clip)
+    folder = edit / "keyportrait" / "performer Source"
+    first = loaded(folder / "performer_0016.png", pixels).copy()
+    steps = []
+    for frame in (17, 18):
+        picture = loaded(folder / f"performer_{frame:04}.png", pixels)
+        shifts = [np.abs(np.roll(first, 2 * n, axis=1) - picture).mean() for n in range(9)]
+        steps.append(int(np.argmin(shifts)))
+    assert steps == [2, 4]
