@@ -200,3 +200,27 @@ def test_the_engine_panel_says_what_moves_the_portrait(add_portrait) -> None:
     texts = draw_all()[0].splitlines()
     for name, value in (("Renderer", "Preview"), ("Device", "CPU"), ("Precision", "float32")):
         assert texts[texts.index(name) + 1] == value
+
+
+def test_performers_are_shown_for_choosing(add_portrait, module, monkeypatch) -> None:
+    _, (controller,) = add_portrait()
+    bpy.context.view_layer.objects.active = controller
+    listing = module("rig.performer_list")
+    settings = controller.keyportrait_capture
+    settings.filepath = "//duet.mp4"
+    listing.remember(
+        listing.choices_in(bpy.context, settings),
+        [
+            {"index": n, "start_s": 0.0, "end_s": 61.0, "seen_share": 0.5, "box": [a, 0.2, b, 0.7]}
+            for n, (a, b) in enumerate(((0.0, 0.3), (0.7, 1.0)))
+        ],
+    )
+    # Icons have no number without a window.
+    monkeypatch.setattr(listing._icons, "icon_id", lambda name: 7 + int(name[-1]))
+    texts, calls = draw_all()
+    lines = {"1: 0:00\u20131:01", "left, 50 % high", "2: 0:00\u20131:01", "right, 50 % high"}
+    assert lines <= set(texts.splitlines())
+    assert [o["icon_value"] for name, _, o in calls if name == "template_icon"] == [7, 8]
+    is_chosen = [o["depress"] for name, _, o in calls if name == "operator" and "depress" in o]
+    assert is_chosen[:2] == [True, False]
+    listing.forget()
