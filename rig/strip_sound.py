@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -14,6 +15,8 @@ from .clip_sources import scene_fps, source_of
 from .errors import AddonError
 from .portraits import Portrait
 from .strip_settings import AUTO, NONE, STRIP
+
+log = logging.getLogger(__name__)
 
 # A performance that is stretched by more than this has no sound that fits.
 STRETCH_TOLERANCE = 1e-3
@@ -54,8 +57,13 @@ def sound_for(
             return _own_sound(scene, strip, frame, is_optional=is_auto)
         # Such a strip is rendered by Blender, and its sound mixed by it.
         sounding = list(_inside(strip)) or list(_beside(scene, strip))
-        if sounding:
-            return _mixed_sound(scene, strip, sounding, frame)
+        try:
+            if sounding:
+                return _mixed_sound(scene, strip, sounding, frame)
+        except AddonError as error:  # some builds of Blender have no sound
+            if not is_auto:
+                raise
+            log.warning("%s", error)
     if choice == STRIP:
         raise AddonError(
             f"The strip '{strip.name}' has no sound that plays as it does, nor has a sound strip "
