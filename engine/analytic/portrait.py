@@ -277,7 +277,7 @@ def _follow_gaze(amounts: Amounts) -> Amounts:
 
 def _spare_far_side(amounts: Amounts, yaw: float) -> Amounts:
     """The mouth corner on the far side of a turned face has little cheek to move over."""
-    spared = 1.0 - 0.6 * float(smoothstep((abs(yaw) - 12.0) / 25.0))
+    spared = 1.0 - 0.25 * float(smoothstep((abs(yaw) - 12.0) / 25.0))
     name = "smile_left" if yaw > 0.0 else "smile_right"
     deformers = {**amounts.deformers, name: amounts.deformers[name] * spared}
     return replace(amounts, deformers=deformers)
