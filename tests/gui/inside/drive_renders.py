@@ -64,18 +64,34 @@ def shading() -> bpy.types.View3DShading:
 def rest() -> Steps:
     """Wait until the engine has answered and Cycles, after a series of pictures, has drawn.
 
-    On a busy machine Cycles may stand for a while at its coarse first picture.
+    On a busy machine Cycles may stand for a while at its coarse first picture, or be done and
+    shown only when something else has the window drawn.
     """
     yield 0.3
     yield from wait_for(lambda: not live.is_pending(), "the engine")
     yield 2.5
     looks: list[bytes] = []
     end = time.monotonic() + PATIENCE_S
-    while len(looks) < LOOKS or len(set(looks[-LOOKS:])) > 1:
+    while len(looks) < LOOKS or len(set(looks[-LOOKS:])) > 1 or is_coarse(looks[-1]):
         assert time.monotonic() < end, "the window never comes to rest"
+        pointer.find_area("VIEW_3D").tag_redraw()
+        yield 0.1
         pointer.screenshot(FOLDER / "look.ppm")
         looks.append((FOLDER / "look.ppm").read_bytes())
-        yield 0.7
+        yield 0.6
+
+
+def is_coarse(look: bytes) -> bool:
+    """Whether the middle of the view, a photograph, is blocks of equal pixels; look: P6 file."""
+    _, width, height = look[:40].split(maxsplit=3)[:3]
+    shape = int(height), int(width), 3
+    window = np.frombuffer(look, np.uint8, offset=len(look) - int(np.prod(shape))).reshape(shape)
+    area = pointer.find_area("VIEW_3D")
+    row, column = shape[0] - area.y - area.height // 2, area.x + area.width // 2
+    middle = window[row - 150 : row + 150, column - 150 : column + 150].astype(np.int16)
+    # Blender dithers what it shows by a grey level.
+    equal = [(np.abs(np.diff(middle, axis=axis)).max(axis=2) <= 1).mean() for axis in (0, 1)]
+    return sum(equal) / 2 > 0.75
 
 
 def shoot(name: str) -> Steps:
