@@ -25,6 +25,7 @@ sys.path.insert(0, str(FOLDER))
 import pointer  # noqa: E402
 from performing import perform  # noqa: E402
 from pointer import Steps  # noqa: E402
+from stage import is_coarse, things  # noqa: E402
 
 PICTURE = str(FOLDER / "astronaut.jpg")
 PATIENCE_S = 60.0
@@ -34,10 +35,6 @@ NOTES: dict[str, dict] = {}
 live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
 images = importlib.import_module("bl_ext.user_default.keyportrait.rig.images")
 writers: set[str] = set()  # names of the threads that write live pictures
-
-
-def things(kind: str) -> list[bpy.types.Object]:
-    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
 
 
 def output() -> bpy.types.Image:
@@ -79,19 +76,6 @@ def rest() -> Steps:
         pointer.screenshot(FOLDER / "look.ppm")
         looks.append((FOLDER / "look.ppm").read_bytes())
         yield 0.6
-
-
-def is_coarse(look: bytes) -> bool:
-    """Whether the middle of the view, a photograph, is blocks of equal pixels; look: P6 file."""
-    _, width, height = look[:40].split(maxsplit=3)[:3]
-    shape = int(height), int(width), 3
-    window = np.frombuffer(look, np.uint8, offset=len(look) - int(np.prod(shape))).reshape(shape)
-    area = pointer.find_area("VIEW_3D")
-    row, column = shape[0] - area.y - area.height // 2, area.x + area.width // 2
-    middle = window[row - 150 : row + 150, column - 150 : column + 150].astype(np.int16)
-    # Blender dithers what it shows by a grey level.
-    equal = [(np.abs(np.diff(middle, axis=axis)).max(axis=2) <= 1).mean() for axis in (0, 1)]
-    return sum(equal) / 2 > 0.75
 
 
 def shoot(name: str) -> Steps:

@@ -129,5 +129,18 @@ def open_performance_panel() -> Steps:
     return (yield from sidebar_widgets())
 
 
+def is_coarse(look: bytes) -> bool:
+    """Whether the middle of the view, a photograph, is blocks of equal pixels; look: P6 file."""
+    _, width, height = look[:40].split(maxsplit=3)[:3]
+    shape = int(height), int(width), 3
+    window = np.frombuffer(look, np.uint8, offset=len(look) - int(np.prod(shape))).reshape(shape)
+    area = pointer.find_area("VIEW_3D")
+    row, column = shape[0] - area.y - area.height // 2, area.x + area.width // 2
+    middle = window[row - 150 : row + 150, column - 150 : column + 150].astype(np.int16)
+    # Blender dithers what it shows by a grey level.
+    equal = [(np.abs(np.diff(middle, axis=axis)).max(axis=2) <= 1).mean() for axis in (0, 1)]
+    return sum(equal) / 2 > 0.75
+
+
 def modal_operators() -> list[str]:
     return [operator.bl_idname for operator in pointer.window().modal_operators]
