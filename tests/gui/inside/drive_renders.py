@@ -79,8 +79,8 @@ def rest() -> Steps:
 
 
 def shoot(name: str) -> Steps:
-    yield from rest()
-    pointer.screenshot(OUT / f"{name}.png")
+    yield from rest()  # Another screenshot might meet Cycles as it begins anew.
+    pointer.convert(FOLDER / "look.ppm", OUT / f"{name}.png")
 
 
 def shoot_anew(name: str) -> Steps:

@@ -46,6 +46,11 @@ def screenshot(path: Path) -> None:
     subprocess.run(["import", "-window", "root", str(path)], check=True)
 
 
+def convert(picture: Path, other: Path) -> None:
+    """Write a picture in the format that the other name says."""
+    subprocess.run(["convert", str(picture), str(other)], check=True)
+
+
 def send(kind: str, value: str, x: int, y: int, **keys: object) -> None:
     window().event_simulate(type=kind, value=value, x=x, y=y, **keys)
 
