@@ -26,6 +26,8 @@ from .picture_icons import PictureIcons
 PLACES = ("left", "middle", "right")
 # So many clips are known at once, then none.
 MOST_LISTS = 32
+# Seconds; what ends before is told by tenths.
+TENTHS_BELOW_S = 10.0
 # Pixels of a performer's picture, as the engine makes it.
 SIDE = 96
 
@@ -55,7 +57,7 @@ class Listed(NamedTuple):
         """When, where and how large, and how much of it."""
         x0, y0, x1, y1 = self.box
         place = PLACES[min(2, int(1.5 * (x0 + x1)))]
-        times = f"{clock(self.start_s)}\u2013{clock(self.end_s)}"
+        times = span(self.start_s, self.end_s)
         return (
             times,
             f"{place}, {100 * (y1 - y0):.0f} % high",
@@ -71,6 +73,13 @@ class Listed(NamedTuple):
     def icon_id(self) -> int:
         """The icon with its face, 0 where there is none."""
         return _icons.icon_id(self.picture)
+
+
+def span(start_s: float, end_s: float) -> str:
+    """From when to when, 0:04-1:20; what lies in the first ten seconds by tenths, 0.0-2.5 s."""
+    if end_s < TENTHS_BELOW_S:
+        return f"{start_s:.1f}\u2013{end_s:.1f} s"
+    return f"{clock(start_s)}\u2013{clock(end_s)}"
 
 
 def clock(seconds: float) -> str:

@@ -135,7 +135,7 @@ def test_performers_are_listed_for_choosing(face, clip, module) -> None:
     listing = module("rig.performer_list")
     (only,) = listing.known(listing.choices_in(bpy.context, settings))
     assert only.number == 1 and only.start_s == 0.0 and only.seen_share == 1.0
-    assert only.text.startswith("0:00\u20130:02, middle, ") and "seen 100 %" in only.text
+    assert only.text.startswith("0.0\u20131.6 s, middle, ") and "seen 100 %" in only.text
     icon = listing._icons._icons[only.picture]
     face_px = np.array(icon.image_pixels[:], np.int32).view(np.uint8).reshape(96, 96, 4)
     assert (face_px[..., 3] == 255).all() and face_px[..., :3].std() > 30.0

@@ -53,3 +53,7 @@ def test_the_options_are_in_the_panel(captured: dict) -> None:
 def test_the_order_of_selection_is_known(captured: dict) -> None:
     notes = captured["select_in_order"]
     assert len(notes["expected"][0]) == 2 and notes["found"] == notes["expected"]
+
+
+def test_a_performer_is_chosen_from_the_list(captured: dict) -> None:
+    assert captured["choose_performer"] == {"listed": 2, "performer": 2}

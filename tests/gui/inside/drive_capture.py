@@ -38,6 +38,8 @@ from stage import (  # noqa: E402
 
 FRAMES = 48
 CLIP = "talk.mp4"
+PAIR_SIZE = 1024, 512
+PAIR_FRAMES = 12
 KEYS = {
     "head_yaw": {1: 0.0, 14: 14.0, 32: -14.0, 48: 0.0},
     "mouth_open": {1: 0.0, 10: 0.8, 18: 0.0, 28: 0.8, 38: 0.1, 48: 0.0},
@@ -165,6 +167,49 @@ def open_options() -> Steps:
     NOTES["open_options"] = {"widgets": sorted(found)}
 
 
+def film_two_faces() -> Path:
+    """The clip twice, side by side, the right one larger: two performers."""
+    scene = bpy.data.scenes.new("pair")
+    width, height = PAIR_SIZE
+    scene.render.resolution_x, scene.render.resolution_y = PAIR_SIZE
+    scene.frame_end = PAIR_FRAMES
+    for channel, (share, scale) in enumerate(((-0.25, 0.7), (0.25, 0.9)), 1):
+        strip = scene.sequence_editor_create().sequences.new_movie(
+            name="talk", filepath=str(FOLDER / CLIP), channel=channel, frame_start=1
+        )
+        strip.transform.offset_x = share * width
+        size = scale * height / strip.elements[0].orig_height
+        strip.transform.scale_x = strip.transform.scale_y = size
+        strip.blend_type = "ALPHA_OVER"
+    scene.render.image_settings.file_format = "FFMPEG"
+    scene.render.ffmpeg.format = "MPEG4"
+    scene.render.filepath = str(FOLDER / "pair")
+    bpy.ops.render.render(animation=True, scene=scene.name)
+    bpy.data.scenes.remove(scene)
+    return next(FOLDER.glob("pair*.mp4"))
+
+
+def choose_performer() -> Steps:
+    """List the two performers of a clip, look at their pictures and click the second."""
+    lists = importlib.import_module("bl_ext.user_default.keyportrait.rig.performer_list")
+    settings = face().keyportrait_capture
+    settings.filepath = str(film_two_faces())
+    found = yield from open_performance_panel()
+    yield from pointer.click(*pointer.find_widget(found, "keyportrait.list_performers"))
+    choices = lists.choices_in(bpy.context, settings)
+    yield from wait_for(lambda: lists.known(choices), "the list")
+    yield 1.0
+    found = yield from sidebar_widgets()
+    shoot("6_performers")
+    listed = [name for name in found if "keyportrait.choose_performer" in name]
+    yield from pointer.click(*pointer.find_widget(found, "choose_performer(number=2"))
+    yield 0.5
+    NOTES["choose_performer"] = {
+        "listed": len(listed),
+        "performer": settings.performer,
+    }
+
+
 def capture_again_and_undo() -> Steps:
     before = yaw_at(14)
     face().keyportrait_capture.multiplier = 0.5
@@ -216,6 +261,7 @@ STEPS = (
     capture,
     open_options,
     capture_again_and_undo,
+    choose_performer,
     select_in_order,
 )
 
