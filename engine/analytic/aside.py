@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 
@@ -31,3 +32,23 @@ def drawing() -> Iterator[bool]:
 def begin(work: Callable[[], None]) -> Future[None]:
     """Start work that shares nothing with what its thread goes on with; `result` waits for it."""
     return _second.submit(work)
+
+
+def share(works: Sequence[Callable[[], None]]) -> None:
+    """Do independent works, two at a time where nobody else draws; they may raise nothing."""
+    waiting = deque(works)
+
+    def go() -> None:
+        while True:
+            try:
+                work = waiting.popleft()
+            except IndexError:
+                return
+            work()
+
+    if _MANY_CORES and len(works) > 1 and len(_drawing) < 2:
+        other = _second.submit(go)
+        go()
+        other.result()
+    else:
+        go()

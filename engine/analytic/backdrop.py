@@ -105,14 +105,15 @@ class Backdrop:
         area: Rectangle,
         crop: Crop,
         shift: tuple[np.ndarray, np.ndarray],
+        loose: np.ndarray,
     ) -> None:
         """Leave the background of `area` where it is, in place.
 
         moved    (height, width, 4) the warped canvas, of the canvas's dtype
         changed  (height, width) uint8, what of it is to be drawn
         shift    x and y (height, width) float32 picture pixels to where each pixel was taken from
+        loose    what `spare` has said
         """
-        loose = self._loose(changed, area, crop, shift)
         if not len(loose):
             return
         rows, columns = np.divmod(loose, area.width)
@@ -138,7 +139,7 @@ class Backdrop:
         head = (came - seen * behind_there) * (share > 0)[:, None]
         moved[rows, columns] = self._stored(head + seen * behind_here, canvas.dtype)
 
-    def _loose(
+    def spare(
         self,
         changed: np.ndarray,
         area: Rectangle,
@@ -245,6 +246,20 @@ class LateBackdrop:
         sure = (self._person() > _SURE).astype(np.uint8) * np.uint8(255)
         return np.maximum(cv2.erode(sure, disc(_FAR_INSIDE)), self._face)
 
+    def spare(
+        self,
+        changed: np.ndarray,
+        area: Rectangle,
+        crop: Crop,
+        shift: tuple[np.ndarray, np.ndarray],
+    ) -> np.ndarray:
+        """See Backdrop.spare."""
+        # A frame must not depend on those that were drawn before it.
+        self._is_used = self._is_needed(changed, area, crop, shift)
+        if not self._is_used:
+            return np.zeros(0, np.intp)
+        return self._made.spare(changed, area, crop, shift)
+
     def part(
         self,
         moved: np.ndarray,
@@ -253,12 +268,11 @@ class LateBackdrop:
         area: Rectangle,
         crop: Crop,
         shift: tuple[np.ndarray, np.ndarray],
+        loose: np.ndarray,
     ) -> None:
         """See Backdrop.part."""
-        # A frame must not depend on those that were drawn before it.
-        self._is_used = self._is_needed(changed, area, crop, shift)
         if self._is_used:
-            self._made.part(moved, changed, canvas, area, crop, shift)
+            self._made.part(moved, changed, canvas, area, crop, shift, loose)
 
     def keep(
         self,

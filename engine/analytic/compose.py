@@ -11,13 +11,12 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..renderer import NOTHING, Rectangle
 from .backdrop import Backdrop, LateBackdrop
 from .field import MOVED, BackwardField, Window
 from .layer import Layer, Mask
-from .tone import to_unit
+from .resampling import resampled
 
 Box = tuple[float, float, float, float]
 
@@ -25,7 +24,6 @@ _STILL = 1.0 / 48.0  # picture pixels: smaller displacements keep the pixel
 _UNSEEN = 1.0 / 512.0  # coverage
 _FINEST = 0.8  # displacement samples per crop pixel
 _COARSE = 8  # step at which the reach of a layer is looked up
-_FILTER_REACH = 4  # picture pixels that resampling reads around a position
 
 
 class Scene(NamedTuple):
@@ -74,15 +72,18 @@ def draw(canvas: np.ndarray, crop: Crop, scene: Scene, *, has_emission: bool = F
     if not reach.width or not reach.height:
         return NOTHING
     maps = _build_maps(reach, crop, scene)
-    changed = maps.is_moved
-    moved = _resample(canvas, reach, maps, has_emission)
-    scene.backdrop.part(moved, changed, canvas, reach, crop, (maps.shift_x, maps.shift_y))
+    changed, shift = maps.is_moved, (maps.shift_x, maps.shift_y)
+    loose = scene.backdrop.spare(changed, reach, crop, shift)
     coarse = _Coarse(maps.expressed_x, maps.expressed_y)
-    for layer in scene.openings:
-        region = coarse.region(layer.patch.box)
-        if region is not None:
-            part, x, y = _finer(maps, region)
-            _lay(moved[part], changed[part], layer, x, y)
+    regions = [(layer, coarse.region(layer.patch.box)) for layer in scene.openings]
+    laid = [(layer, *_finer(maps, region)) for layer, region in regions if region is not None]
+    drawn = changed.copy()
+    for _, part, _, _ in laid:
+        drawn[part] = 1
+    moved = resampled(canvas, reach, shift, drawn, has_emission)
+    scene.backdrop.part(moved, changed, canvas, reach, crop, shift, loose)
+    for layer, part, x, y in laid:
+        _lay(moved[part], changed[part], layer, x, y)
     scene.backdrop.keep(moved, changed, canvas, reach, crop)
     rows, columns = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -302,47 +303,6 @@ def _part_openings(
         taken[part] += share
         node_x, node_y = (part_x - window.x) / window.cell, (part_y - window.y) / window.cell
         shift[part] += _sample(difference, node_x, node_y) * share[..., None]
-
-
-def _resample(canvas: np.ndarray, area: Rectangle, maps: _Maps, has_emission: bool) -> np.ndarray:
-    """The canvas under the maps' displacements, (height, width, 4) in the canvas's dtype."""
-    height, width = canvas.shape[:2]
-    reach_x = int(np.abs(maps.shift_x).max()) + _FILTER_REACH
-    reach_y = int(np.abs(maps.shift_y).max()) + _FILTER_REACH
-    x0, y0 = max(area.x - reach_x, 0), max(area.y - reach_y, 0)
-    x1 = min(area.x + area.width + reach_x, width)
-    y1 = min(area.y + area.height + reach_y, height)
-    source = canvas[y0:y1, x0:x1]
-    map_x = maps.shift_x + np.arange(area.x - x0, area.x - x0 + area.width, dtype=np.float32)
-    map_y = maps.shift_y + np.arange(
-        area.y - y0, area.y - y0 + area.height, dtype=np.float32
-    ).reshape(-1, 1)
-    if _is_opaque(source):
-        return _cubic(source, map_x, map_y)
-    moved = _cubic(premultiplied(to_unit(source), has_emission), map_x, map_y)
-    moved = straight(moved, has_emission)
-    if canvas.dtype == np.uint8:
-        return np.rint(np.clip(moved, 0.0, 1.0) * 255.0).astype(np.uint8)
-    return moved
-
-
-def _cubic(source: np.ndarray, map_x: np.ndarray, map_y: np.ndarray) -> np.ndarray:
-    if source.dtype == np.uint8:
-        return cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    low, high = float(source.min()), float(source.max())
-    if not np.isfinite([low, high]).all():
-        finite = source[np.isfinite(source)]
-        low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-        # One infinite or undefined pixel would spread over all that the filter reaches.
-        source = np.nan_to_num(source, nan=low, posinf=high, neginf=low)
-    moved = cv2.remap(source, map_x, map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
-    # Cubic weights overshoot.
-    return np.clip(moved, low, high, out=moved)
-
-
-def _is_opaque(pixels: np.ndarray) -> bool:
-    alpha = cv2.extractChannel(pixels, 3)
-    return bool(alpha.min() >= (255 if pixels.dtype == np.uint8 else 1.0))
 
 
 def _lay(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from skimage import data
 
 from engine.analytic.renderer import AnalyticRenderer
+from engine.analytic.resampling import resampled
 from engine.controls import motion_from_controls
 from engine.faces.find import find_faces, view_8bit
 from engine.faces.measures import Measures, measure
@@ -348,3 +350,21 @@ def test_undefined_pixels_do_not_spread(face, picture):
     result, rectangle = moved(portrait, broken, **EVERYTHING)
     assert (~np.isfinite(result[rectangle.slices])).sum() <= 4
     assert outside(result.shape, rectangle).any()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_only_what_is_drawn_is_resampled_and_as_a_whole_picture_would_be(dtype):
+    rng = np.random.default_rng(3)
+    canvas = rng.integers(0, 255, (160, 120, 4)).astype(dtype)
+    canvas[..., 3] = 255 if dtype == np.uint8 else 300.0
+    area = Rectangle(8, 6, 100, 140)
+    shift = tuple(rng.uniform(-5.0, 5.0, (140, 100)).astype(np.float32) for _ in range(2))
+    drawn = np.zeros((140, 100), np.uint8)
+    cv2.circle(drawn, (60, 70), 40, 1, cv2.FILLED)
+    moved = resampled(canvas, area, shift, drawn, has_emission=False)
+    x = shift[0] + np.arange(8, 108, dtype=np.float32)
+    y = shift[1] + np.arange(6, 146, dtype=np.float32)[:, None]
+    whole = cv2.remap(canvas, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    whole = np.clip(whole, canvas.min(), canvas.max())
+    assert (moved[drawn > 0] == whole[drawn > 0]).all()
+    assert not moved[:24, :10, :3].any()  # nobody asked for it
