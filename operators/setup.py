@@ -28,6 +28,35 @@ def poll_idle(cls: type) -> bool:
     return True
 
 
+def poll_environment(cls: type) -> bool:
+    """True while LivePortrait's environment is there, and no set-up task runs."""
+    if setup.python() is None:
+        cls.poll_message_set("The environment is not there yet: do step 1 first")
+        return False
+    return poll_idle(cls)
+
+
+class ChoosesFolder(ReportsErrors):
+    """Mixin for operators that take files of the user's from a folder: write `_use`."""
+
+    directory: StringProperty(subtype="DIR_PATH", description="Folder of the files")
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
+
+    def _use(self) -> str:
+        """Take what is in `directory`; what is taken. Raises AddonError."""
+        raise NotImplementedError
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
+
+    def _run(self, context: bpy.types.Context) -> set[str]:
+        what = self._use()
+        setup.renew_engine()
+        self.report({"INFO"}, f"Taken from '{self.directory}': {what}")
+        return {"FINISHED"}
+
+
 def follow(operator: bpy.types.Operator, task: Task, done: str) -> set[str]:
     """In the interface the panel follows a task; without one, wait and report its end.
 
@@ -79,10 +108,7 @@ class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if setup.python() is None:
-            cls.poll_message_set("The environment is not there yet: do step 1 first")
-            return False
-        return poll_idle(cls)
+        return poll_environment(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(self, title="Download Weights")
@@ -101,25 +127,16 @@ class KEYPORTRAIT_OT_setup_weights(ReportsErrors, bpy.types.Operator):
         )
 
 
-class KEYPORTRAIT_OT_setup_choose_weights(ReportsErrors, bpy.types.Operator):
+class KEYPORTRAIT_OT_setup_choose_weights(ChoosesFolder, bpy.types.Operator):
     """Use weights that are already on this machine: LivePortrait's pretrained_weights, \
 FasterLivePortrait's checkpoints or ComfyUI's models/liveportrait"""
 
     bl_idname = "keyportrait.setup_choose_weights"
     bl_label = "Choose a Folder"
 
-    directory: StringProperty(subtype="DIR_PATH", description="Folder of the weights")
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def _run(self, context: bpy.types.Context) -> set[str]:
+    def _use(self) -> str:
         setup.use_weights(self.directory)
-        setup.renew_engine()
-        self.report({"INFO"}, f"LivePortrait's weights are taken from '{self.directory}'")
-        return {"FINISHED"}
+        return "LivePortrait's weights"
 
 
 class KEYPORTRAIT_OT_setup_audio2face(ReportsErrors, bpy.types.Operator):
@@ -131,10 +148,7 @@ on where it stopped"""
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if setup.python() is None:
-            cls.poll_message_set("The environment is not there yet: do step 1 first")
-            return False
-        return poll_idle(cls)
+        return poll_environment(cls)
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
         return context.window_manager.invoke_props_dialog(self, title="Download Audio2Face-3D")
@@ -149,25 +163,16 @@ on where it stopped"""
         return follow(self, audio2face.start_download(), "Audio2Face-3D is downloaded")
 
 
-class KEYPORTRAIT_OT_setup_choose_audio2face(ReportsErrors, bpy.types.Operator):
+class KEYPORTRAIT_OT_setup_choose_audio2face(ChoosesFolder, bpy.types.Operator):
     """Use a copy of Audio2Face-3D-v2.3 that is already on this machine; its licence is to be \
 accepted beside this button"""
 
     bl_idname = "keyportrait.setup_choose_audio2face"
     bl_label = "Choose a Folder"
 
-    directory: StringProperty(subtype="DIR_PATH", description="Folder of Audio2Face-3D's files")
-    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        context.window_manager.fileselect_add(self)
-        return {"RUNNING_MODAL"}
-
-    def _run(self, context: bpy.types.Context) -> set[str]:
+    def _use(self) -> str:
         audio2face.use_folder(self.directory)
-        setup.renew_engine()
-        self.report({"INFO"}, f"Audio2Face-3D is taken from '{self.directory}'")
-        return {"FINISHED"}
+        return "Audio2Face-3D"
 
 
 class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
@@ -178,10 +183,7 @@ class KEYPORTRAIT_OT_setup_check(ReportsErrors, bpy.types.Operator):
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:
-        if setup.python() is None:
-            cls.poll_message_set("The environment is not there yet: do step 1 first")
-            return False
-        return poll_idle(cls)
+        return poll_environment(cls)
 
     def _run(self, context: bpy.types.Context) -> set[str]:
         return follow(self, setup.start_check(), "LivePortrait works")

@@ -15,6 +15,7 @@ from ..rig import (
     image_files,
     portraits,
     selection_order,
+    speech_methods,
     speech_run,
     speech_settings,
     speech_sources,
@@ -99,9 +100,11 @@ keys that can be edited"""
             "blinks",
             "head_motion",
             "language",
-            "method",
         ):
             column.prop(self, name)
+        problem = speech_methods.draw_methods(column, self)
+        for line in problem or ():
+            column.label(text=line, icon="INFO" if line == problem.text else "BLANK1")
         column.separator()
         for name in ("mode", "use_track", "use_scene_range", "relative_path"):
             column.prop(self, name)

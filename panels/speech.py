@@ -5,9 +5,8 @@ from __future__ import annotations
 import bpy
 
 from ..compat import registration_of
-from ..engine.speech_options import METHOD_ITEMS, SPEECH_AMOUNTS
-from ..preferences import has_setup
-from ..rig import portraits, speech_run, speech_settings, speech_sources
+from ..engine.speech_options import SPEECH_AMOUNTS
+from ..rig import portraits, speech_methods, speech_settings, speech_sources
 from ..rig.capture_choices import STRIP
 from ..rig.speech_choices import SOUND
 from .performance import draw_record
@@ -69,20 +68,6 @@ def draw_amounts(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) 
     row.prop(settings, "seed")
 
 
-def draw_method(layout: bpy.types.UILayout, settings: bpy.types.PropertyGroup) -> None:
-    """Phones, or Audio2Face-3D where it is set up; elsewhere where to do that."""
-    row = layout.row(align=True)
-    missing = ""
-    for name, *_ in METHOD_ITEMS:
-        problem = speech_run.method_problem(name)
-        item = row.row(align=True)
-        item.enabled = not problem
-        item.prop_enum(settings, "method", name)
-        missing = missing or problem
-    if missing:
-        draw_problem(layout, f"{missing}.", "See Set Up LivePortrait in the Engine panel.")
-
-
 class KEYPORTRAIT_PT_speech_options(KeyPortraitPanel, bpy.types.Panel):
     bl_label = "Options"
     bl_idname = "KEYPORTRAIT_PT_speech_options"
@@ -97,8 +82,9 @@ class KEYPORTRAIT_PT_speech_options(KeyPortraitPanel, bpy.types.Panel):
         if controller is None:
             return
         settings = controller.keyportrait_speech
-        if has_setup():
-            draw_method(layout, settings)
+        problem = speech_methods.draw_methods(layout, settings)
+        if problem is not None:
+            draw_problem(layout, problem.text, problem.hint)
         column = layout.column(align=True)
         column.prop(settings, "language")
         row = column.row(align=True)

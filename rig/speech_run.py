@@ -17,11 +17,11 @@ from ..engine.take import (
     PerformanceSource,
     TakeOptions,
 )
-from ..preferences import has_setup
 from . import arkit_tables, performance_cache, take_placing
 from .capture_choices import STRIP, TakeChoices
 from .errors import AddonError
 from .speech_choices import Speech, speech_of, store
+from .speech_methods import method_problem
 from .speech_sources import SpeechSource, active_strip_name, source_of
 from .take_job import TakeJob
 from .takes import FaceTake
@@ -95,22 +95,11 @@ def jobs_for(
     return [_job(context, speech, faces)]
 
 
-def method_problem(method: str) -> str:
-    """Why a method cannot be used now, as far as is known without waiting; "" where it can."""
-    if method != AUDIO2FACE:
-        return ""
-    if not has_setup():
-        return "This edition has no networks"
-    from . import audio2face
-
-    return audio2face.problem()
-
-
 def _job(context: bpy.types.Context, speech: Speech, faces: list[tuple[str, float]]) -> SpeechJob:
     job = SpeechJob(speech=speech, source=source_of(context, speech), faces=faces)
     if job.reader == NETWORKS and (problem := method_problem(speech.method)):
-        hint = "See Set Up LivePortrait in the Engine panel, or choose the method Phones."
-        raise AddonError(f"{problem}.", hint)
+        text, hint = problem
+        raise AddonError(text, f"{hint} The method Phones needs nothing.")
     return job
 
 

@@ -68,15 +68,19 @@ class Damage:
     frames     frames that came out broken, or without a time of their own, and were left out
     doubtful   frames that were given, but build on damaged ones: parts may be smeared
     missing_s  seconds at the end that the file announces and does not have
+    gaps       places where sound is lost, which stay silent
+    lost_s     seconds of sound lost in them
     """
 
     packets: int = 0
     frames: int = 0
     doubtful: int = 0
     missing_s: float = 0.0
+    gaps: int = 0
+    lost_s: float = 0.0
 
     def __bool__(self) -> bool:
-        return bool(self.packets or self.frames or self.doubtful or self.missing_s)
+        return bool(self.packets or self.frames or self.doubtful or self.missing_s or self.gaps)
 
     def __str__(self) -> str:
         """What to tell: "3 damaged packets, 1 frame left out"; "" where all is well."""
@@ -84,6 +88,7 @@ class Damage:
             _counted(self.packets, "damaged packet"),
             _counted(self.frames, "frame", " left out"),
             _counted(self.doubtful, "frame", " after damage, which may be smeared"),
+            f"{_counted(self.gaps, 'gap')} of {self.lost_s:.1f} s in all" if self.gaps else "",
             f"the last {self.missing_s:.1f} s are missing" if self.missing_s else "",
         ]
         return ", ".join(part for part in parts if part)

@@ -16,6 +16,9 @@ from .times import seek
 # Steps in the sound's own times below this are rounding of the container.
 JITTER_S = 0.05
 BLOCK_S = 10.0  # at most, of silence in one piece
+# Containers in which each piece follows the one before: what is not there was lost. Their demuxers
+# step over damage and say nothing; movies may leave gaps on purpose.
+GAPLESS = ("flac", "ogg")
 
 
 def blocks(
@@ -44,6 +47,9 @@ def blocks(
         samples = samples[max(0, written - offset) :]
         if not len(samples):
             continue
+        if written and offset > written and container.format.name in GAPLESS:
+            damage.gaps += 1
+            damage.lost_s += (offset - written) / rate
         for silence in _silence(offset - written, rate, channels, wanted, written):
             written += len(silence)
             yield silence

@@ -18,6 +18,10 @@ from .times import MICROSECONDS, first_moment, own_seconds
 
 HINT = "Choose a file with sound, or another of its sounds."
 BEST = -1
+LEAST_MISSING_S = 0.1
+# An MP3 that counts its pieces says so in the first of them, which may stand behind a picture.
+MP3_BEGINNING = 1 << 20
+MP3_COUNTS = (b"Xing", b"Info", b"VBRI")
 
 
 class SoundFile:
@@ -52,17 +56,32 @@ class SoundFile:
 
         Can be read once. Raises ClipError for a file without any, and for one that changes.
         """
-        is_empty = True
+        count = 0
         part = (start_s, end_s)
         for block in sound.blocks(
             self._container, self._stream, (rate, 1), self._first_s, part, self.damage
         ):
-            is_empty = False
+            count += len(block)
             yield block
         self._stamp.check()
-        if is_empty and self.damage.packets:
+        missing_s = self._announced_s() - (start_s or 0.0) - count / rate
+        if end_s is None and missing_s > LEAST_MISSING_S:
+            self.damage.missing_s = missing_s
+        if not count and self.damage.packets:
             text = f"No sound of '{self._path.name}' can be decoded."
             raise ClipError(text, "Convert it to WAV or FLAC, or choose another file.")
+
+    def _announced_s(self) -> float:
+        """Seconds of sound that the file says it has, 0 where that is an estimate or not told."""
+        length_s = own_seconds(self._container, self._stream)
+        if self._container.format.name == "flac":
+            return length_s
+        # What an MP3 lost in its middle, it lacks at its end, too, as its pieces have no times.
+        if self._container.format.name != "mp3" or self.damage:
+            return 0.0
+        with self._path.open("rb") as file:
+            beginning = file.read(MP3_BEGINNING)
+        return length_s if any(mark in beginning for mark in MP3_COUNTS) else 0.0
 
     def close(self) -> None:
         """Close the file."""

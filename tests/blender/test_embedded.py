@@ -9,6 +9,7 @@ from typing import Any
 
 import bpy
 import pytest
+from test_panels import grey_methods_say
 
 is_embedded = os.environ.get("KEYPORTRAIT_FLAVOUR") == "embedded"
 pytestmark = pytest.mark.skipif(not is_embedded, reason="the full flavour is installed")
@@ -34,3 +35,8 @@ def test_a_file_that_wants_the_networks_is_told_what_to_do(add_portrait: Any) ->
     """As it comes from somebody with the full flavour."""
     with pytest.raises(RuntimeError, match=r"comes without LivePortrait.*Preview renderer"):
         add_portrait(renderer="liveportrait_animal")
+
+
+def test_the_method_that_needs_networks_is_grey_and_says_why(add_portrait: Any) -> None:
+    add_portrait()
+    grey_methods_say("This edition of KeyPortrait comes without networks. Install the full edition")

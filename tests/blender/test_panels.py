@@ -31,7 +31,8 @@ class Layout:
         return draw
 
     def __setattr__(self, name: str, value: object) -> None:
-        pass
+        if name == "enabled":
+            self.calls.append((name, (value,), {}))
 
 
 def panels(kind: str = "PT") -> list[type]:
@@ -53,6 +54,19 @@ def draw_all() -> tuple[str, list[tuple]]:
                 panel.draw_header_preset(me, bpy.context)
             panel.draw(me, bpy.context)
     return "\n".join(texts), calls
+
+
+def grey_methods_say(words: str) -> None:
+    """Speak's panel and its file dialog show Audio2Face-3D grey, and say why and what to do."""
+    texts: list[str] = []
+    calls: list[tuple] = []
+    holder = SimpleNamespace(path_resolve=str, layout=Layout(texts, calls))
+    bpy.types.KEYPORTRAIT_OT_speak.draw(holder, bpy.context)
+    for said, drawn in ((" ".join(texts), calls), draw_all()):
+        assert words in " ".join(said.split())
+        at = next(i for i, (name, args, _) in enumerate(drawn) if args[2:] == ("AUDIO2FACE",))
+        assert drawn[at - 1][:2] == ("enabled", (False,))
+        assert drawn[at - 4][:2] == ("enabled", (True,))
 
 
 def operators_drawn(calls: list[tuple]) -> set[str]:

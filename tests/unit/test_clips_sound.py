@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from clip_maker import make_clip, picture
 
 from engine.clips.clip import open_clip
 from engine.clips.errors import ClipError
+from engine.clips.sound_file import SoundFile
 
 RATE = 48000
 
@@ -95,3 +97,29 @@ def test_a_silent_clip_says_so(tmp_path: Path) -> None:
     path = make_clip(tmp_path / "silent.mp4", 2)
     with open_clip(path) as clip, pytest.raises(ClipError, match="no sound"):
         next(clip.sound(16000))
+
+
+def test_lost_sound_is_counted_and_stays_silent(tmp_path: Path) -> None:
+    """Demuxers of FLAC and Ogg step over damage and say nothing."""
+    path = tmp_path / "a.flac"
+    noise = np.random.default_rng(0).normal(0.0, 3000.0, (1, 4 * 16000)).astype(np.int16)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("flac", rate=16000, layout="mono")
+        frame = av.AudioFrame.from_ndarray(noise, "s16", "mono")
+        frame.sample_rate = 16000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    whole = bytearray(path.read_bytes())
+    middle, lost = len(whole) // 2, len(whole) // 8
+    for damaged, words in (
+        (whole, ""),
+        (whole[:middle] + bytes(lost) + whole[middle + lost :], r"1 gap of 0\.\d s in all"),
+        (whole[:middle], r"the last [12]\.\d s are missing"),
+    ):
+        path.write_bytes(damaged)
+        with SoundFile(path) as sound:
+            samples = np.concatenate(list(sound.blocks(16000)))
+            assert re.search(words, str(sound.damage)) and bool(words) == bool(sound.damage)
+        if "gap" in words:
+            assert len(samples) == 4 * 16000
+            assert np.abs(samples[-8000:, 0] - noise[0, -8000:] / 32768).max() < 1e-3

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import wave
 from collections.abc import Sequence
 from dataclasses import replace
@@ -311,6 +312,7 @@ def test_damage_is_told_and_the_rest_spoken_in_its_place(tmp_path) -> None:
     found = spoken(path)
     last = next(a + b for a, b, p in reversed(PHONES) if p == "M") / 2
     assert opening(found, last) < SHUT_AT < found.sliders["mouth_open"].max()
+    assert re.search(r"'scratched.ogg' is damaged: 1 gap of \d\.\d s in all", found.notices[0])
     cut = tmp_path / "cut.wav"
     data = write_wav(cut, samples()).read_bytes()
     cut.write_bytes(data[: len(data) // 2])
