@@ -12,6 +12,10 @@ from .source import KeyPortraitPanel, wrapped
 
 ICONS = {RUNNING: "CHECKMARK", OPENING: "SORTTIME", NO_FACE: "GHOST_DISABLED", DARK: "LIGHT"}
 PREVIEW_SCALE = 8.0
+SLOW = (
+    "Blender takes {:.0f} ms to draw this window. Make the viewport smaller, or its shading Solid. "
+    "Takes do not suffer."
+)
 
 
 class KEYPORTRAIT_PT_camera(KeyPortraitPanel, bpy.types.Panel):
@@ -69,8 +73,21 @@ def draw_state(layout: bpy.types.UILayout, status: camera.Status) -> None:
     if status.state == RUNNING and not status.has_neutral:
         layout.label(text="Look ahead, lips shut: finding rest", icon="USER")
     if status.is_in_use:
-        text = f"{status.fps:.0f} fps, {1000 * status.latency_s:.0f} ms"
-        layout.label(text=f"{text}, {status.dropped} dropped", icon="TIME")
+        draw_speed(layout, status)
+
+
+def draw_speed(layout: bpy.types.UILayout, status: camera.Status) -> None:
+    """How fast the viewport follows, what the camera gives, whether the window is in the way."""
+    column = layout.column(align=True)
+    digits = 0 if status.fps >= 9.5 else 1
+    text = f"Viewport: {status.fps:.{digits}f} fps, {1000 * status.latency_s:.0f} ms"
+    column.label(text=text, icon="TIME")
+    text = f"Camera: {status.camera_fps:.0f} fps, {status.dropped} dropped"
+    column.label(text=text, icon="BLANK1")
+    if status.is_slow:
+        column = layout.column(align=True)
+        for number, line in enumerate(wrapped(SLOW.format(1000 * status.draw_s))):
+            column.label(text=line, icon="BLANK1" if number else "INFO")
 
 
 def draw_performing(

@@ -1,8 +1,10 @@
 """The camera while it runs: the engine is polled, faces are moved, the newest wins.
 
 The engine owns the device and reads the face; here its motions are laid over the faces that were
-selected at the start (see puppets.py). One poll is under way at a time, so nothing piles up: what
-comes too late is never asked for.
+selected at the start (see puppets.py). The newest frame lies ready (see camera_polls.py) and one
+picture of it is on its way, so nothing piles up: what comes too late is never asked for. Where
+Blender takes long to draw its window, the next picture is begun only when the last was drawn: made
+meanwhile it would wait, and be late by the whole drawing.
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import bpy
 from bpy.app.handlers import persistent
@@ -19,25 +21,34 @@ from ..engine.camera_table import IN_USE, OFF, OPENING, STATES
 from ..engine.controls import Motion
 from ..engine.renderer_table import PREVIEW
 from ..engine.take import AUTO, TakeOptions
-from ..host.client import Engine, Ticket
+from ..host.client import Engine
 from . import (
     camera_devices,
     camera_preview,
     engine,
     live,
     main_thread,
+    picture_views,
     portraits,
     pump,
     puppets,
 )
 from .camera_meter import Meter
+from .camera_polls import Frame, Polls
 from .controllers import face_of
 from .errors import AddonError, PortraitError
 from .puppets import Puppet
 
+if TYPE_CHECKING:
+    from .wishes import Wish
+
 INTERVAL_S = 0.008
-REDRAW_S = 0.2
-PREVIEW_S = 0.08
+SLOW_INTERVAL_S = 0.025  # between polls where the window is drawn slowly
+ASK_S = 0.05  # after which changed settings are told the engine
+REDRAW_S = 0.5  # between two drawings of the panels
+PREVIEW_S = 0.12
+SLOW_PREVIEW_S = 0.5
+SLOW_PANELS_S = 2.0  # that panels wait for a picture there
 RESTART_S = 5.0  # between two starts of an engine that died
 STEP_S = 30.0
 
@@ -48,8 +59,10 @@ class Status(NamedTuple):
     device   its name
     state, message, hint  of engine.camera_table.STATES, in words
     fps      pictures a second that come to the viewport; camera_fps: frames that are read
-    latency_s  from the camera's frame to the viewport's picture
-    dropped  frames of the camera that nobody had time for
+    latency_s  from the camera's frame until its picture was drawn
+    draw_s   of it what Blender takes to draw its window, 0 without one
+    is_slow  whether that takes most of the time
+    dropped  frames of the camera that nobody had time to read
     neutral_s  seconds until the performer must be at rest, 0 where nobody asked
     has_neutral  rest is known
     """
@@ -61,6 +74,8 @@ class Status(NamedTuple):
     fps: float = 0.0
     camera_fps: float = 0.0
     latency_s: float = 0.0
+    draw_s: float = 0.0
+    is_slow: bool = False
     dropped: int = 0
     neutral_s: float = 0.0
     has_neutral: bool = False
@@ -82,30 +97,48 @@ class _Camera:
         self.device = ""
         self.told: Mapping[str, Any] = {}
         self.problem: tuple[str, str] | None = None
-        self.meter = Meter()
+        self.meter = Meter(self._shown)
         self.number = 0
-        self._poll: Ticket | None = None
+        self._polls: Polls | None = None
         self._generation = -1
-        self._started_s = self._redrawn_s = self._previewed_s = 0.0
+        self._started_s = self._redrawn_s = self._previewed_s = self._asked_s = 0.0
+        if not bpy.app.background:
+            self.meter.begin()
+
+    def close(self) -> None:
+        """Ask nothing more, notice nothing more."""
+        self.meter.end()
+        if self._polls is not None:
+            self._polls.stop()
 
     def tick(self) -> None:
         """Go on without waiting: take what came, ask for the next."""
         camera_devices.look()
+        self.meter.beat()
         client = self._running()
         if client is None:
             return
-        self._tell_device(client)
-        self._take_poll()
+        polls = self._polls_of(client)
+        self._take(polls)
         if not self.faces:
             return
-        if self._poll is None:
-            self._poll = client.submit("camera_poll", self._fields(), use_drain=False)
+        now_s = time.monotonic()
+        if now_s - self._asked_s > ASK_S:
+            self._asked_s = now_s
+            interval_s = SLOW_INTERVAL_S if self.meter.is_slow else INTERVAL_S
+            polls.ask(self._fields(), tuple(self.faces), interval_s)
+        if now_s - self._redrawn_s > REDRAW_S:
+            self._redrawn_s = now_s
+            self._ask_for_panels()
+        if not bpy.app.background:
+            picture_views.redraw_late()
+
+    def _ask_for_panels(self) -> None:
+        picture_views.ask_for_panels(SLOW_PANELS_S if self.meter.is_slow else 0.0)
+
+    def _shown(self) -> Wish | None:
         item = self._first_portrait()
-        if item is not None:
-            self.meter.look(live.session(item).shown)
-        if not bpy.app.background and time.monotonic() - self._redrawn_s > REDRAW_S:
-            self._redrawn_s = time.monotonic()
-            pump.redraw()
+        return None if item is None else live.session(item).shown
 
     def _running(self) -> Engine | None:
         """The engine; one that died is started again after a while."""
@@ -120,30 +153,41 @@ class _Camera:
             return engine.restart(PREVIEW) if client.error is not None else engine.start(PREVIEW)
         return None
 
-    def _tell_device(self, client: Engine) -> None:
-        if client.generation == self._generation:
-            return
-        self._generation, self._poll = client.generation, None
+    def _polls_of(self, client: Engine) -> Polls:
+        """The polls of the engine that runs, which opens the camera first."""
+        if self._polls is not None and client.generation == self._generation:
+            return self._polls
+        if self._polls is not None:
+            self._polls.stop()
+        self._generation, self._asked_s = client.generation, 0.0
         width, height = settings().size.split("x")
         fields = {"device": self.device, "size": [int(width), int(height)]}
         client.submit("camera_start", fields, use_drain=False)
         camera_devices.ask(client)
+        self._polls = Polls(client)
+        return self._polls
 
-    def _take_poll(self) -> None:
-        if self._poll is None or not self._poll.is_done:
+    def _take(self, polls: Polls) -> None:
+        error = polls.error
+        self.problem = None if error is None else (error.message, error.hint)
+        self.told = polls.told or self.told
+        if main_thread.is_render_running() or (self.meter.is_slow and self._is_under_way()):
             return
-        ticket, self._poll = self._poll, None
-        if ticket.reply is None:
-            error = ticket.error
-            self.problem = None if error is None else (error.message, error.hint)
+        frame = polls.take()
+        if frame is None:
             return
-        self.problem, self.told = None, ticket.reply.fields
-        if "preview" in ticket.reply.arrays:
+        # What changed meanwhile is told at once.
+        self.number, self._asked_s = frame.number, 0.0
+        if frame.preview is not None:
             self._previewed_s = time.monotonic()
-            camera_preview.show(ticket.reply.arrays["preview"])
-        if self.told["number"] != self.number and not main_thread.is_render_running():
-            self.number = self.told["number"]
-            self._move(ticket.tag, self.told)
+            camera_preview.show(frame.preview)
+            self._ask_for_panels()
+        self._move(frame)
+
+    def _is_under_way(self) -> bool:
+        """Whether a picture is being made, or is made and about to be drawn."""
+        moved = moved_portraits(self.faces)
+        return any(live.session(item).is_rendering for item in moved) or self.meter.is_drawing_due
 
     def _fields(self) -> dict[str, Any]:
         """The fields of a poll; faces that are gone are forgotten."""
@@ -161,15 +205,15 @@ class _Camera:
             "faces": told,
             "options": options.to_json(),
             "smooth": round(chosen.smooth, 4),
-            "after": self.number,
         }
-        if chosen.use_preview and time.monotonic() - self._previewed_s > PREVIEW_S:
+        preview_s = SLOW_PREVIEW_S if self.meter.is_slow else PREVIEW_S
+        if chosen.use_preview and time.monotonic() - self._previewed_s > preview_s:
             fields["preview"] = [camera_preview.SIDE, camera_preview.SIDE]
         return fields
 
-    def _move(self, _tag: object, told: Mapping[str, Any]) -> None:
-        motions = [Motion.from_json(data) for data in told["motions"]]
-        if len(motions) != len(self.faces):
+    def _move(self, frame: Frame) -> None:
+        motions = [Motion.from_json(data) for data in frame.motions]
+        if len(motions) != len(self.faces) or frame.names != tuple(self.faces):
             return
         region = settings().region
         puppets.move(
@@ -179,7 +223,7 @@ class _Camera:
         for number, item in enumerate(moved_portraits(self.faces)):
             live.show(item, depsgraph)
             if number == 0:
-                self.meter.want(live.session(item).wanted, told["time_s"])
+                self.meter.want(live.session(item).wanted, frame.time_s)
 
     def _first_portrait(self) -> portraits.Portrait | None:
         return next(iter(moved_portraits(self.faces)), None)
@@ -235,6 +279,8 @@ def status() -> Status:
         fps=_camera.meter.fps,
         camera_fps=told.get("fps", 0.0),
         latency_s=_camera.meter.latency_s,
+        draw_s=_camera.meter.draw_s,
+        is_slow=_camera.meter.is_slow,
         dropped=told.get("dropped", 0),
         neutral_s=told.get("neutral_s", 0.0),
         has_neutral=told.get("has_neutral", False),
@@ -269,6 +315,7 @@ def stop() -> None:
     global _camera
     if _camera is None:
         return
+    _camera.close()
     _camera = None
     client = engine.engine(PREVIEW)
     if client.is_running:

@@ -244,6 +244,8 @@ def rest_all() -> None:
     with _traffic_if_free() as is_free:
         for found in list(_sessions.values()) if is_free else ():
             item = portraits.find(found.uid) if found.look.is_due else None
+            if item is not None and any(c.name in puppets.current() for c in item.controllers):
+                continue  # a camera moves it, however seldom a slow window lets it be drawn
             if item is not None:
                 found.rest(item)
             elif found.look.is_due:

@@ -55,6 +55,11 @@ class OpenedPicture(LiveImage):
         return self._is_asked or self.look.is_awaited
 
     @property
+    def is_rendering(self) -> bool:
+        """True while a picture is being made."""
+        return self._rendering is not None
+
+    @property
     def _is_asked(self) -> bool:
         return not (self._tracking is self._opening is self._rendering is None)
 

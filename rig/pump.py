@@ -43,7 +43,7 @@ def drain() -> int:
 
 def _tick() -> float | None:
     global _next_redraw
-    from . import live
+    from . import live, picture_views, puppets
 
     if main_thread.is_render_running():
         return RENDERING_S
@@ -51,7 +51,12 @@ def _tick() -> float | None:
     live.rest_all()
     if live.take_due_refresh():
         live.refresh(bpy.context.scene, bpy.context.evaluated_depsgraph_get())
-    if count or time.monotonic() > _next_redraw:
+    if puppets.current():
+        # The camera draws the panels when they are due. Nothing is drawn before the picture is
+        # there: it would be late by the whole drawing.
+        if count:
+            picture_views.redraw_pictures()
+    elif count or time.monotonic() > _next_redraw:
         _next_redraw = time.monotonic() + REDRAW_S
         redraw()
     return INTERVAL_S if live.is_pending() else None

@@ -192,27 +192,71 @@ def test_without_consent_the_camera_stays_off(face, module) -> None:
     assert not bpy.ops.keyportrait.camera_neutral.poll()
 
 
-def test_neutral_states_and_the_end_with_another_file(face, module, clip) -> None:
+def write_film(path: Path, grey: int) -> Path:
+    """A wall, without a face."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
+        for _ in range(10):
+            picture = np.full((120, 160, 3), grey, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_neutral_states_and_the_end_with_another_file(face, module, clip, tmp_path) -> None:
+    camera = module("rig.camera")
     bpy.ops.keyportrait.camera_start()
     step_until(module, lambda: live_motion(module, face) is not None, "a face")
-    bpy.context.scene.keyportrait_camera.countdown_s = 0.0
+    bpy.context.scene.keyportrait_camera.countdown_s = 7.0
     assert bpy.ops.keyportrait.camera_neutral() == {"FINISHED"}
-    away = Path(clip).with_suffix(".away")
-    Path(clip).rename(away)
-    try:
-        camera = module("rig.camera")
-        end = time.monotonic() + 20.0
-        while camera.status().state != "UNPLUGGED":
+    told: dict[str, str] = {}
+
+    def wait_for(state: str) -> None:
+        end = time.monotonic() + 30.0
+        while camera.status().state != state:
             assert time.monotonic() < end, camera.status()
             camera.tick()
             time.sleep(0.02)
+        told[state] = draw_all()[0]
+
+    step_until(module, lambda: camera.status().neutral_s > 0.0, "the countdown")
+    assert "Rest in " in draw_all()[0]
+    moved = live_motion(module, face)
+    away = Path(clip).with_suffix(".away")
+    Path(clip).rename(away)
+    try:
+        wait_for("UNPLUGGED")
         assert camera.status().hint and not camera.status().is_in_use
+        for state, grey in (("NO_FACE", 150), ("DARK", 3)):
+            write_film(tmp_path / "film.mp4", grey).rename(clip)
+            wait_for(state)
+            assert camera.status().is_in_use and live_motion(module, face) is not None
+            Path(clip).unlink()
+            wait_for("UNPLUGGED")
     finally:
         away.rename(clip)
-    number = module("rig.camera").status()
-    step_until(module, lambda: module("rig.camera").status().state == "RUNNING", f"after {number}")
+    wait_for("RUNNING")
+    texts = module("engine.camera_table").STATES
+    assert all(texts[state] in told[state] for state in ("NO_FACE", "DARK", "RUNNING"))
+    assert " is gone. " in told["UNPLUGGED"] and "In use: " not in told["UNPLUGGED"]
+    assert moved is not None
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
-    assert not module("rig.camera").is_on() and not module("rig.puppets").current()
+    assert not camera.is_on() and not module("rig.puppets").current()
+
+
+def test_a_window_that_is_drawn_slowly_gets_the_newest_frame(face, module) -> None:
+    bpy.ops.keyportrait.camera_start()
+    step_until(module, lambda: live_motion(module, face) is not None, "a face")
+    camera = module("rig.camera")
+    number = camera._camera.number
+    time.sleep(0.7)  # as long as a window without a graphics card takes
+    now_s = time.monotonic()
+    camera.tick()
+    assert camera._camera.number > number + 2, "what came meanwhile is left out"
+    assert now_s - camera._camera.told["time_s"] < 0.45, "and what it gets was not asked for before"
 
 
 def test_the_panel_tells_how_it_goes(face, module) -> None:
@@ -227,6 +271,16 @@ def test_the_panel_tells_how_it_goes(face, module) -> None:
         wanted = {True: "keyportrait.camera_record", False: "keyportrait.camera_start"}
         assert wanted[is_on] in operators_drawn(calls)
         assert wanted[not is_on] not in operators_drawn(calls)
+    camera = module("rig.camera")._camera
+    assert "to draw this window" not in texts
+    camera.meter._drawings.append((time.monotonic(), 0.4))
+    assert "Blender takes 400 ms to draw this window." in " ".join(draw_all()[0].split())
+    for state in ("BUSY", "REFUSED"):
+        text = module("engine.camera_table").STATES[state]
+        told = {**camera.told, "state": state, "message": text, "hint": f"Mend {state}."}
+        camera.told = told
+        texts = " ".join(draw_all()[0].split())
+        assert text in texts and f"Mend {state}." in texts and "In use: " not in texts
 
 
 def test_a_scene_with_a_sound_strip_is_performed_to(face, module, tmp_path: Path) -> None:

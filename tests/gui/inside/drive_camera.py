@@ -10,7 +10,6 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
@@ -23,9 +22,16 @@ sys.path.insert(0, str(FOLDER))
 import pointer  # noqa: E402
 from performing import perform  # noqa: E402
 from pointer import Steps, Widgets  # noqa: E402
+from stage import (  # noqa: E402
+    face,
+    look_at_portrait,
+    output_pixels,
+    view,
+    view_middle,
+    wait_for,
+)
 
 PACKAGE = "bl_ext.user_default.keyportrait"
-PATIENCE_S = 120.0
 STAND_IN = FOLDER / "stand_in.mp4"
 CLIP_FPS, CLIP_FRAMES, STILL = 12, 52, 30
 KEYS = {
@@ -40,36 +46,8 @@ def module(name: str):
     return importlib.import_module(f"{PACKAGE}.{name}")
 
 
-def things(kind: str) -> list[bpy.types.Object]:
-    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
-
-
-def face() -> bpy.types.Object:
-    return things("FACE")[0]
-
-
-def view_middle() -> tuple[int, int]:
-    area = pointer.find_area("VIEW_3D")
-    return area.x + area.width // 3, area.y + area.height // 3
-
-
-def wait_for(condition: Callable[[], object], what: str) -> Steps:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}: {status()}")
-        yield 0.05
-
-
 def shoot(name: str) -> None:
     pointer.screenshot(OUT / f"{name}.png")
-
-
-def output_pixels() -> np.ndarray:
-    image = things("PORTRAIT")[0].keyportrait.portrait.output
-    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
-    image.pixels.foreach_get(pixels)
-    return pixels
 
 
 def moved_from(still: np.ndarray) -> int:
@@ -131,32 +109,10 @@ def show_camera_panel_alone() -> None:
         bpy.utils.register_class(cls)
 
 
-def look_at_portrait() -> Steps:
-    area = pointer.find_area("VIEW_3D")
-    area.spaces.active.shading.type = "SOLID"
-    area.spaces.active.overlay.show_floor = False
-    area.spaces.active.show_region_ui = True
-    with pointer.override("VIEW_3D"):
-        for item in bpy.data.objects:
-            item.select_set(item.keyportrait.kind == "PORTRAIT")
-        bpy.context.view_layer.objects.active = things("PORTRAIT")[0]
-        bpy.ops.view3d.view_axis(type="TOP", align_active=True)
-        bpy.ops.view3d.view_selected()
-    for item in bpy.data.objects:
-        item.select_set(item == face())
-    bpy.context.view_layer.objects.active = face()
-    yield 1.0
-    pointer.find_region(area, "UI").active_panel_category = "KeyPortrait"
-    area.tag_redraw()
-    bpy.ops.ed.undo_push(message="Look at the portrait")
-    yield 1.5
-
-
 def sidebar_widgets() -> Steps:
     found: Widgets = {}
-    area = pointer.find_area("VIEW_3D")
-    region = pointer.find_region(area, "UI")
-    yield from pointer.find_widgets(area, region, found, offsets=(0.7,), step=11)
+    region = pointer.find_region(view(), "UI")
+    yield from pointer.find_widgets(view(), region, found, offsets=(0.7,), step=11)
     return found
 
 

@@ -65,18 +65,24 @@ def curves() -> dict[str, list[float]]:
     }
 
 
-def look_at_portrait(below: str) -> Steps:
-    """The portrait fills the viewport, its face is selected and its sidebar open.
-
-    below  what the editor below becomes, tall enough for some channels: its ui_type
-    """
+def make_room_below(ui_type: str) -> Steps:
+    """Another editor below the view, tall enough for some channels, instead of the timeline."""
     timeline = pointer.find_area("DOPESHEET_EDITOR")
-    timeline.ui_type = below
-    if below == "DOPESHEET":
+    timeline.ui_type = ui_type
+    if ui_type == "DOPESHEET":
         timeline.spaces.active.show_region_channels = True
     edge = timeline.x + timeline.width // 2, timeline.y + timeline.height
     bpy.ops.screen.area_move("EXEC_DEFAULT", x=edge[0], y=edge[1], delta=230)
     yield 1.0
+
+
+def look_at_portrait(below: str = "") -> Steps:
+    """The portrait fills the viewport, its face is selected and its sidebar open.
+
+    below  what the editor below becomes, see make_room_below; "" leaves it
+    """
+    if below:
+        yield from make_room_below(below)
     area = view()
     area.spaces.active.shading.type = "SOLID"
     area.spaces.active.overlay.show_floor = False
