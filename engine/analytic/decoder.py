@@ -85,6 +85,7 @@ _BROW_RIDGE = 0.02
 _BROW_LIMIT = 1.3
 
 _WIDEST_GAP = 3.8  # cm between the lips
+_WIDEST_OPENING = 2.2  # cm of lip gap that the end of a slider asks for
 _LEAST_ROOM = 0.8  # cm by which the widest mouth still opens
 # Mouth corners of a resting face, and how much a full smile lifts and widens them, cm.
 _REST_LIFT, _SMILE_LIFT = -2.0, 0.8
@@ -93,7 +94,9 @@ _REST_WIDTH, _SMILE_WIDTH = 4.9, 1.9
 # draws the mouth along, but the lips stay shut.
 _ONE_SIDED: Mapping[str, float] = {"lift_left": 0.53, "lift_right": -0.53, "mouth_x": -0.09}
 _WIDEST_PURSE, _PURSED_SMILE = 1.4, 0.9
-_FULLY_RELAXED, _RELAXED = 1.33, 0.3
+# A full purse's pucker, and how much of it waits for the slider's end: tight lips hardly yield.
+_FULL_PUCKER, _LATE_PUCKER = 1.6, 0.25
+_FULLY_RELAXED, _RELAXED = 1.33, 0.15
 _SMIRK_GAP, _SMIRK_PART = 0.28, 0.2
 _FULL_CLOSING = 2.6  # cm of closing that shut the widest mouth
 _SLIDER_SHUTS = 0.4  # cm of the slider's closing that shut any mouth; the rest presses
@@ -101,6 +104,10 @@ _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
 _TYPICAL_LID_RATIO = 0.33
 _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
 _WIDEST_EYES = -0.6
+# By how much lids are ahead a quarter of the way and behind at three quarters of it: what is left
+# of an eye is lost to sight fastest half-way. Narrow eyes have little to lose.
+_LIDS_AHEAD, _NARROW_LIDS_AHEAD = 0.045, -0.02
+_NARROW_LID_RATIO, _OPEN_LID_RATIO = 0.22, 0.32
 _GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25  # decoded half eye widths at the end of the sliders
 
 
@@ -272,7 +279,9 @@ def _mouth(
     close = np.minimum(1.0, closing / full) if gap > 0.05 else np.zeros(len(target))
     pressing = np.where(closing > 0.0, np.clip((closing - gap) / _FULL_PRESS, 0.0, 1.0), 0.0)
     room = max(_WIDEST_GAP - gap, _LEAST_ROOM)
-    widened = room * np.tanh(opening / room)
+    # So far as there is room the whole slider opens, not its first quarter alone.
+    pace = min(room / _WIDEST_OPENING, 1.0)
+    widened = room * np.tanh(pace * opening / room)
     # A mouth that can hardly open further has a chin that can hardly fall.
     target[:, 6] = np.clip(target[:, 6], -0.3, 1.6) * widened / np.maximum(opening, 1e-6)
     target[:, 0] = widened
@@ -316,11 +325,12 @@ def _leave_headroom(mouth: dict[str, np.ndarray], source: Measures) -> None:
 def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray, source: Measures) -> None:
     """Turn lowered mouth corners into lips drawn together, for the pursing slider alone."""
     amount = np.clip(purse, 0.0, 1.0)
+    amount = amount * (1.0 - _LATE_PUCKER + _LATE_PUCKER * amount)
     relaxed = np.clip(-purse, 0.0, _FULLY_RELAXED)
     # Lips that are drawn together smile no more, and a wide mouth has farther to go.
     wide = float(np.clip(source.mouth_width / _REST_WIDTH, 1.0, _WIDEST_PURSE))
-    pucker = np.minimum(mouth["pucker"] + 1.3 * amount, MOUTH_HIGHEST[4])
-    mouth["pucker"] = pucker + (wide - 1.0) * amount - _RELAXED * relaxed
+    full = max(_FULL_PUCKER, float(MOUTH_HIGHEST[4]) + wide - 1.0)
+    mouth["pucker"] = np.minimum(mouth["pucker"] + full * amount, full) - _RELAXED * relaxed
     for name in ("smile_left", "smile_right"):
         mouth[name] = mouth[name] + (0.5 - _PURSED_SMILE * _smiling(source)) * amount
 
@@ -350,7 +360,7 @@ def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[s
     slider, performed = _read(_SLIDER_LIDS, offsets), _read(_CAPTURED_LIDS, offsets)
     blinks = {}
     for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
-        from_slider = -slider[f"lid_{side}"] / _TYPICAL_LID_RATIO
+        from_slider = _paced(-slider[f"lid_{side}"] / _TYPICAL_LID_RATIO, ratio)
         from_capture = -performed[f"lid_{side}"] / max(ratio, _LOWEST_LID_RATIO)
         # Captured lids close too little.
         closing = 0.05 + (from_capture - 0.05) / 0.62
@@ -358,3 +368,10 @@ def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[s
         blink = (1.0 - captured) * from_slider + captured * from_capture
         blinks[f"blink_{side}"] = blink
     return blinks
+
+
+def _paced(closing: np.ndarray, ratio: float) -> np.ndarray:
+    """(T,) closing of an eye of this lid ratio that looks even over (T,) values of its slider."""
+    share = smoothstep((ratio - _NARROW_LID_RATIO) / (_OPEN_LID_RATIO - _NARROW_LID_RATIO))
+    ahead = _NARROW_LIDS_AHEAD + (_LIDS_AHEAD - _NARROW_LIDS_AHEAD) * float(share)
+    return closing + ahead * np.sin(2.0 * np.pi * np.clip(closing, 0.0, 1.0))

@@ -38,6 +38,7 @@ _SOFTNESS, _SMOOTHING = 2.0, 1.0
 # Parts of a deformer weaker than this share of its strongest move are nothing.
 _NOISE_FLOOR, _NOISE_FADE = 0.006, 0.03
 _ROUND_GAP = 0.25  # cm that stay open between lips drawn together
+_ROUND_MOST = 1.4  # cm that they go at the most: a mouth that the jaw holds open stays open
 _ROUND_UPPER = 0.2  # share of their way that the upper lip goes
 _ROUND_FROM, _ROUND_OVER = 0.2, 0.55  # of the mouth's half width: where its sides begin to shut
 _LIPS_PAST = 0.12  # cm by which shut lips go past each other
@@ -182,6 +183,7 @@ class ExpressionField:
         middle = max(1.0 - _ROUND_GAP * pose.scale / widest, 0.0)
         away = np.abs(np.linspace(-1.0, 1.0, len(gap)))
         share = middle + (1.0 - middle) * smoothstep((away - _ROUND_FROM) / _ROUND_OVER)
+        share = share * min(_ROUND_MOST * pose.scale / widest, 1.0)
         return self._lips_together(share, _ROUND_UPPER)
 
     def _lips_together(self, share: np.ndarray, of_upper: float) -> np.ndarray:

@@ -7,9 +7,18 @@ import numpy as np
 import pytest
 from skimage import data
 
+from engine.analytic.decoder import Amounts
+from engine.analytic.deformers import deformers
+from engine.analytic.field import ExpressionField
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
-from engine.faces.canonical import LIP_LOWER_INNER, LIP_UPPER_INNER
+from engine.faces.canonical import (
+    CANONICAL,
+    LIP_LOWER_INNER,
+    LIP_UPPER_INNER,
+    MESH_COUNT,
+    Pose,
+)
 from engine.faces.find import find_faces, view_8bit
 from engine.faces.measures import measure
 from engine.faces.mesh import fit_landmarks
@@ -146,6 +155,18 @@ def test_a_smile_that_is_pursed_is_narrow_and_nearly_shut(smile):
     assert after.mouth_width < 0.84 * before.mouth_width
     assert after.lip_gap < 0.65 * before.lip_gap
     assert after.lift_left < before.lift_left - 0.3 and after.lift_right < before.lift_right - 0.3
+
+
+def test_a_mouth_that_the_jaw_holds_open_is_pursed_to_a_round_one():
+    scale = 14.0
+    screaming = CANONICAL.copy()
+    screaming[:MESH_COUNT] += 2.0 * deformers()["jaw"]
+    field = ExpressionField(scale * screaming + 256.0, Pose(scale, np.eye(3), np.full(3, 256.0)))
+    gap = np.subtract(*(field.points[list(r)] for r in (LIP_LOWER_INNER, LIP_UPPER_INNER)))[:, 1]
+    moved = field.move_vertices(field.weights(Amounts(lips_round=1.0), 0.0))
+    left = np.subtract(*(moved[list(r)] for r in (LIP_LOWER_INNER, LIP_UPPER_INNER)))[:, 1]
+    assert gap.max() > 2.5 * scale
+    assert 0.4 * gap.max() < left.max() < 0.8 * gap.max()
 
 
 # ---- light -------------------------------------------------------------------------------------
