@@ -178,6 +178,7 @@ def _line_bend(subject: Subject, renderer: Renderer) -> float:
     """Bend of upright and of level lines behind the head, crop pixels."""
     rgb = view_8bit(subject.image)
     person = person_mask(subject.crop.extract(rgb))
+    inside = cv2.erode(subject.crop.inside(rgb.shape).astype(np.uint8), np.ones((5, 5))) > 0
     bends = []
     for is_vertical in (True, False):
         lined = draw_lines(rgb, subject.crop, person, is_vertical)
@@ -188,7 +189,7 @@ def _line_bend(subject: Subject, renderer: Renderer) -> float:
             canvas = image.pixels.copy()
             portrait.render(motion_from_controls(values), canvas)
             after = subject.crop.extract(np.ascontiguousarray(canvas[..., :3]))
-            bends.append(line_bend(before, after, person, is_vertical))
+            bends.append(line_bend(before, after, person, is_vertical, inside))
     return _worse(bends)
 
 

@@ -153,17 +153,24 @@ def draw_lines(rgb: np.ndarray, crop: Crop, person: np.ndarray, is_vertical: boo
 
 
 def line_bend(
-    before: np.ndarray, after: np.ndarray, person: np.ndarray, is_vertical: bool
+    before: np.ndarray,
+    after: np.ndarray,
+    person: np.ndarray,
+    is_vertical: bool,
+    inside: np.ndarray | None = None,
 ) -> float:
     """By how many crop pixels the lines behind a head are bent where they are bent most.
 
     before, after  (size, size, 3) uint8 crops of the picture with lines, as drawn and moved
     person         as for draw_lines
+    inside         (size, size) bool, where the crops show the picture and not its outside
     NaN where no line is to be seen. A bend is the 98th percentile of a line's rows; that of the
     worst line is returned.
     """
     grey = [cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.float32) for rgb in (before, after)]
     free = person < _BACKGROUND
+    if inside is not None:
+        free &= inside
     if not is_vertical:
         grey, free = [picture.T for picture in grey], free.T
     bends = []

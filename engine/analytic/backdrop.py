@@ -16,7 +16,7 @@ from ..faces.crop import Crop
 from ..faces.neighbours import Neighbours
 from ..renderer import Rectangle, SourceImage
 from .late import late
-from .plate import filled_behind, guessed_behind, likeness
+from .plate import filled_behind, goes_on, guessed_behind, likeness
 from .shapes import disc
 from .tone import to_unit
 
@@ -70,6 +70,7 @@ class Backdrop:
         # Around the outline only what looks like the head goes along.
         head = likeness(pixels, guess, matte > 0.98, soft >= _SEEN)
         matte = np.maximum(matte, soft * head)
+        matte = matte * (1.0 - goes_on(pixels, guess, matte))
         self._seen = pixels, (matte >= _SEEN) | ~inside
         if not self._is_opaque:
             # Cut-outs end where they end, whatever the matte says of their edge.

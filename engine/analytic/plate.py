@@ -6,12 +6,19 @@ import cv2
 import numpy as np
 
 from .shapes import blurred, disc, smoothstep
+from .straight import drawn_on
 
 _CLEAR = 5  # crop pixels around what is hidden from which no background is taken
+_THIN = 5  # half crop pixels, odd: lines up to half as thick are thin
+_THIN_BOX = np.ones((_THIN, _THIN), np.uint8)
+_SEAM = 1.5  # half crop pixels
 _LEVELS = 7  # of the pyramid on which a hole is filled
 _RELAXED = 6  # rounds of smoothing on each of its levels
 _SAMPLED = 7  # of so many pixels one says how strong the grain is
 _AROUND_ASKED = 9  # crop pixels, diameter
+_RIM = 25  # half crop pixels, diameter: how far a matte may reach beyond the head
+_BESIDE_LINE = 0.3  # of the change next to a pixel of a guess by which it may be off
+_ALIKE, _APART = 0.08, 0.25  # of the background's brightness; of its difference from the head
 _BESIDE = 13.0  # crop pixels of the head beside a place that say what the head looks like
 
 
@@ -49,7 +56,18 @@ def _membrane(pixels: np.ndarray, hidden: np.ndarray, clear: int = _CLEAR) -> np
     if not known.any():
         return None
     small = cv2.resize(pixels, half, interpolation=cv2.INTER_AREA)
-    return cv2.resize(_spread(small, known), hidden.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    # Thin lines that end there would smear the surface.
+    even, apart = cv2.medianBlur(small, _THIN), cv2.erode(known.view(np.uint8), _THIN_BOX) > 0
+    smooth = _spread(even, apart) if apart.any() else _spread(small, known)
+    smooth = drawn_on(small, known, _joined(small, known, smooth))
+    return cv2.resize(smooth, hidden.shape[::-1], interpolation=cv2.INTER_LINEAR)
+
+
+def _joined(small: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.ndarray:
+    """What is known, and a surface that leads up to it without a seam."""
+    is_known = known.view(np.uint8)
+    near = cv2.GaussianBlur(cv2.copyTo(small - smooth, is_known), (0, 0), _SEAM)
+    return cv2.copyTo(small, is_known, smooth + 2.0 * near)
 
 
 def _grain(pixels: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -111,6 +129,48 @@ def likeness(
     strange = np.sqrt(_dot(off, off) / length)
     result.put(places, smoothstep(share / 0.8) * (1.0 - smoothstep((strange - 0.35) / 0.4)))
     return cv2.GaussianBlur(result, (0, 0), 1.0)
+
+
+def goes_on(pixels: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.ndarray:
+    """(H, W) float32 0..1: what a matte takes along although the background reaches in there.
+
+    Between its edge and _RIM inside of it, as far as pixels look like `plate` without a break.
+
+    plate  (H, W, 4) float32, the background as it would go on
+    """
+    size, half = matte.shape[::-1], (matte.shape[1] // 2, matte.shape[0] // 2)
+    matte, pixels, plate = (
+        cv2.resize(v, half, interpolation=cv2.INTER_AREA) for v in (matte, pixels, plate)
+    )
+    outside, core = matte < 0.02, cv2.erode((matte > 0.5).view(np.uint8), disc(_RIM)) > 0
+    inner = core.astype(np.float32)
+    head = blurred(cv2.copyTo(pixels, core.view(np.uint8)), _RIM / 2)
+    head /= np.maximum(blurred(inner, _RIM / 2), 1e-4)[..., None]
+    # A line may be drawn on a little beside its place.
+    around = np.ones((3, 3), np.uint8)
+    beside = cv2.dilate(plate, around) - cv2.erode(plate, around)
+    places = np.flatnonzero(~outside & ~core)
+
+    def seen(values: np.ndarray) -> np.ndarray:
+        return values.reshape(-1, 4).take(places, axis=0)
+
+    behind = seen(plate)
+    off = (np.abs(seen(pixels) - behind) - _BESIDE_LINE * seen(beside)).max(axis=1)
+    sampled = np.flatnonzero(outside)[::_SAMPLED]
+    fine = (pixels - cv2.blur(pixels, (3, 3))).reshape(-1, 4).take(sampled, axis=0)
+    grain = float(np.median(np.abs(fine[:, :3].mean(axis=1)))) if len(sampled) else 0.0
+    limit = _ALIKE * behind[:, :3].mean(axis=1) + 2.0 * grain
+    limit = np.minimum(limit, _APART * np.abs(seen(head) - behind).max(axis=1))
+    alike = outside.view(np.uint8).copy()
+    alike.put(places, off < limit)
+    alike = cv2.morphologyEx(alike, cv2.MORPH_OPEN, around)
+    count, labels = cv2.connectedComponents(alike, connectivity=4)
+    is_reached = np.zeros(count, bool)
+    is_reached[labels[outside]] = True
+    is_reached[0] = False
+    reached = is_reached[labels]
+    taken = cv2.resize((reached & ~outside).astype(np.float32), size)
+    return cv2.GaussianBlur(taken, (0, 0), 1.0)
 
 
 def _dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -8,10 +8,12 @@ from skimage import data
 from skimage.draw import polygon2mask
 
 from engine.analytic.backdrop import _continued, _looked_up
+from engine.analytic.plate import filled_behind
 from engine.analytic.renderer import AnalyticRenderer
 from engine.controls import motion_from_controls
 from engine.faces.crop import Crop
 from engine.faces.find import find_faces
+from engine.faces.segmentation import person_mask
 from engine.motion import Face
 from engine.renderer import SourceImage
 
@@ -111,6 +113,39 @@ def test_straight_lines_behind_the_head_stay_straight(wide, yaw):
                 seen.append(np.flatnonzero(pink).mean() - 26.0)
         assert len(seen) > 60
         assert np.abs(seen).max() <= 2.0
+
+
+@pytest.mark.parametrize("yaw", [-20.0, 20.0])
+def test_hair_takes_no_pieces_of_lines_along(wide, yaw):
+    """Dark lines that end at dark hair look like hair; those pieces stay on their lines."""
+    face = find_faces(SourceImage(wide, "srgb"))[0]
+    person = person_mask(wide[..., :3])[..., None]
+    columns = np.arange(320) % 24
+    paper = np.where((columns == 8) | (columns == 9), 40.0, 200.0)[:, None]
+    lined = rgba(np.rint(wide[..., :3] * person + paper * (1.0 - person)).astype(np.uint8))
+    result = moved(opened(lined, face), lined, head_yaw=yaw)[..., :3].max(axis=2)
+    beside = (columns < 6) | (columns > 11)
+    was_paper = (person[..., 0] < 0.3) & beside & (lined[..., :3].max(axis=2) > 170)
+    assert ((result < 140) & was_paper)[:200].sum() <= 22
+
+
+@pytest.mark.parametrize("degrees", [0.0, 25.0])
+def test_a_straight_edge_goes_on_behind_what_hides_it(degrees):
+    """A door frame's edge and a thin line are drawn on; grain is not."""
+    rows, columns = np.mgrid[:400, :400] - 200.0
+    across = columns * np.cos(np.radians(degrees)) + rows * np.sin(np.radians(degrees))
+    picture = np.where(across > 60.0, 0.3, 0.7) - 0.5 * (np.abs(across + 40.0) < 2.5)
+    picture += np.random.default_rng(1).normal(0, 0.01, picture.shape)
+    pixels = np.dstack([picture] * 3 + [np.ones_like(picture)]).astype(np.float32)
+    hidden = np.hypot(rows, columns) < 110.0
+    seen = np.where(hidden[..., None], np.float32(0.1), pixels)
+    filled = filled_behind(seen, hidden)
+    rim = hidden & (np.hypot(rows, columns) > 70.0)
+    error = np.abs(filled[..., 0] - pixels[..., 0])
+    assert np.percentile(error[rim & (np.abs(across + 40.0) < 2.0)], 75) < 0.25
+    assert error[rim & (np.abs(across - 60.0) < 12.0)].mean() < 0.08
+    dark = filled_behind(seen * np.float32(0.01), hidden)
+    np.testing.assert_allclose(dark, 0.01 * filled, atol=1e-4)
 
 
 def test_nothing_to_mix_is_no_error():
