@@ -164,11 +164,12 @@ def goes_on(pixels: np.ndarray, plate: np.ndarray, matte: np.ndarray) -> np.ndar
     alike = outside.view(np.uint8).copy()
     alike.put(places, off < limit)
     alike = cv2.morphologyEx(alike, cv2.MORPH_OPEN, around)
-    count, labels = cv2.connectedComponents(alike, connectivity=4)
+    count, found = cv2.connectedComponents(alike, connectivity=4)
+    labels = np.asarray(found, np.intp)
     is_reached = np.zeros(count, bool)
     is_reached[labels[outside]] = True
     is_reached[0] = False
-    reached = is_reached[labels]
+    reached = is_reached.take(labels)
     taken = cv2.resize((reached & ~outside).astype(np.float32), size)
     return cv2.GaussianBlur(taken, (0, 0), 1.0)
 

@@ -47,10 +47,10 @@ def _ends_of_lines(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(N, 2) x and y where lines meet what is hidden, (N, 2) directions into it, (N,) contrast."""
     seen = cv2.erode(known.view(np.uint8), np.ones((3, 3), np.uint8))
-    down, right = (cv2.Scharr(grey, cv2.CV_32F, *d) / 32.0 * seen for d in ((0, 1), (1, 0)))
-    xx, yy, xy = (
-        cv2.GaussianBlur(v, (0, 0), _TENSOR) for v in (right * right, down * down, right * down)
-    )
+    down, right = (cv2.Scharr(grey, cv2.CV_32F, *d) for d in ((0, 1), (1, 0)))
+    down, right = (np.multiply(v, seen * np.float32(1.0 / 32.0)) for v in (down, right))
+    squares = (cv2.multiply(*pair) for pair in ((right, right), (down, down), (right, down)))
+    xx, yy, xy = (cv2.GaussianBlur(v, (0, 0), _TENSOR) for v in squares)
     apart = cv2.magnitude(xx - yy, 2.0 * xy)
     brightness = max(float(grey[known][::16].mean()), 1e-9)
     edge = cv2.dilate((~known).view(np.uint8), np.ones((_BAND, _BAND), np.uint8)) > 0
@@ -94,11 +94,17 @@ def _straight(
     steps = np.arange(0.0, _TRACED, dtype=np.float32)
     at = seeds[:, None, None] - towards[:, :, None] * steps[:, None]  # (N, angles, steps, 2)
     flat = at.reshape(len(seeds), -1, 2)
-    values = cv2.remap(grey, flat, None, cv2.INTER_LINEAR).reshape(-1, steps.size)
+    x, y = flat[..., 0], flat[..., 1]
+    values = cv2.remap(grey, x, y, cv2.INTER_LINEAR).reshape(-1, steps.size)
     # Steps of a slanting line's pixels are no bends.
     values = cv2.blur(values, (_STEPS, 1)).reshape(at.shape[:3])
     seen = cv2.remap(
-        known.astype(np.float32), flat, None, cv2.INTER_NEAREST, None, cv2.BORDER_CONSTANT, -1.0
+        known.astype(np.float32),
+        x,
+        y,
+        cv2.INTER_NEAREST,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=(-1.0,),
     )
     seen = seen.reshape(at.shape[:3])
     is_in, is_hidden = seen > 0.5, (seen > -0.5) & (seen < 0.5)
@@ -130,7 +136,8 @@ def _cast(
     pixels: np.ndarray, known: np.ndarray, smooth: np.ndarray, seeds: np.ndarray, along: np.ndarray
 ) -> np.ndarray:
     back = seeds[:, None] - along[:, None] * np.arange(_TRACED, dtype=np.float32)[:, None]
-    colours = np.median(cv2.remap(pixels, back, None, cv2.INTER_LINEAR), axis=1)
+    colours = cv2.remap(pixels, back[..., 0], back[..., 1], cv2.INTER_LINEAR)
+    colours = np.median(colours, axis=1)
     steps = np.arange(0.0, _REACH, 0.7, dtype=np.float32)
     at = np.rint(seeds[:, None] + along[:, None] * steps[:, None]).astype(np.intp)
     height, width = known.shape
