@@ -30,6 +30,8 @@ MAX_HEADER_BYTES = 4 * 1024 * 1024
 MAX_PAYLOAD_BYTES = 4 * 1024**3
 MAX_DIMENSIONS = 8
 _PIECE_BYTES = 64 * 1024**2
+# What comes as one piece instead: no memory has to grow, which is slow.
+_WHOLE_BYTES = 256 * 1024**2
 
 # Size of one array element on the wire, bytes.
 DTYPES = {"uint8": 1, "float32": 4, "float64": 8}
@@ -374,7 +376,8 @@ def _read_exactly(stream: io.BufferedReader | io.BytesIO, count: int) -> bytes |
     # Joining pieces at the end would take twice the memory.
     data: bytes | bytearray = b""
     while len(data) < count:
-        piece = stream.read(min(count - len(data), _PIECE_BYTES))
+        size = count if count <= _WHOLE_BYTES else _PIECE_BYTES
+        piece = stream.read(min(count - len(data), size))
         if not piece:
             raise TruncatedError(f"stream ended after {len(data)} of {count} payload bytes")
         if not data:

@@ -20,6 +20,7 @@ from . import (
     controllers,
     copies,
     highlight,
+    images,
     keying,
     live,
     lost_links,
@@ -200,4 +201,5 @@ def unregister() -> None:
     render_guard.unregister()
     live.restore_modes()
     live.forget_all()
+    images.unregister()
     portraits.forget()

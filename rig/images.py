@@ -7,6 +7,7 @@ premultiplied alpha. The engine wants rows top first, uint8 or float32, straight
 from __future__ import annotations
 
 import threading
+import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -34,8 +35,10 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 # Pixels are turned to bytes in parts that fit a processor's cache.
 _PART = 1 << 18
-# More memory than this is given back after each use.
+# More memory than this is given back after each use, in the interface when nobody has used it for
+# a while: new memory costs more than what is done with it.
 _KEPT_FLOATS = 4 * 16_000_000
+_KEPT_S = 30.0
 _BYTE_TO_UNIT = np.float32(1.0 / 255.0)
 
 
@@ -205,20 +208,55 @@ def shows(image: bpy.types.Image, picture: Picture) -> bool:
 
 _buffer = np.empty(0, np.float32)
 _buffer_lock = threading.RLock()
+_used_at = 0.0
+keeps_buffer = not bpy.app.background
 
 
 @contextmanager
 def _scratch(count: int) -> Iterator[np.ndarray]:
     """Room for the pixels of one image; new memory costs more than reading them."""
-    global _buffer
+    global _buffer, _used_at
     with _buffer_lock:
         if _buffer.size < count:
             _buffer = np.empty(count, np.float32)
         try:
             yield _buffer[:count]
         finally:
+            _used_at = time.monotonic()
             if _buffer.size > _KEPT_FLOATS:
-                _buffer = np.empty(0, np.float32)
+                _give_back_later()
+
+
+def _give_back_later() -> None:
+    """In the background no timer ticks: there at once."""
+    is_main = threading.current_thread() is threading.main_thread()
+    if not keeps_buffer:
+        give_back()
+    elif is_main and not bpy.app.timers.is_registered(_give_back_when_idle):
+        bpy.app.timers.register(_give_back_when_idle, first_interval=_KEPT_S, persistent=True)
+
+
+def _give_back_when_idle() -> float | None:
+    left = _used_at + _KEPT_S - time.monotonic()
+    if left > 0.0:
+        return left
+    give_back()
+    return None
+
+
+def unregister() -> None:
+    """Keep nothing for later."""
+    if bpy.app.timers.is_registered(_give_back_when_idle):
+        bpy.app.timers.unregister(_give_back_when_idle)
+    give_back()
+
+
+def give_back() -> None:
+    """Free the room for the pixels of large images; it is made again when it is needed."""
+    global _buffer
+    with _buffer_lock:
+        if _buffer.size > _KEPT_FLOATS:
+            _buffer = np.empty(0, np.float32)
 
 
 def _to_bytes(pixels: np.ndarray) -> np.ndarray:

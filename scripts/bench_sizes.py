@@ -121,6 +121,7 @@ def main() -> None:
     bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
     install(Path(sys.argv[1]))
     writing = Watched(rig("images").Canvas, "push")
+    rig("images").keeps_buffer = True  # as in the interface
     figures = {Path(path).stem: measure(path, writing) for path in sys.argv[2:]}
     print(f"\n@bench {json.dumps(figures)}", flush=True)
     bpy.ops.preferences.addon_disable(module=PACKAGE)

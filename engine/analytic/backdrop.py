@@ -6,6 +6,7 @@ it, and lines behind it stay where they are.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 import cv2
@@ -15,6 +16,7 @@ from ..alpha import premultiplied, straight
 from ..faces.crop import Crop
 from ..faces.neighbours import Neighbours
 from ..renderer import Rectangle, SourceImage
+from .displacements import Blocks
 from .late import late
 from .plate import filled_behind, goes_on, guessed_behind, likeness
 from .shapes import disc
@@ -49,6 +51,8 @@ class Backdrop:
         neighbours  what of it belongs to others
         view        (size, size, 3) uint8 crop, where it is all that the picture shows
         """
+        self._lock = threading.Lock()
+        self._filled: np.ndarray | None = None
         if neighbours is not None:
             matte = matte * (1.0 - neighbours.other)
         self._has_emission = image.has_emission
@@ -91,12 +95,18 @@ class Backdrop:
         """Make the plate."""
         _ = self._plate
 
-    @late
+    @property
     def _plate(self) -> np.ndarray:
         """(size, size, 4) float32: made when something moves that background shows beside."""
-        plate = filled_behind(*self._seen)
-        del self._seen
-        return plate
+        # Bands of one frame are drawn side by side.
+        with self._lock:
+            if self._filled is None:
+                self._filled = filled_behind(*self._seen)
+                del self._seen
+            return self._filled
+
+    def begin(self, blocks: Blocks, crop: Crop) -> None:
+        """A frame is drawn next, with these displacements."""
 
     def part(
         self,
@@ -255,8 +265,6 @@ class LateBackdrop:
         shift: tuple[np.ndarray, np.ndarray],
     ) -> np.ndarray:
         """See Backdrop.spare."""
-        # A frame must not depend on those that were drawn before it.
-        self._is_used = self._is_needed(changed, area, crop, shift)
         if not self._is_used:
             return np.zeros(0, np.intp)
         return self._made.spare(changed, area, crop, shift)
@@ -287,19 +295,21 @@ class LateBackdrop:
         if self._is_used:
             self._made.keep(moved, changed, canvas, area, crop)
 
-    def _is_needed(
-        self,
-        changed: np.ndarray,
-        area: Rectangle,
-        crop: Crop,
-        shift: tuple[np.ndarray, np.ndarray],
-    ) -> bool:
-        step = max(1, int(_LOOKED / crop.scale))
-        rows, columns = np.nonzero(changed[::step, ::step])
-        shift_x, shift_y = (values[::step, ::step][rows, columns] for values in shift)
+    def begin(self, blocks: Blocks, crop: Crop) -> None:
+        """See Backdrop.begin."""
+        # A frame must not depend on those that were drawn before it.
+        self._is_used = self._is_needed(blocks, crop)
+        if self._is_used:
+            self._made.begin(blocks, crop)
+
+    def _is_needed(self, blocks: Blocks, crop: Crop) -> bool:
+        step = max(1, int(_LOOKED / (crop.scale * blocks.step)))
+        rows, columns = np.nonzero(blocks.is_moved[::step, ::step])
+        shift_x, shift_y = (values[::step, ::step][rows, columns] for values in blocks.shift)
         far = np.maximum(np.abs(shift_x), np.abs(shift_y)) * crop.scale > _SLIGHT
-        x = (area.x + step * columns[far]).astype(np.float32)
-        y = (area.y + step * rows[far]).astype(np.float32)
+        middle, each = (blocks.step - 1) / 2, step * blocks.step
+        x = (blocks.area.x + middle + each * columns[far]).astype(np.float32)
+        y = (blocks.area.y + middle + each * rows[far]).astype(np.float32)
         here, there = _placed(crop, x, y), _placed(crop, x + shift_x[far], y + shift_y[far])
 
         def is_beyond(inside: np.ndarray) -> bool:

@@ -200,7 +200,10 @@ class AnalyticPortrait:
         self.notices = (_BLIND,) if is_blind else ()
         with drawing() as is_alone:
             scene = self._scene(motion, amounts, use_second=is_alone)
-            return draw(canvas, self._crop, scene, has_emission=self._image.has_emission)
+            image = self._image
+            return draw(
+                canvas, self._crop, scene, has_emission=image.has_emission, source=image.pixels
+            )
 
     def _scene(self, motion: Motion, amounts: Amounts, *, use_second: bool) -> Scene:
         """What is drawn.

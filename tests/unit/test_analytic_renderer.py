@@ -10,7 +10,7 @@ import pytest
 from skimage import data
 
 from engine.analytic.renderer import AnalyticRenderer
-from engine.analytic.resampling import resampled
+from engine.analytic.resampling import Reader
 from engine.controls import motion_from_controls
 from engine.faces.find import find_faces, view_8bit
 from engine.faces.measures import Measures, measure
@@ -361,10 +361,29 @@ def test_only_what_is_drawn_is_resampled_and_as_a_whole_picture_would_be(dtype):
     shift = tuple(rng.uniform(-5.0, 5.0, (140, 100)).astype(np.float32) for _ in range(2))
     drawn = np.zeros((140, 100), np.uint8)
     cv2.circle(drawn, (60, 70), 40, 1, cv2.FILLED)
-    moved = resampled(canvas, area, shift, drawn, has_emission=False)
+    moved = Reader(canvas, shift, area, has_emission=False).read(area, shift, drawn)
     x = shift[0] + np.arange(8, 108, dtype=np.float32)
     y = shift[1] + np.arange(6, 146, dtype=np.float32)[:, None]
     whole = cv2.remap(canvas, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     whole = np.clip(whole, canvas.min(), canvas.max())
     assert (moved[drawn > 0] == whole[drawn > 0]).all()
     assert not moved[:24, :10, :3].any()  # nobody asked for it
+
+
+def test_bands_of_a_large_picture_meet_without_a_seam(portrait, picture, face, monkeypatch):
+    wish = motion(face, **EVERYTHING)
+    whole, banded = picture.copy(), picture.copy()
+    area = portrait.render(wish, whole)
+    monkeypatch.setattr("engine.analytic.compose._BAND_PIXELS", 4000)
+    assert portrait.render(wish, banded) == area
+    difference = np.abs(whole.astype(int) - banded)
+    assert difference.max() <= 4
+    assert difference.mean() < 1e-3
+    # Another face has been drawn before: that is what is moved, not the source.
+    darker = whole // 2
+    darker[..., 3] = 255
+    banded = darker.copy()
+    portrait.render(wish, banded)
+    monkeypatch.undo()
+    portrait.render(wish, darker)
+    assert np.abs(darker.astype(int) - banded).max() <= 4

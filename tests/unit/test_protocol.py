@@ -179,6 +179,7 @@ def test_a_header_that_promises_gigabytes_costs_no_gigabytes() -> None:
 
 def test_a_payload_of_several_pieces_arrives_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("engine.protocol._PIECE_BYTES", 1000)
+    monkeypatch.setattr("engine.protocol._WHOLE_BYTES", 2000)
     pixels = random.Random(5).randbytes(40_000)
     array = Array("uint8", (100, 100, 4), pixels)
     back = decoded(encoded(Message("frame", 1, {"rectangle": []}, {"pixels": array})))
