@@ -49,6 +49,11 @@ _SLIDER_LIDS: dict[str, dict[str, float]] = {
     "lid_left": {"11y": -4.23, "13y": 14.1},
     "lid_right": {"15y": -4.23, "16y": 14.1},
 }
+# What the lids' own sliders close, but for what looking up does: smiles raise lower lids, too.
+_SLIDER_CLOSING: dict[str, dict[str, float]] = {
+    "left": {"11y": 25.64}, "right": {"15y": 25.64},
+}  # fmt: skip
+_CLOSING_OF_UP = 0.808
 # In -1..1, up positive. A smile also moves the lower lids' keypoints: its share is taken out again.
 _SLIDER_GAZE_Y: dict[str, dict[str, float]] = {
     "up": {"11y": -7.94, "13y": -26.5, "15y": -7.94, "16y": -26.5, "20y": 14.55, "20z": -14.55},
@@ -106,7 +111,7 @@ _LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
 _WIDEST_EYES = -0.6
 # By how much lids are ahead a quarter of the way and behind at three quarters of it: what is left
 # of an eye is lost to sight fastest half-way. Narrow eyes have little to lose.
-_LIDS_AHEAD, _NARROW_LIDS_AHEAD = 0.045, -0.02
+_LIDS_AHEAD, _NARROW_LIDS_AHEAD = 0.045, -0.01
 _NARROW_LID_RATIO, _OPEN_LID_RATIO = 0.22, 0.32
 _GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25  # decoded half eye widths at the end of the sliders
 
@@ -206,7 +211,8 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
         blink = amounts.pop(f"blink_{side}")
         if motion.eyes_open is not None:
             own = max(ratio, _LOWEST_LID_RATIO) / LID_RATIO_PER_EYES_OPEN
-            blink += 1.0 - motion.eyes_open / (eyes_open if eyes_open > 0.02 else own)
+            closing = 1.0 - motion.eyes_open / (eyes_open if eyes_open > 0.02 else own)
+            blink += closing + float(_ahead(closing, ratio))
         blinks.append(float(np.clip(blink, _WIDEST_EYES, 1.0)))
     return Amounts(
         blink=(blinks[0], blinks[1]),
@@ -358,9 +364,11 @@ def _gaze(
 def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[str, np.ndarray]:
     """How far each eye closes."""
     slider, performed = _read(_SLIDER_LIDS, offsets), _read(_CAPTURED_LIDS, offsets)
+    closing_sliders, up = _read(_SLIDER_CLOSING, offsets), _read(_SLIDER_GAZE_Y, offsets)["up"]
     blinks = {}
     for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
-        from_slider = _paced(-slider[f"lid_{side}"] / _TYPICAL_LID_RATIO, ratio)
+        from_slider = -slider[f"lid_{side}"] / _TYPICAL_LID_RATIO
+        from_slider = from_slider + _ahead(closing_sliders[side] + _CLOSING_OF_UP * up, ratio)
         from_capture = -performed[f"lid_{side}"] / max(ratio, _LOWEST_LID_RATIO)
         # Captured lids close too little.
         closing = 0.05 + (from_capture - 0.05) / 0.62
@@ -370,8 +378,8 @@ def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[s
     return blinks
 
 
-def _paced(closing: np.ndarray, ratio: float) -> np.ndarray:
-    """(T,) closing of an eye of this lid ratio that looks even over (T,) values of its slider."""
+def _ahead(closing: np.ndarray | float, ratio: float) -> np.ndarray:
+    """What lids of this ratio close beyond what is asked, so that closing looks even."""
     share = smoothstep((ratio - _NARROW_LID_RATIO) / (_OPEN_LID_RATIO - _NARROW_LID_RATIO))
     ahead = _NARROW_LIDS_AHEAD + (_LIDS_AHEAD - _NARROW_LIDS_AHEAD) * float(share)
-    return closing + ahead * np.sin(2.0 * np.pi * np.clip(closing, 0.0, 1.0))
+    return np.asarray(ahead * np.sin(2.0 * np.pi * np.clip(closing, 0.0, 1.0)))
