@@ -59,7 +59,7 @@ class KEYPORTRAIT_AP_preferences(bpy.types.AddonPreferences):
         description="Size of a live picture while it moves, megapixels; larger pictures are shown "
         "this small until they rest for a moment, and always whole in renders, bakes and files. "
         "0 moves them at their own size",
-        default=1.0,
+        default=0.7,
         min=0.0,
         soft_max=8.0,
         max=100.0,

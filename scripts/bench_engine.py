@@ -41,7 +41,7 @@ FITS = 5
 FRAMES = 24
 SIZES_MP = (0.25, 2.0, 12.0, 50.0)
 SIZE_FRAMES = 8
-MOVING_PX = 1000  # a side of what is shown while something moves, as the preferences begin
+MOVING_PX = 837  # a side of what is shown while something moves, as the preferences begin
 PICTURE_PX = 1280
 CROP_PX = 512
 

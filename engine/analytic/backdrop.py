@@ -142,13 +142,16 @@ class Backdrop:
             values.take(mixed)
             for values in (rows, columns, here, share, place_x, place_y, from_x, from_y)
         )
-        came = self._associated(moved[rows, columns])
-        own = self._associated(canvas[rows + area.y, columns + area.x])
+        loose = loose.take(mixed)
+        drawn, all_of = moved.reshape(-1, 4), canvas.reshape(-1, 4)
+        came = self._associated(drawn.take(loose, axis=0))
+        there = (rows + area.y) * canvas.shape[1] + columns + area.x
+        own = self._associated(all_of.take(there, axis=0))
         behind_here = self._behind(own, place_x, place_y, here)
         behind_there = self._behind(came, from_x, from_y, share)
         seen = (np.float32(1.0) - share * np.float32(1.0 / 255.0))[:, None]
         head = (came - seen * behind_there) * (share > 0)[:, None]
-        moved[rows, columns] = self._stored(head + seen * behind_here, canvas.dtype)
+        drawn[loose] = self._stored(head + seen * behind_here, canvas.dtype)
 
     def spare(
         self,

@@ -15,7 +15,7 @@ from .layer import Layer, Mask, Patch
 from .lid_skin import LidSkin
 from .lids import across_lids
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
-from .tone import Tone
+from .tone import Tone, weighted
 
 _PIXELS_PER_PICTURE_PIXEL = 1.6  # eyes are small: paint them finer than the picture
 _FINEST = 4.0  # patch pixels per crop pixel
@@ -150,10 +150,10 @@ class Eye:
         meeting = float(smoothstep((state.blink - _MEETING) / (1.0 - _MEETING)))
         edge = state.upper + (0.5 * meeting) * (state.lower - state.upper)
         lashes = self._skin.lashes(edge, state.blink)
-        painted = self._skin.skin * (lid * (1.0 - coverage))[..., None]
-        painted += colours * coverage[..., None]
+        painted = weighted(self._skin.skin, lid * (1.0 - coverage))
+        painted += weighted(colours, coverage)
         total = lid + coverage - lid * coverage
-        painted = painted * (1.0 - lashes)[..., None] + self._lash_colour * lashes[..., None]
+        painted = weighted(painted, 1.0 - lashes) + self._lash_colour * lashes[..., None]
         total = total + lashes - total * lashes
         return Layer(self.patch, np.dstack([painted, total]).astype(np.float32, copy=False))
 
@@ -178,11 +178,11 @@ class Eye:
         near = blurred(coverage, max(1.0, 0.05 * self.width * scale))
         depth = np.clip((near - 0.5) * 2.0, 0.0, 1.0) ** 0.6
         lid_shadow = max(_LID_SHADOW * float(smoothstep(state.blink / 0.35)), 0.15 * rebuilt)
-        shade = self._tone.shade(1.0 - lid_shadow * (1.0 - depth))[..., None]
+        shade = self._tone.shade(1.0 - lid_shadow * (1.0 - depth))
         coverage = blurred(coverage, _COVERAGE_BLUR * scale)
         # The last sliver between the lids would only show as a bright line.
         coverage = coverage * float(1.0 - smoothstep((state.blink - 0.88) / 0.12))
-        return colours * shade, coverage
+        return weighted(colours, shade), coverage
 
     @late
     def _lash_colour(self) -> np.ndarray:
@@ -218,11 +218,12 @@ class Eye:
         shift = np.array([[1, 0, shift_x], [0, 1, shift_y]], np.float64)
         moved = cv2.warpAffine(iris.sprite, shift, self.patch.size, flags=cv2.INTER_LINEAR)
         white = iris.white + (iris.white_wide - iris.white) * np.float32(wide)
-        looking = white * (1.0 - moved[..., 3:]) + moved[..., :3]
+        own = cv2.extractChannel(moved, 3)
+        looking = weighted(white, 1.0 - own) + moved[..., :3]
         # The light stays where it is: its reflections slide over the iris.
         shift[:, 2] *= _CATCH_LIGHT_MOVE
         light = cv2.warpAffine(iris.light, shift, self.patch.size, flags=cv2.INTER_LINEAR)
-        return looking + light * (0.25 + 0.75 * moved[..., 3:])
+        return looking + weighted(light, np.float32(0.25) + np.float32(0.75) * own)
 
     @late
     def _iris(self) -> _Iris:

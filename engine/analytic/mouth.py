@@ -16,7 +16,7 @@ from .own_mouth import OwnMouth
 from .shapes import blurred, curve, filled, half_ellipse_below, smoothstep
 from .teeth import SPRITE_ORIGIN, SPRITE_SCALE, Sprites, paint_sprites
 from .texture import grain_of
-from .tone import Tone
+from .tone import Tone, weighted
 
 _PIXELS_PER_PICTURE_PIXEL = 1.25
 _COARSEST, _FINEST = 1.0, 2.5  # patch pixels per crop pixel
@@ -197,9 +197,9 @@ class Mouth:
         )
         from_above = np.clip(from_above, 0.0, 1.0)
         light = (0.30 + 0.70 * occlusion) * (0.55 + 0.45 * from_above)
-        image = image * light[..., None] + self._colours.edge * (1.0 - light[..., None])
+        image = weighted(image, light) + self._colours.edge * (1.0 - light[..., None])
         # Teeth stand in front and catch more of the light.
-        light = ((0.55 + 0.45 * occlusion) * (0.78 + 0.22 * from_above))[..., None]
+        light = (0.55 + 0.45 * occlusion) * (0.78 + 0.22 * from_above)
         if self._own is None or not self._own.has_lower_teeth:
             image = self._put(image, patch, self._sprites.lower, drop + 0.06, _LOWER_DEPTH, light)
         if self._own is None or not self._own.has_teeth:
@@ -217,7 +217,7 @@ class Mouth:
     ) -> np.ndarray:
         """Lay a sprite `y` cm below the lip line and `depth` cm behind it over the image.
 
-        light  (height, width, 1) 0..1, what falls on it; shadows take the edge's colour
+        light  (height, width) 0..1, what falls on it; shadows take the edge's colour
         """
         to_crop = self._pose.face_to_picture
         origin = self._middle + to_crop @ [0.0, y, depth]
@@ -226,10 +226,11 @@ class Mouth:
         placed[:, 2] = origin - to_crop[:, :2] @ (np.array(SPRITE_ORIGIN) - 0.5 / SPRITE_SCALE)
         placed[:, 2] -= [patch.x, patch.y]
         seen = cv2.warpAffine(sprite, placed * patch.scale, patch.size, flags=cv2.INTER_LINEAR)
-        colour, coverage = seen[..., :3], seen[..., 3:]
+        colour, coverage = cv2.cvtColor(seen, cv2.COLOR_RGBA2RGB), cv2.extractChannel(seen, 3)
         if light is not None:
-            colour = colour * light + self._colours.edge * coverage * (0.6 * (1.0 - light))
-        return image * (1.0 - coverage) + colour
+            shaded = (coverage * (0.6 * (1.0 - light)))[..., None]
+            colour = weighted(colour, light) + self._colours.edge * shaded
+        return weighted(image, 1.0 - coverage) + colour
 
 
 def _ends(count: int) -> np.ndarray:

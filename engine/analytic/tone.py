@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from ..renderer import SourceImage
@@ -22,6 +23,14 @@ def to_unit(pixels: np.ndarray) -> np.ndarray:
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / 255.0
     return pixels.astype(np.float32, copy=False)
+
+
+def weighted(colours: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(H, W, channels) colours times (H, W) weights; much faster than broadcasting, the same."""
+    count = colours.shape[2]
+    if colours.dtype != np.float32 or weight.dtype != np.float32 or not weight.size:
+        return colours * weight[..., None]
+    return cv2.multiply(colours, cv2.merge([weight] * count))
 
 
 @dataclass(frozen=True)
