@@ -64,6 +64,11 @@ _SLIDER_SHUTTING: dict[str, dict[str, float]] = {"shutting": {"19y": -29.4}}
 _SLIDER_PURSE: dict[str, dict[str, float]] = {
     "purse": {"14y": 66.7, "20y": -133.3, "20z": 66.7},
 }
+# The grinning slider at its end reads 1; no other slider moves 20z.
+_SLIDER_GRIN: dict[str, dict[str, float]] = {"grin": {"20z": -66.7}}
+# A full grin draws lips tight and leaves the jaw; its corners are this much ahead half-way.
+_GRIN: Mapping[str, float] = {"pucker": -0.17, "jaw": -0.08}
+_GRIN_AHEAD = 0.03
 _CHEEKS: dict[str, dict[str, float]] = {
     "cheek_left": {"3y": -18.0},
     "cheek_right": {"7y": -18.0},
@@ -253,6 +258,7 @@ def decode_rows(
     _leave_headroom(mouth, source)
     purse = (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"]
     _add_purse(mouth, purse, source)
+    _add_grin(mouth, (1.0 - captured) * _read(_SLIDER_GRIN, offsets)["grin"])
     for name, cheek in _read(_CHEEKS, offsets).items():
         smile = name.replace("cheek", "smile")
         mouth[smile] = mouth[smile] + 0.9 * cheek
@@ -339,6 +345,15 @@ def _add_purse(mouth: dict[str, np.ndarray], purse: np.ndarray, source: Measures
     mouth["pucker"] = np.minimum(mouth["pucker"] + full * amount, full) - _RELAXED * relaxed
     for name in ("smile_left", "smile_right"):
         mouth[name] = mouth[name] + (0.5 - _PURSED_SMILE * _smiling(source)) * amount
+
+
+def _add_grin(mouth: dict[str, np.ndarray], grin: np.ndarray) -> None:
+    """What the grinning slider does by itself."""
+    amount = np.clip(grin, 0.0, 1.0)
+    for name, more in _GRIN.items():
+        mouth[name] = mouth[name] + more * amount
+    for name in ("smile_left", "smile_right"):
+        mouth[name] = mouth[name] + _GRIN_AHEAD * np.sin(np.pi * amount)
 
 
 def _brows(change: dict[str, np.ndarray], asked: np.ndarray) -> dict[str, np.ndarray]:
