@@ -12,10 +12,9 @@ from .source import KeyPortraitPanel, wrapped
 
 ICONS = {RUNNING: "CHECKMARK", OPENING: "SORTTIME", NO_FACE: "GHOST_DISABLED", DARK: "LIGHT"}
 PREVIEW_SCALE = 8.0
-SLOW = (
-    "Blender takes {:.0f} ms to draw this window. Make the viewport smaller, or its shading Solid. "
-    "Takes do not suffer."
-)
+SLOW = "Blender takes {:.0f} ms to draw this window. {} Takes do not suffer."
+SMALLER = "Make the viewport smaller."
+SOLID = "Choose Solid shading, or make the viewport smaller."
 
 
 class KEYPORTRAIT_PT_camera(KeyPortraitPanel, bpy.types.Panel):
@@ -36,7 +35,7 @@ class KEYPORTRAIT_PT_camera(KeyPortraitPanel, bpy.types.Panel):
         status = camera.status()
         draw_indicator(layout, status)
         draw_preview(layout, context)
-        draw_state(layout, status)
+        draw_state(layout, context, status)
         draw_performing(layout, context, status)
 
 
@@ -64,7 +63,9 @@ def draw_preview(layout: bpy.types.UILayout, context: bpy.types.Context) -> None
         layout.template_icon(icon_value=icon, scale=PREVIEW_SCALE)
 
 
-def draw_state(layout: bpy.types.UILayout, status: camera.Status) -> None:
+def draw_state(
+    layout: bpy.types.UILayout, context: bpy.types.Context, status: camera.Status
+) -> None:
     """What the camera sees, how fast the picture follows, and what to do where it does not."""
     column = layout.column(align=True)
     column.alert = status.state not in ICONS
@@ -73,10 +74,12 @@ def draw_state(layout: bpy.types.UILayout, status: camera.Status) -> None:
     if status.state == RUNNING and not status.has_neutral:
         layout.label(text="Look ahead, lips shut: finding rest", icon="USER")
     if status.is_in_use:
-        draw_speed(layout, status)
+        draw_speed(layout, context, status)
 
 
-def draw_speed(layout: bpy.types.UILayout, status: camera.Status) -> None:
+def draw_speed(
+    layout: bpy.types.UILayout, context: bpy.types.Context, status: camera.Status
+) -> None:
     """How fast the viewport follows, what the camera gives, whether the window is in the way."""
     column = layout.column(align=True)
     digits = 0 if status.fps >= 9.5 else 1
@@ -85,8 +88,11 @@ def draw_speed(layout: bpy.types.UILayout, status: camera.Status) -> None:
     text = f"Camera: {status.camera_fps:.0f} fps, {status.dropped} dropped"
     column.label(text=text, icon="BLANK1")
     if status.is_slow:
+        shading = getattr(context.space_data, "shading", None)
+        is_costly = shading is not None and shading.type in {"MATERIAL", "RENDERED"}
+        text = SLOW.format(1000 * status.draw_s, SOLID if is_costly else SMALLER)
         column = layout.column(align=True)
-        for number, line in enumerate(wrapped(SLOW.format(1000 * status.draw_s))):
+        for number, line in enumerate(wrapped(text)):
             column.label(text=line, icon="BLANK1" if number else "INFO")
 
 

@@ -20,10 +20,10 @@ from .capture_command import PropertyDefaults
 from .capture_run import CaptureRun, Summary, jobs_for
 from .clip_sources import scene_fps
 from .errors import AddonError
+from .scene_clock import SceneClock
 
 TAKE = "Take"
 SOUND_TYPES = {"SOUND", "SCENE"}
-MOST_LATE = 2.0  # frames that the scene may be behind the clock
 _NUMBERED = re.compile(rf"{TAKE} (\d+)")
 
 
@@ -68,9 +68,7 @@ class TakeRun:
         self.phase = Phase.COUNTDOWN
         self._due_s = time.monotonic() + countdown_s
         self._start_s = self._end_s = 0.0
-        self._scene_s: float | None = None  # what the scene's time is ahead of the clock
-        self._shown_frame = self._first_frame
-        self._has_sound = has_sound(scene)
+        self._clock: SceneClock | None = None
         self._is_ended = self._is_playing = False
         self._sync_mode = ""
         self._ticket: Ticket | None = None
@@ -184,7 +182,10 @@ class TakeRun:
         """Play in real time: frames are dropped, and follow the sound where there is one."""
         scene = self._scene()
         self._sync_mode = scene.sync_mode
-        scene.sync_mode = "AUDIO_SYNC" if self._has_sound else "FRAME_DROP"
+        is_led = has_sound(scene)
+        scene.sync_mode = "AUDIO_SYNC" if is_led else "FRAME_DROP"
+        self._clock = SceneClock(scene, is_led=is_led)
+        self._clock.begin()
         screen = bpy.context.screen
         if screen is not None and not screen.is_animation_playing:
             bpy.ops.screen.animation_play()
@@ -194,6 +195,8 @@ class TakeRun:
         if not self._is_playing:
             return
         self._is_playing = False
+        if self._clock is not None:
+            self._clock.end()
         scene = self._scene()
         scene.sync_mode = self._sync_mode
         screen = bpy.context.screen
@@ -210,13 +213,13 @@ class TakeRun:
         now_s = time.monotonic()
         if not self._use_play:
             self._is_ended = self._is_ended or now_s - self._start_s >= self._seconds
-        elif self._is_playing:
-            self._is_ended = self._is_ended or self._has_played(now_s)
+        elif self._clock is not None:
+            self._is_ended = self._is_ended or self._has_played(self._clock, now_s)
         if self._is_ended:
             self._end_s = now_s
-            if self._scene_s is not None:
+            if self._ahead_s is not None:
                 # Noticed late where Blender draws slowly.
-                self._end_s = min(now_s, self._last_frame / self._fps - self._scene_s)
+                self._end_s = min(now_s, self._last_frame / self._fps - self._ahead_s)
             self._stop_playing()
             fields = {
                 "path": str(self.path),
@@ -226,26 +229,17 @@ class TakeRun:
             self._ticket = self._client.submit("camera_take", fields, use_drain=False)
             self.phase = Phase.WRITING
 
-    def _has_played(self, now_s: float) -> bool:
+    def _has_played(self, clock: SceneClock, now_s: float) -> bool:
         """Whether the scene has come to its end, or somebody has stopped it."""
-        scene = self._scene()
-        frame = scene.frame_current_final
-        is_stopped = bpy.context.screen is not None and not bpy.context.screen.is_animation_playing
-        if frame < self._shown_frame or is_stopped:
+        screen = bpy.context.screen
+        if clock.is_over or (screen is not None and not screen.is_animation_playing):
             return True
-        if frame > self._shown_frame:
-            # A frame is shown no earlier than it is due: the earliest tells how the clocks lie.
-            ahead_s = frame / self._fps - now_s
-            self._scene_s = ahead_s if self._scene_s is None else max(self._scene_s, ahead_s)
-            self._shown_frame = frame
-        if self._has_sound or self._scene_s is None:
-            return frame >= self._last_frame
-        # Blender's own dropping of frames falls behind where it draws slowly.
-        due = (now_s + self._scene_s) * self._fps
-        if due >= frame + MOST_LATE and due < self._last_frame:
-            scene.frame_current = int(due)
-            self._shown_frame = scene.frame_current_final
-        return due >= self._last_frame
+        clock.correct(self._scene())
+        return (clock.frame if clock.is_led else clock.due(now_s)) >= self._last_frame
+
+    @property
+    def _ahead_s(self) -> float | None:
+        return None if self._clock is None else self._clock.ahead_s
 
     def _read(self) -> None:
         """The take is a file: capture it."""
@@ -254,7 +248,7 @@ class TakeRun:
             return
         told = ticket.result().fields
         self._notices = list(told["notices"])
-        ahead_s = self._scene_s
+        ahead_s = self._ahead_s
         if ahead_s is None:
             ahead_s = self._first_frame / self._fps - self._start_s
         start_frame = (self._start_s + told["first_s"] + ahead_s) * self._fps

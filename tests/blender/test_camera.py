@@ -6,6 +6,7 @@ import os
 import time
 import wave
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -298,6 +299,38 @@ def test_a_scene_with_a_sound_strip_is_performed_to(face, module, tmp_path: Path
     assert take.has_sound(scene)
     strip.mute = True
     assert not take.has_sound(scene)
+
+
+def test_scene_frames_are_timed_when_they_come(installed, module, monkeypatch) -> None:
+    bpy.ops.wm.read_homefile(use_empty=True, use_factory_startup=True)
+    scene, scene_clock = bpy.context.scene, module("rig.scene_clock")
+    scene.render.fps, scene.frame_end = 24, 500
+    now = [100.0]
+    monkeypatch.setattr(scene_clock, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    # Twice a second, as a slow window does: with parts of frames forgotten; without a device.
+    for is_led, step in ((False, 11), (True, 1)):
+        scene.frame_set(1)
+        scene.sync_mode = "AUDIO_SYNC" if is_led else "FRAME_DROP"
+        clock = scene_clock.SceneClock(scene, is_led=is_led)
+        clock.begin()
+        start_s = now[0]
+        for _ in range(12):
+            now[0] += 0.5
+            scene.frame_set(scene.frame_current + step)
+            now[0] += 0.4  # it is drawn, and looked at only then
+            clock.correct(scene)
+            now[0] -= 0.4
+        clock.end()
+        assert clock.due(now[0]) == pytest.approx(1 + step + 24 * (now[0] - start_s - 0.5))
+        assert clock.frame > clock.due(now[0]) - 16, "frames are left out to keep up"
+        assert scene.sync_mode == "FRAME_DROP" and not clock.is_led
+        frame = clock.frame
+        scene.frame_set(1)
+        assert clock.frame == frame, "it looks no more"
+    clock.begin()
+    scene.frame_set(scene.frame_current - 1 or 0)
+    clock.end()
+    assert clock.is_over
 
 
 def test_cameras_are_listed_by_name(face, module) -> None:

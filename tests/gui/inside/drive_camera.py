@@ -38,7 +38,8 @@ KEYS = {
     "head_yaw": {1: 0.0, STILL: 0.0, STILL + 4: 15.0, 42: 15.0, 46: -12.0, CLIP_FRAMES: 0.0},
     "mouth_open": {1: 0.0, STILL: 0.0, STILL + 4: 0.8, 40: 0.1, 46: 0.7, CLIP_FRAMES: 0.0},
 }
-FPS, FRAMES = 24, 120
+FPS, FRAMES, SOUND_FRAMES = 24, 120, 100
+CLOCKS: dict[str, list] = {"camera": [], "scene": []}
 NOTES: dict[str, dict] = {}
 
 
@@ -90,6 +91,7 @@ def prepare() -> Steps:
     module("rig.engine").stop()
     scene.render.fps, scene.frame_end = FPS, FRAMES
     scene.keyportrait_camera.countdown_s = 1.0
+    scene.keyportrait_camera.smooth = 0.0
     scene.keyportrait_camera.folder = str(FOLDER / "takes")
     show_camera_panel_alone()
     yield from look_at_portrait()
@@ -150,27 +152,62 @@ def live() -> Steps:
     }
 
 
+def watch_clocks() -> None:
+    """Note when each frame of the camera came and what it says, and when each scene frame came."""
+    polls = module("rig.camera_polls").Polls
+    noted = polls._note
+
+    def note(self, reply, error, names) -> None:
+        noted(self, reply, error, names)
+        if reply is not None and reply.fields["motions"]:
+            CLOCKS["camera"].append((reply.fields["time_s"], reply.fields["motions"][0]["yaw"]))
+
+    def changed(scene, _depsgraph) -> None:
+        CLOCKS["scene"].append((time.monotonic(), scene.frame_current))
+
+    polls._note = note
+    bpy.app.handlers.frame_change_post.append(changed)
+
+
+def take_notes(number: int) -> dict:
+    """The newest take, and what the clocks said while it was recorded."""
+    track = next(t for t in face().animation_data.nla_tracks if t.name == f"Take {number:02d}")
+    (strip,) = track.strips
+    curve = next(c for c in strip.action.fcurves if c.data_path == '["head_yaw"]')
+    frames = [point.co[0] for point in curve.keyframe_points]
+    offset = strip.frame_start - strip.action_frame_start
+    first, last = round(frames[0] + offset), round(frames[-1] + offset)
+    return {
+        "first": first,
+        "last": last,
+        "curve": [(frame, curve.evaluate(frame - offset)) for frame in range(first, last + 1)],
+        **{name: list(noted) for name, noted in CLOCKS.items()},
+    }
+
+
+def forget_clocks() -> None:
+    for noted in CLOCKS.values():
+        noted.clear()
+
+
 def record() -> Steps:
+    watch_clocks()
     found = yield from sidebar_widgets()
     began = time.monotonic()
+    forget_clocks()
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.camera_record"))
     yield from wait_for(lambda: pointer.window().screen.is_animation_playing, "playing")
     yield from wait_for(lambda: abs(yaw()) > 7.0, "a turn while recording")
     shoot("4_recording")
     yield from wait_for(tracks, "a take")
     seconds = time.monotonic() - began
+    notes = take_notes(1)
     yield 1.0
     shoot("5_take")
-    (strip,) = face().animation_data.nla_tracks[0].strips
-    curve = next(c for c in strip.action.fcurves if c.data_path == '["head_yaw"]')
-    keys = [(point.co[0], point.co[1]) for point in curve.keyframe_points]
     NOTES["record"] = {
         "seconds": round(seconds, 1),
         "tracks": tracks(),
-        "first": keys[0][0],
-        "last": keys[-1][0],
-        "lowest": min(value for _, value in keys),
-        "highest": max(value for _, value in keys),
+        **notes,
         "sync_mode": bpy.context.scene.sync_mode,
         "is_playing": pointer.window().screen.is_animation_playing,
         "frame": bpy.context.scene.frame_current,
@@ -178,29 +215,52 @@ def record() -> Steps:
     }
 
 
+def record_to_sound() -> Steps:
+    """A scene with words to speak to, on a device that plays them, and on none."""
+    scene = bpy.context.scene
+    editor = scene.sequence_editor_create()
+    editor.sequences.new_sound("words", str(FOLDER / "spoken.ogg"), 1, 1)
+    scene.frame_end = SOUND_FRAMES
+    system = bpy.context.preferences.system
+    for number, device in ((2, "OpenAL"), (3, "None")):
+        system.audio_device = device
+        yield 0.5
+        forget_clocks()
+        with pointer.override("VIEW_3D"):
+            bpy.ops.keyportrait.camera_record("INVOKE_DEFAULT")
+        yield from wait_for(lambda: pointer.window().screen.is_animation_playing, "playing")
+        NOTES[f"sync_{device}"] = {"mode": scene.sync_mode}
+        yield from wait_for(lambda count=number: f"Take {count:02d}" in tracks(), "a take to sound")
+        NOTES[f"sound_{device}"] = {**take_notes(number), "sync_mode": scene.sync_mode}
+        yield 0.5
+    editor.sequences.remove(editor.sequences[0])
+    scene.frame_end = FRAMES
+
+
 def tracks() -> list[str]:
     animation = face().animation_data
     return [] if animation is None else [track.name for track in animation.nla_tracks]
 
 
-def undo_and_stop() -> Steps:
+def undo_take() -> Steps:
     yield from pointer.key("Z", *view_middle(), ctrl=True)
     yield 1.0
     undone = tracks()
     yield from wait_for(lambda: abs(yaw()) > 7.0, "another turn")
-    turned = yaw()
+    NOTES["undo"] = {"tracks": undone, "still_live": yaw()}
+
+
+def stop() -> Steps:
     bpy.ops.keyportrait.camera_stop()
     yield 1.5
     shoot("6_stopped")
-    NOTES["undo_and_stop"] = {
-        "tracks": undone,
-        "still_live": turned,
+    NOTES["stop"] = {
         "is_on": module("rig.camera").is_on(),
         "puppets": len(module("rig.puppets").current()),
     }
 
 
-STEPS = (prepare, start, live, record, undo_and_stop)
+STEPS = (prepare, start, live, record, undo_take, record_to_sound, stop)
 
 
 def scenario() -> Steps:
