@@ -44,17 +44,20 @@ def _disagreement(mesh: Mesh, detection: Detection) -> float:
     return float(np.hypot(*offsets.T).mean() / fit_pose(mesh.landmarks).scale)
 
 
-def detect_turned(rgb: np.ndarray, quarters: int, report: Fraction) -> list[Detection]:
+def detect_turned(
+    rgb: np.ndarray, quarters: int, report: Fraction, smallest: float = SMALLEST_FACE
+) -> list[Detection]:
     """Detections in the picture turned by quarter turns, in the unturned picture's pixels.
 
-    A turned picture is searched for faces of twice the smallest size and more.
+    smallest  side of the smallest faces, pixels; a turned picture is searched for faces of twice
+              the smallest size and more
     """
     if not quarters:
-        return detect(rgb, report)
+        return detect(rgb, report, smallest)
     height, width = rgb.shape[:2]
     turned = np.ascontiguousarray(np.rot90(rgb, quarters))
     result: list[Detection] = []
-    for detection in detect(turned, report, 2.0 * SMALLEST_FACE):
+    for detection in detect(turned, report, 2.0 * smallest):
         corners = _turn_back(detection.box.reshape(2, 2), quarters, height, width)
         box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
         keypoints = _turn_back(detection.keypoints, quarters, height, width)

@@ -30,6 +30,8 @@ _OVERLAP_LIMIT = 0.3
 # 20 network pixels on, measured on portraits of people, paintings and a statue.
 SMALLEST_FACE = 40.0
 _FINEST_FACE = 22.0
+# Beside a large face nobody looks for those that are so many times smaller.
+MUCH_SMALLER = 16.0
 _LEVEL_STEP = 0.5
 _BLOCK = 1024  # network pixels; bounds memory and the time between two reports
 _BLOCK_OVERLAP = 128  # faces cut by a block's border are whole in the next one or a level up
@@ -86,6 +88,19 @@ def detect(
             if report is not None:
                 report(done / todo)
     return merge(found)
+
+
+def smallest_beside(rgb: np.ndarray) -> float:
+    """Side in pixels of the smallest faces that matter in an (H, W, 3) uint8 sRGB picture.
+
+    SMALLEST_FACE, or that doubled as often as a large face allows that is surely seen at a glance.
+    """
+    square = _whole_square(rgb)
+    seen = _run(_cut(rgb, square), WHOLE_THRESHOLD)
+    sizes = [detection.size for detection in seen if detection.score >= CLOSE_THRESHOLD]
+    largest = max(sizes, default=0.0) * square[2] / _SIDE
+    doublings = np.floor(np.log2(max(largest / (MUCH_SMALLER * SMALLEST_FACE), 1.0)))
+    return float(SMALLEST_FACE * 2.0**doublings)
 
 
 def merge(detections: list[Detection]) -> list[Detection]:

@@ -22,7 +22,7 @@ from .candidates import (
 )
 from .canonical import MESH_COUNT, OVAL, fit_pose
 from .checks import check_fit, find_problem, is_human, stretched_problem
-from .detector import Detection, Fraction
+from .detector import MUCH_SMALLER, SMALLEST_FACE, Detection, Fraction, smallest_beside
 from .measures import measure
 from .mesh import Mesh, fit_landmarks, fit_mesh, second_looks
 
@@ -139,12 +139,21 @@ def find_faces(image: SourceImage, report: Report | None = None) -> list[Face]:
     """The faces of an image, largest first; empty when there are none.
 
     report  is told (0..1, text) and may raise to stop the search
-    At most FACE_LIMIT faces, turned in any direction. A face that no renderer should move carries
+    At most FACE_LIMIT faces, turned in any direction; beside a large one
+    none that are much smaller. A face that no renderer should move carries
     a `problem` instead of raising; animals are only reported where there is no human face.
     Raises ReportedError "bad_image", "no_models".
     """
     begin = Part(report, 0.0, 0.0).share(0.0, 1.0)
     rgb = view_8bit(image, partial(begin, 0.0))
+    smallest = smallest_beside(rgb)
+    if smallest > SMALLEST_FACE:
+        part = Part(report, 0.0, 1 / len(_QUARTERS))
+        seen = detect_turned(rgb, 0, part.share(0.0, _DETECT_SHARE), smallest)
+        faces = _fit_all(rgb, seen, part.share(_DETECT_SHARE, 1.0))
+        # What was seen at a glance may have been no face.
+        if faces and faces[0].box[2] - faces[0].box[0] >= 0.5 * MUCH_SMALLER * smallest:
+            return faces
     upright: list[Detection] = []
     # The detector knows heads that are tilted, but not all that are upside down.
     for number, quarters in enumerate(_QUARTERS):

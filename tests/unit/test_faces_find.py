@@ -145,6 +145,24 @@ def test_small_faces_anywhere_in_24_megapixels(head):
     expect_faces(find_faces(source(canvas)), centres, 35)
 
 
+def test_beside_a_large_face_an_eighth_of_it_is_found_and_a_fortieth_is_not(head):
+    """That takes far less time in a large picture, and nobody animates such spots."""
+    canvas = np.full((4300, 5200, 3), (90, 110, 120), np.uint8)
+    centres = [place(canvas, head, 4200, 50, 50), place(canvas, head, 525, 4500, 400)]
+    place(canvas, head, 100, 4600, 2200)
+    found = find_faces(source(canvas))
+    assert len(found) == 2
+    for face, expected in zip(found, centres, strict=True):
+        assert np.hypot(*(centre(face) - expected)) < 0.2 * (face.box[2] - face.box[0])
+
+
+def test_small_faces_are_found_beside_what_only_looks_like_a_large_one(head, monkeypatch):
+    monkeypatch.setattr("engine.faces.find.smallest_beside", lambda _rgb: 160.0)
+    canvas = np.full((900, 1400, 3), (90, 110, 120), np.uint8)
+    centres = [place(canvas, head, 270, 100, 300), place(canvas, head, 900, 480, 0)]
+    assert len(find_faces(source(canvas))) == len(centres)
+
+
 @pytest.mark.parametrize("is_upright", [False, True])
 def test_panorama(head, is_upright):
     canvas = np.full((520, 8192, 3), (90, 110, 120), np.uint8)
