@@ -14,8 +14,8 @@ NAMES = tuple(CARRIERS)
 _SHARED_WITH_SMILE = ((20, "y"), (14, "y"), (17, "y"), (17, "z"), (13, "y"), (16, "y"))
 _CHEEK_OF_SMILE = 0.00455  # of the smile slider at the artist's full smile, on its own side
 
-_FULL_BROW, _LOWERED_BROW, _OUTER_LOWERED = 0.93, 0.28, 0.5
-_FROWN = 0.72
+_FULL_BROW, _LOWERED_BROW, _OUTER_LOWERED = 0.93, 0.45, 0.5
+_FROWN = 0.65
 _LIP_RAISE_CM = 0.46
 _JAW_GAP_CM, _PART_GAP_CM = 1.6, 0.5
 
