@@ -36,7 +36,8 @@ from .viseme_table import SILENCE, Viseme, VisemeTableError, mixed, read_visemes
 
 Report = Callable[[float, str], None]
 
-_RINGING_DB = 30.0  # from an open vowel at its loudest down to a shut mouth
+_RINGING_DB = 25.0  # from an open vowel at its loudest down to a shut mouth
+_ALWAYS_PERCENT = 10.0
 _LOUDER_DB = 10.0  # by so much louder a vowel opens the mouth twice as far
 _NARROWEST, _WIDEST = 0.35, 1.4
 _HEARD_SHARE = 0.1  # of the time, where Audio2Face-3D listens, too
@@ -153,8 +154,12 @@ def _ringing(heard: Heard, phones: Sequence[Phone]) -> Ringing:
     times = np.arange(len(heard.phones)) * features.STEP_S + features.CENTRE_S
     if not len(times):
         return np.zeros(1), np.zeros(1)
-    loudest = np.percentile(heard.ringing_db, 98.0)
-    values = np.clip(1.0 + (heard.ringing_db - loudest) / _RINGING_DB, 0.0, 1.0)
+    power = 10.0 ** (heard.ringing_db.astype(np.float64) / 10.0)
+    # What always rings is noise, not the voice.
+    voice = np.maximum(power - np.percentile(power, _ALWAYS_PERCENT), 1e-12)
+    ringing_db = 10.0 * np.log10(voice)
+    loudest = np.percentile(ringing_db, 98.0)
+    values = np.clip(1.0 + (ringing_db - loudest) / _RINGING_DB, 0.0, 1.0)
     for phone in phones:
         if phone.name == SILENCE:
             values[slice(*np.searchsorted(times, (phone.start_s, phone.end_s)))] = 0.0

@@ -13,7 +13,7 @@ from .controls import CONTROLS_BY_NAME
 from .faces.measures import MEASURE_NAMES
 from .motion import Face, Motion
 from .neutral import neutral_frame
-from .performance.curve_keys import CurveKeys, beside, fit_curves
+from .performance.curve_keys import MOST_RELAXED, CurveKeys, beside, fit_curves
 from .performance.mirror import mirrored_performance
 from .performance.performance import Performance
 from .performance.slider_expression import slider_expression
@@ -32,6 +32,8 @@ COLUMNS = (*POSE, "head_scale", *FITTED)
 EYES_OPEN, LIPS_OPEN = "eyes_open", "lips_open"
 # As many as an artist can still edit. Filmed clips with fast heads and eyes would need 13.
 ENOUGH_KEYS_PER_S = 8.0
+# Where a performance says how many keys are enough, they are worth more of the tolerance.
+FIRMLY_RELAXED = 5.0
 # Where the performance itself knows its rest, no frame is the reference.
 KNOWN_REST = -1
 
@@ -259,6 +261,7 @@ def _curves(
         starts=starts,
         is_moving=is_moving,
         enough_per_s=performance.keys_per_s or ENOUGH_KEYS_PER_S,
+        most_relaxed=FIRMLY_RELAXED if performance.keys_per_s else MOST_RELAXED,
         tick=tick,
     )
     values = _limited(curves.values, tuple(names)) if is_moving else limited

@@ -4,8 +4,8 @@
 
 SOUNDS_DIR holds sounds of many voices with NAME.phones beside each (lines "start end phone", as for
 speak_check.py); MUSIC_DIR instrumental music, which belongs to no phone. Every sound is heard as it
-is, in noise, and every second one in music. Needs torch. docs/speech.md says which voices the
-network in this repository was trained on.
+is, in noise, and every second one in music, the others as a telephone carries them. Needs torch.
+docs/speech.md says which voices the network in this repository was trained on.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from engine.speech import features
 from engine.speech.context import OFFSETS
 from engine.speech.hearing import NOISES, SILENCE, acoustic_model
 
-HIDDEN, EPOCHS, BATCH = 160, 8, 1024
+HIDDEN, EPOCHS, BATCH = 200, 5, 1024
 DROPOUT, SMOOTHING, JITTER = 0.1, 0.05, 0.05
 HIGHEST_RATE, DECAY = 4e-3, 1e-3
 FLOOR_DB = 49.0  # below a sound's mean level: what the listener mixes in, too
 NOISE_DB, MUSIC_DB = (5.0, 30.0), (5.0, 20.0)  # by which the voice is louder
 TILT = 1.5  # of the logarithms of the highest and lowest band
+NARROW_HZ = (3200.0, 6000.0)  # of sounds with fewer samples a second
 MUSIC_S, PIECE_S, NOISE_PIECES = 60.0, 15.0, 12
 
 
@@ -73,8 +74,11 @@ def examples_of(sounds: list[Path], music: list[Path]) -> Iterator[Example]:
         if number % 2 and pieces:
             piece = np.resize(pieces[random.integers(len(pieces))], len(voice))
             kinds.append(_as_loud(piece, voice, random.uniform(*MUSIC_DB)))
-        for other in kinds:
-            cepstra = _heard(random, voice + other)
+        mixed = [voice + other for other in kinds]
+        if not number % 2:
+            mixed.append(_narrow(mixed[random.integers(len(mixed))], random.uniform(*NARROW_HZ)))
+        for sound in mixed:
+            cepstra = _heard(random, sound)
             yield Example(cepstra, _phones_at(said, len(cepstra), names))
     step = int(PIECE_S * features.RATE)
     nobody = [
@@ -85,6 +89,13 @@ def examples_of(sounds: list[Path], music: list[Path]) -> Iterator[Example]:
         if len(piece) > step // 2:
             cepstra = _heard(random, piece)
             yield Example(cepstra, np.full(len(cepstra), names.index(NOISES[0])))
+
+
+def _narrow(sound: np.ndarray, highest_hz: float) -> np.ndarray:
+    """A sound without what is higher: of a lower rate, or of a lossy file."""
+    spectrum = np.fft.rfft(sound)
+    spectrum[round(highest_hz * len(sound) / features.RATE) :] = 0.0
+    return np.fft.irfft(spectrum, len(sound)).astype(np.float32)
 
 
 def _as_loud(sound: np.ndarray, voice: np.ndarray, below_db: float) -> np.ndarray:

@@ -19,7 +19,7 @@ _MOST_ROUNDS = 200
 _APART = 4  # keys that are tried to do without at once do not touch each other
 _MOST_THINNINGS = 3
 _PASSES_WITHOUT = 2  # of fitting the keys beside those that are tried to do without
-_MOST_RELAXED = 3.0  # how often its tolerance a curve may be off for the sake of few keys
+MOST_RELAXED = 3.0  # how often its tolerance a curve may be off for the sake of few keys
 _RELAXING = 1.2
 _SINGULAR = 1e-9
 
@@ -44,6 +44,7 @@ def fit_keys(
     *,
     is_moving: bool = True,
     enough_per_s: float = np.inf,
+    most_relaxed: float = MOST_RELAXED,
     tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """The keys of a curve that no moment is further off from than a tolerance.
@@ -51,7 +52,8 @@ def fit_keys(
     values     (T,) and `times` (T,) seconds, rising
     tolerance  in the values' unit; 0 keeps every moment that is no straight going on
     is_moving  keys may leave their moment's value by the tolerance; else they lie on it
-    enough_per_s  a curve that needs more keys per second may be off by up to thrice the tolerance
+    enough_per_s  a curve that needs more keys per second may be off by more than the tolerance
+    most_relaxed  by how many times the tolerance at most
     tick       called for every round of the work; may raise to stop it
     A curve that stays within the tolerance of its first value, or of 0, keeps one key.
     """
@@ -71,7 +73,7 @@ def fit_keys(
     enough = 1.0 + enough_per_s * (times[-1] - times[0])
     allowed = tolerance
     curve.thin(allowed, tick)
-    while len(curve.keys) > enough and allowed * _RELAXING <= _MOST_RELAXED * tolerance > 0.0:
+    while len(curve.keys) > enough and allowed * _RELAXING <= most_relaxed * tolerance > 0.0:
         allowed *= _RELAXING
         curve.thin(allowed, tick)
     is_key = np.zeros(count, bool)
@@ -88,6 +90,7 @@ def fit_curves(
     starts: np.ndarray,
     is_moving: bool = True,
     enough_per_s: float = np.inf,
+    most_relaxed: float = MOST_RELAXED,
     tick: Callable[[], None] | None = None,
 ) -> CurveKeys:
     """fit_keys for (T, C) curves: is_key, values and slopes are (T, C).
@@ -109,6 +112,7 @@ def fit_curves(
                 tolerance,
                 is_moving=is_moving,
                 enough_per_s=enough_per_s,
+                most_relaxed=most_relaxed,
                 tick=tick,
             )
             for whole, part in zip(result, piece, strict=True):

@@ -36,7 +36,7 @@ _LEAST_PULL = 1e-6
 _PIECE = 10_000  # rows
 JAW = "mouth_open"
 # What loudness alone says of the jaw: how far it is open at the loudest, and how much that counts.
-WIDE, RINGING_SHARE = 0.45, 0.5
+WIDE, RINGING_SHARE = 0.45, 0.35
 
 
 class Sound(NamedTuple):

@@ -10,12 +10,12 @@ import numpy as np
 from .activity import is_speech
 from .features import STEP_S
 from .hearing import NOISES, SILENCE
-from .listening import SHUT_PHONES, VOWELS, Heard, moment_s
+from .listening import SHUT_PHONES, Heard, moment_s
 
 # Lips count as shut from this share on, and around it while half as likely.
 SHUT_SHARE, SHUT_EDGE = 0.02, 0.5
 # Against a vowel they must be likelier: a consonant with lips shut by mistake is hardly noticed.
-SHUT_TO_VOWEL = 0.03
+SHUT_TO_VOWEL = 0.2
 # Beside speech, too quiet to be speech: lips held shut before they burst, or after a word.
 HELD_SHARE, HELD_ROWS = 0.25, 12
 PEAK_ROWS = 6  # on either side, within which the highest counts
@@ -58,9 +58,8 @@ def spoken_phones(heard: Heard, names: tuple[str, ...]) -> list[Phone]:
         own = labels[start:end]
         if not np.isin(own, [names.index(name) for name in SHUT_PHONES]).all():
             labels[start:end] = shut_phone
-    is_vowel = np.isin(heard.phones, [names.index(name) for name in VOWELS])
     is_noise = np.isin(heard.phones, [names.index(name) for name in NOISES])
-    speaks = is_speech(heard, is_vowel, is_noise)
+    speaks = is_speech(heard, is_noise)
     for start, end in peaks:
         beside = speaks[max(0, start - HELD_ROWS) : end + HELD_ROWS].any()
         speaks[start:end] |= beside and heard.shut[start:end].max() > HELD_SHARE
