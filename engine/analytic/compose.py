@@ -19,6 +19,7 @@ from .backdrop import Backdrop, LateBackdrop
 from .displacements import Blocks, Box, Region, inside, sampled
 from .field import MOVED, BackwardField, Window
 from .layer import Layer, Mask
+from .relight import relit
 from .resampling import Reader
 
 _UNSEEN = 1.0 / 512.0  # coverage
@@ -33,6 +34,7 @@ class Scene(NamedTuple):
     below        where the expression's `lower` field holds
     openings     layers over the expressed face: eyeballs, inner mouth
     backdrop     what stays where it is when the head moves
+    relit        factors on source values on head_window's nodes at rest, or None
     """
 
     head: np.ndarray | None
@@ -41,6 +43,7 @@ class Scene(NamedTuple):
     below: list[Mask]
     openings: list[Layer]
     backdrop: Backdrop | LateBackdrop
+    relit: np.ndarray | None = None
 
 
 def draw(
@@ -70,6 +73,11 @@ def draw(
         # What is drawn in one band is read by others.
         reader.detach(source)
     layers = blocks.regions(scene.openings)
+    if scene.relit is not None:
+        cell = np.float32(scene.head_window.cell)
+        x, y = (np.divide(values, cell) for values in (blocks.x, blocks.y))
+        on_blocks = cv2.remap(scene.relit, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        scene = scene._replace(relit=on_blocks)
     found: list[Rectangle] = []
     share(
         [
@@ -93,7 +101,10 @@ def _draw_band(
     canvas: np.ndarray,
     found: list[Rectangle],
 ) -> None:
-    """Draw some rows of the blocks' area; `found` gets the rectangle that may have changed."""
+    """Draw some rows of the blocks' area; `found` gets the rectangle that may have changed.
+
+    scene  whose `relit` lies on the blocks
+    """
     reach, backdrop = blocks.area, scene.backdrop
     area = Rectangle(reach.x, reach.y + rows.start, reach.width, rows.stop - rows.start)
     shift, changed = blocks.band(rows)
@@ -108,6 +119,8 @@ def _draw_band(
     backdrop.part(moved, changed, reader.pixels, area, crop, shift, loose)
     for layer, part, x, y in laid:
         _lay(moved[part], changed[part], layer, x, y)
+    if scene.relit is not None:
+        relit(moved, blocks.enlarged(scene.relit, rows))
     backdrop.keep(moved, changed, reader.pixels, area, crop)
     down, across = (np.flatnonzero(changed.any(axis=axis)) for axis in (1, 0))
     if not len(down):

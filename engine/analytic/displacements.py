@@ -76,8 +76,8 @@ class Blocks:
 
     def band(self, rows: slice) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """Shifts in x and y and is_moved at the picture's own pixels, in rows of `bands`."""
-        shift_x, shift_y = (self._enlarged(values, rows) for values in self.shift)
-        is_moved = self._enlarged(self.is_moved, rows)
+        shift_x, shift_y = (self.enlarged(values, rows) for values in self.shift)
+        is_moved = self.enlarged(self.is_moved, rows)
         # At the pixels themselves: enlarging would make a sharp edge soft.
         for mask, region in self._sharp:
             found = self.finer(region, rows)
@@ -92,7 +92,7 @@ class Blocks:
                 np.copyto(is_moved[part], longest > _STILL, casting="unsafe")
         return (shift_x, shift_y), is_moved
 
-    def _enlarged(self, values: np.ndarray, rows: slice) -> np.ndarray:
+    def enlarged(self, values: np.ndarray, rows: slice) -> np.ndarray:
         """Values of blocks as those of pixels, a copy."""
         if self.step == 1:
             return values[rows].copy()

@@ -13,6 +13,7 @@ from ..faces.crop import Crop
 from .field import MOVED, Window, invert_field, without_folds
 from .late import late
 from .rbf import MultiquadricInterpolator
+from .relight import factors, on_head
 from .shapes import smoothstep
 
 CELL = 6  # crop pixels between the field's nodes
@@ -108,11 +109,24 @@ class HeadField:
             return None
         return invert_field(offsets / CELL, iterations=6) * CELL
 
-    def _forward(self, move: HeadMove) -> np.ndarray:
+    def relit(self, move: HeadMove, light: np.ndarray) -> np.ndarray | None:
+        """(rows, columns) float32: factor on each node's linear light; None without a turn.
+
+        light  of relight.read_light
+        """
+        if max(abs(move.pitch), abs(move.yaw), abs(move.roll)) < 1e-3:
+            return None
+        return factors(self._depth, CELL, self._lit, light, self._turned(move))
+
+    def _turned(self, move: HeadMove) -> np.ndarray:
+        """(3, 3) float32 rotation from the head as it is to the turned one."""
         pitch, yaw, roll = self._pose.euler
         turned_yaw = _limited_yaw(yaw, move.yaw * _YAW_GAIN)
         turned = euler_to_matrix(pitch + move.pitch * _PITCH_GAIN, turned_yaw, roll + move.roll)
-        relative = (turned @ self._pose.rotation.T).astype(np.float32)
+        return (turned @ self._pose.rotation.T).astype(np.float32)
+
+    def _forward(self, move: HeadMove) -> np.ndarray:
+        relative = self._turned(move)
         pivot = self._pivot.astype(np.float32)
         x, y, z = self._x - pivot[0], self._y - pivot[1], self._depth - pivot[2]
         new_x, new_y, new_z = (row[0] * x + row[1] * y + row[2] * z for row in relative)
@@ -163,6 +177,12 @@ class HeadField:
         beyond = max(1, round(2.0 * _CUT_MARGIN * scale)) | 1
         cut = cv2.dilate(cut, np.ones((beyond, 1)))
         return cv2.GaussianBlur(cut, (1, beyond), _CUT_MARGIN * scale / 2.0)[:, 0]
+
+    @late
+    def _lit(self) -> np.ndarray:
+        """0..1: how far light on every node changes with the head."""
+        shape = (self.window.columns, self.window.rows)
+        return on_head(self._weight, cv2.resize(self._person(), shape) > 0.9)
 
     @late
     def _depth(self) -> np.ndarray:

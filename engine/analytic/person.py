@@ -26,6 +26,7 @@ class Person:
     lids_open       per eye: its height there, eye widths
     colours         for the inside of the mouth
     skin            (3,) linear light of the skin that they belong to
+    light           of the picture, see relight.read_light
     edge_width      of the picture, see texture.edge_width
     has_neighbours  other people are around
     """
@@ -34,6 +35,7 @@ class Person:
     lids_open: tuple[float, float]
     colours: MouthColours
     skin: np.ndarray
+    light: np.ndarray
     edge_width: float
     has_neighbours: bool
 

@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from ..faces.canonical import EYES, LIP_LOWER_INNER, LIP_UPPER_INNER, OVAL, fit_pose
+from ..faces.canonical import EYES, LIP_LOWER_INNER, LIP_UPPER_INNER, MESH_COUNT, OVAL, fit_pose
 from ..faces.checks import check_fit
 from ..faces.crop import Crop, face_crop, resized_matrix
 from ..faces.lips import fit_lips
@@ -20,6 +20,7 @@ from ..faces.neighbours import Neighbours, find_neighbours
 from ..faces.segmentation import person_mask, person_matte
 from ..motion import Face, Motion
 from ..renderer import Rectangle, ReportedError, SourceImage, Step, no_step
+from ..srgb import linear_from_srgb
 from .aside import begin, drawing
 from .backdrop import Backdrop, LateBackdrop
 from .compose import Scene, draw
@@ -33,6 +34,7 @@ from .lids import fit_lids
 from .mouth import Mouth, MouthState
 from .mouth_colours import SKIN_POINTS, choose_colours
 from .person import Person, lid_moves, skin_light
+from .relight import read_light
 from .shapes import smoothstep
 from .texture import edge_width
 from .tone import Tone, to_unit
@@ -147,6 +149,7 @@ class AnalyticPortrait:
             *lid_moves(unfitted, self.landmarks),
             choose_colours(crop_view, self.landmarks, self._pose, gap),
             light,
+            self._read_light(),
             edge_width(crop_view, self.landmarks),
             self._neighbours() is not None,
         )
@@ -221,7 +224,10 @@ class AnalyticPortrait:
         self._add_mouth(scene, vertices, amounts)
         if around is not None:
             around.result()
-        return scene._replace(head=self._head.backward(move))
+        relit = self._head.relit(move, self.person.light)
+        if relit is not None:
+            relit = self._tone.relit(relit)
+        return scene._replace(head=self._head.backward(move), relit=relit)
 
     def _add_eyes(self, scene: Scene, vertices: np.ndarray, amounts: Amounts) -> None:
         for eye, indices, blink in zip(self._eyes, EYES, amounts.blink, strict=True):
@@ -245,13 +251,24 @@ class AnalyticPortrait:
         if opening is not None:
             scene.openings.append(opening)
 
-    def _skin_colour(self, image: SourceImage) -> np.ndarray:
-        """(3,) median source values of the cheeks and the forehead, uint8 as 0..1."""
-        points = self.landmarks[list(SKIN_POINTS), :2]
+    def _read_light(self) -> np.ndarray:
+        """Person.light of this picture."""
+        x, y = self._places(self.landmarks[:MESH_COUNT, :2])
+        values = to_unit(self._image.pixels[y, x])[:, :3]
+        if self._image.encoding == "srgb":
+            values = linear_from_srgb(values)
+        return read_light(values.mean(axis=1), self._pose)
+
+    def _places(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """x and y of the picture's pixels nearest to (N, 2) crop positions."""
         matrix = self._crop.crop_to_picture
         places = np.rint(points @ matrix[:, :2].T + matrix[:, 2]).astype(int)
-        height, width = image.pixels.shape[:2]
-        x, y = np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+        height, width = self._image.pixels.shape[:2]
+        return np.clip(places[:, 0], 0, width - 1), np.clip(places[:, 1], 0, height - 1)
+
+    def _skin_colour(self, image: SourceImage) -> np.ndarray:
+        """(3,) median source values of the cheeks and the forehead, uint8 as 0..1."""
+        x, y = self._places(self.landmarks[list(SKIN_POINTS), :2])
         return np.median(to_unit(image.pixels[y, x])[:, :3], axis=0)
 
     def _head_move(self, motion: Motion) -> HeadMove:

@@ -22,7 +22,9 @@ _TOUCHING = 0.4  # cosine between a line and the way into what is hidden
 _MOST = 400  # pixels that are looked at: those of the clearest lines
 _TURN = 6  # degrees to each side in which a better direction is looked for
 _BESIDE = 4.0  # pixels, around which lines have one direction
-_REACH, _FADING = 56, 32  # pixels that a line goes on, and from where it fades
+_REACH = 56.0  # pixels that a line goes on at most; the second half fades
+# A line goes on for so many times what is seen of it beyond a shortest one, pixels.
+_FURTHER, _SHORT = 1.6, 4.0
 
 
 def drawn_on(pixels: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.ndarray:
@@ -36,10 +38,10 @@ def drawn_on(pixels: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.nd
     seeds, along, contrast = _ends_of_lines(grey, known)
     if not len(seeds):
         return smooth
-    seeds, along = _straight(grey, known, seeds, along, contrast)
+    seeds, along, clear, reach = _straight(grey, known, seeds, along, contrast)
     if not len(seeds):
         return smooth
-    return _cast(pixels, known, smooth, seeds, along)
+    return _cast(pixels, known, smooth, seeds, along, clear, reach)
 
 
 def _ends_of_lines(
@@ -85,8 +87,9 @@ def _straight(
     seeds: np.ndarray,
     along: np.ndarray,
     contrast: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Those of the seeds behind which lines are straight, with their best direction."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Those of the seeds behind which lines are straight, their best direction, (N,) 0..1 how
+    clearly they are straight, and (N,) pixels that they go on."""
     middle = np.rint(np.degrees(np.arctan2(along[:, 1], along[:, 0]))).astype(np.intp)
     degrees = middle[:, None] + np.arange(-_TURN, _TURN + 1)
     angles = np.radians(degrees)
@@ -129,11 +132,35 @@ def _straight(
     seen_share = np.minimum(count[rows, best] / steps.size, 1.0)
     kept = (own < _UNEVEN * seen_share) & (here < 2.0 * _UNEVEN)
     along = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    return seeds[kept], along[kept]
+    clear = np.clip(2.0 - 2.0 * own / (_UNEVEN * seen_share), 0.0, 1.0)[kept]
+    seeds, along = seeds[kept], along[kept]
+    if not len(seeds):
+        return seeds, along, clear, clear
+    run = _runs(grey, known, seeds, along, contrast[kept])
+    return seeds, along, clear, np.clip(_FURTHER * (run - _SHORT), 0.0, _REACH)
+
+
+def _runs(
+    grey: np.ndarray, known: np.ndarray, seeds: np.ndarray, along: np.ndarray, contrast: np.ndarray
+) -> np.ndarray:
+    """(N,) pixels for which lines have been straight before they reach their seeds."""
+    steps = np.arange(0.0, _SHORT + _REACH / _FURTHER, dtype=np.float32)[:, None]
+    x, y = (seeds[:, k, None] - along[:, k, None] * steps[:, 0] for k in (0, 1))
+    values = cv2.blur(cv2.remap(grey, x, y, cv2.INTER_LINEAR), (_STEPS, 1))
+    seen = cv2.remap(known.astype(np.float32), x, y, cv2.INTER_NEAREST, borderValue=(0.0,))
+    near = np.median(values[:, :_LEAST_TRACED], axis=1)
+    is_on = (np.abs(values - near[:, None]) < 2.0 * _UNEVEN * contrast[:, None]) & (seen > 0.5)
+    return np.cumprod(is_on[:, 2:], axis=1).sum(axis=1) + 2.0
 
 
 def _cast(
-    pixels: np.ndarray, known: np.ndarray, smooth: np.ndarray, seeds: np.ndarray, along: np.ndarray
+    pixels: np.ndarray,
+    known: np.ndarray,
+    smooth: np.ndarray,
+    seeds: np.ndarray,
+    along: np.ndarray,
+    clear: np.ndarray,
+    reach: np.ndarray,
 ) -> np.ndarray:
     back = seeds[:, None] - along[:, None] * np.arange(_TRACED, dtype=np.float32)[:, None]
     colours = cv2.remap(pixels, back[..., 0], back[..., 1], cv2.INTER_LINEAR)
@@ -146,15 +173,15 @@ def _cast(
     hidden = ~known.ravel()[flat] & is_in
     # A line ends where it comes out again.
     out = np.cumsum(~hidden & (steps > _BAND), axis=1) > 0
-    share = (1.0 - smoothstep((steps - _FADING) / (_REACH - _FADING))) / (1.0 + 0.1 * steps)
+    opaque = 1.0 - smoothstep(2.0 * steps / np.maximum(reach, 1.0)[:, None] - 1.0)
+    share = opaque / (1.0 + 0.1 * steps)
     share = np.where(hidden & ~out, share, 0.0)
     taken, who = share > 0, np.broadcast_to(np.arange(len(seeds))[:, None], share.shape)
     flat, who, share = flat[taken], who[taken], share[taken]
-    reach = (1.0 - smoothstep((steps - _FADING) / (_REACH - _FADING)))[None] * np.ones_like(taken)
-    reach = reach[taken]
+    opaque = (opaque * clear[:, None])[taken]
     total = np.bincount(flat, share, height * width)
     opacity = np.zeros(height * width, np.float32)
-    np.maximum.at(opacity, flat, reach.astype(np.float32))
+    np.maximum.at(opacity, flat, opaque.astype(np.float32))
     planes = [np.bincount(flat, share * colours[who, c], height * width) for c in range(4)]
     drawn = np.stack(planes, axis=1).astype(np.float32).reshape(height, width, 4)
     # Positions were rounded: half a pixel of blur closes the gaps between neighbouring rays.

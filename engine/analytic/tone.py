@@ -78,6 +78,10 @@ class Tone:
         ratio = np.maximum(ratio, 0.0)
         return ratio ** np.float32(1.0 / _SHADE_POWER_LINEAR) if self.is_linear else ratio
 
+    def relit(self, factor: np.ndarray) -> np.ndarray:
+        """Factors on linear light as factors on source values."""
+        return factor if self.is_linear else factor ** np.float32(1.0 / _SHADE_POWER_LINEAR)
+
     def stored(self, ratio: np.ndarray) -> np.ndarray:
         """The inverse of shown."""
         return ratio ** np.float32(_SHADE_POWER_LINEAR) if self.is_linear else ratio

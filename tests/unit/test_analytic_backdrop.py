@@ -59,9 +59,10 @@ def test_a_head_that_the_border_cuts_has_no_second_copy(wide, cut):
     assert len(find_faces(SourceImage(moved(portrait, tight, **values), "srgb"))) == 1
     # A picture of its own coordinates tells where every pixel comes from.
     coordinates = (np.indices(tight.shape[:2]) / 512.0).astype(np.float32).transpose(1, 2, 0)
-    coordinates = np.dstack([coordinates, np.zeros_like(coordinates[..., :1])])
+    coordinates = np.dstack([coordinates, np.ones_like(coordinates[..., :1])])
     canvas = np.dstack([coordinates, np.ones(tight.shape[:2], np.float32)])
     result = moved(portrait, canvas, **values)
+    result[..., :2] /= result[..., 2:3]  # the head is lit anew
     origin, away = result[..., 1] * 512.0, np.abs(result - canvas)[..., :2].max(axis=2) * 512.0
     if quarters == 1:
         origin = result[..., 0] * 512.0
