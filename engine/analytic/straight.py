@@ -22,7 +22,7 @@ _TOUCHING = 0.4  # cosine between a line and the way into what is hidden
 _MOST = 400  # pixels that are looked at: those of the clearest lines
 _TURN = 6  # degrees to each side in which a better direction is looked for
 _BESIDE = 4.0  # pixels, around which lines have one direction
-_REACH = 56.0  # pixels that a line goes on at most; the second half fades
+_LEAST_REACH, _REACH = 14.0, 56.0  # pixels that lines go on; they fade in the second half
 # A line goes on for so many times what is seen of it beyond a shortest one, pixels.
 _FURTHER, _SHORT = 1.6, 4.0
 
@@ -38,10 +38,10 @@ def drawn_on(pixels: np.ndarray, known: np.ndarray, smooth: np.ndarray) -> np.nd
     seeds, along, contrast = _ends_of_lines(grey, known)
     if not len(seeds):
         return smooth
-    seeds, along, clear, reach = _straight(grey, known, seeds, along, contrast)
+    seeds, along, reach = _straight(grey, known, seeds, along, contrast)
     if not len(seeds):
         return smooth
-    return _cast(pixels, known, smooth, seeds, along, clear, reach)
+    return _cast(pixels, known, smooth, seeds, along, reach)
 
 
 def _ends_of_lines(
@@ -87,9 +87,9 @@ def _straight(
     seeds: np.ndarray,
     along: np.ndarray,
     contrast: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Those of the seeds behind which lines are straight, their best direction, (N,) 0..1 how
-    clearly they are straight, and (N,) pixels that they go on."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Those of the seeds behind which lines are straight, their best direction, and (N,) pixels
+    that they go on."""
     middle = np.rint(np.degrees(np.arctan2(along[:, 1], along[:, 0]))).astype(np.intp)
     degrees = middle[:, None] + np.arange(-_TURN, _TURN + 1)
     angles = np.radians(degrees)
@@ -132,12 +132,11 @@ def _straight(
     seen_share = np.minimum(count[rows, best] / steps.size, 1.0)
     kept = (own < _UNEVEN * seen_share) & (here < 2.0 * _UNEVEN)
     along = np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
-    clear = np.clip(2.0 - 2.0 * own / (_UNEVEN * seen_share), 0.0, 1.0)[kept]
     seeds, along = seeds[kept], along[kept]
     if not len(seeds):
-        return seeds, along, clear, clear
+        return seeds, along, own[kept]
     run = _runs(grey, known, seeds, along, contrast[kept])
-    return seeds, along, clear, np.clip(_FURTHER * (run - _SHORT), 0.0, _REACH)
+    return seeds, along, np.clip(_FURTHER * (run - _SHORT), _LEAST_REACH, _REACH)
 
 
 def _runs(
@@ -159,7 +158,6 @@ def _cast(
     smooth: np.ndarray,
     seeds: np.ndarray,
     along: np.ndarray,
-    clear: np.ndarray,
     reach: np.ndarray,
 ) -> np.ndarray:
     back = seeds[:, None] - along[:, None] * np.arange(_TRACED, dtype=np.float32)[:, None]
@@ -178,7 +176,7 @@ def _cast(
     share = np.where(hidden & ~out, share, 0.0)
     taken, who = share > 0, np.broadcast_to(np.arange(len(seeds))[:, None], share.shape)
     flat, who, share = flat[taken], who[taken], share[taken]
-    opaque = (opaque * clear[:, None])[taken]
+    opaque = opaque[taken]
     total = np.bincount(flat, share, height * width)
     opacity = np.zeros(height * width, np.float32)
     np.maximum.at(opacity, flat, opaque.astype(np.float32))
