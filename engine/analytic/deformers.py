@@ -219,11 +219,11 @@ def _cheek(side: int, eye: EyeIndices) -> np.ndarray:
     cheek = _around(side * 3.5, -0.5, 1.5)
     offsets = _zeros()
     offsets[:, 0] = side * 0.08 * cheek
-    offsets[:, 1] = -0.50 * cheek
+    offsets[:, 1] = -0.60 * cheek
     offsets[:, 2] = -0.25 * cheek
     offsets[_LIPS] *= 0.2
     _still_lids(offsets, eye)
-    for ring, rise in ((eye.lower, 0.24), (eye.lower2, 0.31), (eye.lower3, 0.36)):
+    for ring, rise in ((eye.lower, 0.40), (eye.lower2, 0.44), (eye.lower3, 0.48)):
         # The lid is pushed most in its middle.
         bulge = np.sin(np.linspace(0.0, np.pi, len(ring)))
         offsets[list(ring), 1] = -rise * bulge
