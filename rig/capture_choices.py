@@ -143,7 +143,7 @@ class CaptureChoices:
     )
     reference_s: FloatProperty(
         name="Rest At",
-        description="Seconds from the performance's first moment, for Chosen Time",
+        description="Seconds from the first moment that is captured, for Chosen Time",
         min=0.0,
         precision=2,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import bpy
@@ -81,7 +82,12 @@ def test_capturing_again_does_not_read_the_clip(face, clip, module) -> None:
     cache = module("rig.performance_cache")
     cache.clear()
     capture(filepath=clip, start_frame=1)
-    assert cache.size_bytes() > 1000
+    size = cache.size_bytes()
+    assert size > 1000
+    texts: list[str] = []
+    row = SimpleNamespace(label=lambda text: texts.append(text), operator=lambda *_a, **_k: None)
+    module("panels.performance").draw_cache(SimpleNamespace(row=lambda align: row))
+    assert texts == [f"Cache: {size / 1e3:.0f} kB"]
     peak = max(abs(at(face, "mouth_open", frame)) for frame in range(1, FRAMES))
     stamps = {path: path.stat().st_mtime_ns for path in cache.folder().rglob("*.npz")}
     face.keyportrait_capture.multiplier = 0.5

@@ -11,7 +11,16 @@ from typing import Any
 
 import bpy
 import pytest
-from performing import activate, capture, curves, face, frames_of, template  # noqa: F401
+from performing import (  # noqa: F401 - fixtures
+    activate,
+    at,
+    capture,
+    curves,
+    face,
+    frames_of,
+    recapture,
+    template,
+)
 
 CLIP_FPS, CLIP_FRAMES = 30, 90
 MAKE = """
@@ -60,6 +69,32 @@ def test_in_and_out_in_seconds_and_in_frames(face, movie, module, unit, start, e
     assert (whole.start_s, whole.end_s) == (None, None)
     with pytest.raises(Exception, match="is empty"):
         source_of(module, face, filepath=movie, range_start=2.0, range_end=1.0)
+
+
+def test_the_chosen_rest_is_where_the_face_stays_as_it_is(face, template) -> None:
+    # The head turns by five degrees in each second.
+    capture(filepath=template, start_frame=1, reference="FIRST")
+    assert [at(face, "head_yaw", frame) for frame in (1, 26, 51)] == pytest.approx(
+        [0.0, 5.0, 10.0], abs=0.3
+    )
+    face.keyportrait_capture.reference = "CHOSEN"
+    face.keyportrait_capture.reference_s = 1.0
+    recapture()
+    assert [at(face, "head_yaw", frame) for frame in (1, 26, 51)] == pytest.approx(
+        [-5.0, 0.0, 5.0], abs=0.3
+    )
+    # Of a part it counts from the part's own beginning.
+    capture(
+        filepath=template,
+        start_frame=1,
+        range_start=0.6,
+        range_end=2.0,
+        reference="CHOSEN",
+        reference_s=0.4,
+    )
+    assert [at(face, "head_yaw", frame) for frame in (1, 11, 31)] == pytest.approx(
+        [-2.0, 0.0, 4.0], abs=0.3
+    )
 
 
 def test_a_strip_gives_its_clip_its_range_and_its_place(face, movie, module) -> None:
