@@ -85,7 +85,11 @@ def test_capturing_again_does_not_read_the_clip(face, clip, module) -> None:
     size = cache.size_bytes()
     assert size > 1000
     texts: list[str] = []
-    row = SimpleNamespace(label=lambda text: texts.append(text), operator=lambda *_a, **_k: None)
+
+    def label(text: str) -> None:
+        texts.append(text)
+
+    row = SimpleNamespace(label=label, operator=lambda *_a, **_k: None)
     module("panels.performance").draw_cache(SimpleNamespace(row=lambda align: row))
     assert texts == [f"Cache: {size / 1e3:.0f} kB"]
     peak = max(abs(at(face, "mouth_open", frame)) for frame in range(1, FRAMES))
