@@ -12,7 +12,7 @@ from .source import KeyPortraitPanel, wrapped
 
 ICONS = {RUNNING: "CHECKMARK", OPENING: "SORTTIME", NO_FACE: "GHOST_DISABLED", DARK: "LIGHT"}
 PREVIEW_SCALE = 8.0
-SLOW = "Blender takes {:.0f} ms to draw this window. {} Takes do not suffer."
+SLOW = "Blender takes {:.0f} ms to draw this window. {} Takes do not depend on it."
 SMALLER = "Make the viewport smaller."
 SOLID = "Choose Solid shading, or make the viewport smaller."
 

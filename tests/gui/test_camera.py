@@ -29,6 +29,13 @@ def test_the_face_moves_and_nothing_is_written(filmed: dict) -> None:
     assert notes["head_yaw"] == 0.0 and notes["actions"] == 0
 
 
+def test_the_viewport_is_drawn_once_for_each_picture(filmed: dict) -> None:
+    notes = filmed["live"]
+    assert notes["pictures"] >= 2 and notes["drawn"] <= notes["pictures"] + 2
+    late, drawing = np.median(notes["latency_ms"]), np.median(notes["draw_ms"])
+    assert drawing < late < 2.5 * drawing + 500.0, "the newest frame, begun after the last drawing"
+
+
 def lag_frames(notes: dict) -> float:
     """How many frames the keys of a take are behind what the camera saw, by both clocks."""
     camera = np.array(notes["camera"])

@@ -94,7 +94,7 @@ def prepare() -> Steps:
     scene.keyportrait_camera.smooth = 0.0
     scene.keyportrait_camera.folder = str(FOLDER / "takes")
     show_camera_panel_alone()
-    yield from look_at_portrait()
+    yield from look_at_portrait("TIMELINE")
 
 
 def show_camera_panel_alone() -> None:
@@ -134,17 +134,28 @@ def start() -> Steps:
 def live() -> Steps:
     still = output_pixels()
     yield from wait_for(lambda: abs(yaw()) > 7.0 and moved_from(still) > 5000, "a turn")
-    shoot("3_live")
     moved = moved_from(still)
-    late = []
+    late, drawn = [], []
+    portrait = module("rig.portraits").all_portraits()[0]
+    session = module("rig.live").session(portrait)
+    space = bpy.types.SpaceView3D
+    handler = space.draw_handler_add(
+        lambda: drawn.append(session.shown), (), "WINDOW", "POST_PIXEL"
+    )
     for _ in range(15):
         yield 0.2
         late.append(status())
+    space.draw_handler_remove(handler, "WINDOW")
+    yield from wait_for(lambda: abs(yaw()) > 7.0, "another turn")
+    shoot("3_live")
     NOTES["live"] = {
         "moved_pixels": moved,
         "fps": max(item.fps for item in late),
         "camera_fps": max(item.camera_fps for item in late),
         "latency_ms": [round(1000 * item.latency_s) for item in late[::3]],
+        "draw_ms": [round(1000 * item.draw_s) for item in late[::3]],
+        "drawn": len(drawn),
+        "pictures": len({id(wish) for wish in drawn}),
         "dropped": late[-1].dropped,
         "icon": module("rig.camera_preview").icon_id(),
         "head_yaw": face()["head_yaw"],
