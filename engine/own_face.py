@@ -31,7 +31,7 @@ from .tracking.steady import follow, read_face, view_of
 Report = Callable[[float, str], None]
 
 # Counts up when the same face would answer differently.
-VERSION = 2
+VERSION = 3
 
 _TEXT = "Trying the performer's face"
 _VIEW_PX = 640.0  # side of the network's view of the face; larger faces are made smaller

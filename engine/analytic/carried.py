@@ -58,7 +58,7 @@ def mouth_amounts(
     gap    between the source's lips, cm
     """
     lip = amount(asked, "upper_lip")
-    # A lip can come down as far as there is room below it; then it presses.
+    # A lip can come down as far as there is room below it; then it presses on the lower one.
     room = gap + _JAW_GAP_CM * np.maximum(mouth["jaw"], 0.0)
     room = room + _PART_GAP_CM * np.maximum(mouth["part"], 0.0)
     wanted = np.maximum(-lip, 0.0)
@@ -70,6 +70,7 @@ def mouth_amounts(
     return {
         "jaw_x": amount(asked, "jaw_x"),
         "lip_raise": np.maximum(lip, 0.0) - lowered,
+        "seam_lower": wanted - lowered,
         "cheek_left": amount(asked, "cheek_left"),
         "cheek_right": amount(asked, "cheek_right"),
         "cheek_puff": puff,

@@ -31,7 +31,7 @@ from .shapes import falloff, smoothstep
 MOUTH_DEFORMERS = ("jaw", "smile_left", "smile_right", "part", "pucker", "shift", "press")
 # Those that only sliders of their own ask for.
 CHEEK_DEFORMERS = ("cheek_left", "cheek_right", "cheek_puff")
-LIP_DEFORMERS = ("jaw_x", "lip_raise")
+LIP_DEFORMERS = ("jaw_x", "lip_raise", "seam_lower")
 BROW_DEFORMERS = (
     "brow_inner_left", "brow_inner_right", "brow_outer_left", "brow_outer_right",
     "frown_left", "frown_right",
@@ -64,6 +64,7 @@ def deformers() -> Mapping[str, np.ndarray]:
             "press": _press(),
             "jaw_x": _jaw_x(),
             "lip_raise": _lip_raise(),
+            "seam_lower": _seam_lower(),
             "cheek_left": _cheek(-1, EYES[0]),
             "cheek_right": _cheek(1, EYES[1]),
             "cheek_puff": _cheek_puff(),
@@ -211,6 +212,24 @@ def _lip_raise() -> np.ndarray:
     above[_UPPER] = 0.0
     offsets[:, 1] -= 0.20 * beside_nose + 0.24 * above
     offsets[_LOWER, 1] += 0.03 * (1.0 - _SIDEWAYS[_LOWER] ** 2)
+    return offsets
+
+
+def _seam_lower() -> np.ndarray:
+    """The upper lip comes down on shut lips: it gets long, and the lower one gives way."""
+    offsets = _zeros()
+    for ring, depth in (
+        (UPPER_LIP, 0.24),
+        (LOWER_LIP, 0.24),
+        (LIP_LOWER_MIDDLE, 0.2),
+        (LIP_LOWER_OUTER, 0.13),
+    ):
+        offsets[list(ring), 1] = depth * (1.0 - 0.35 * _SIDEWAYS[list(ring)] ** 2)
+    above = _around(0.0, 2.6, 0.8, squeeze=0.35) * smoothstep((_Y - 1.3) / 0.8) * (_Y < 2.9)
+    below = _around(0.0, 4.6, 0.7, squeeze=0.4) * (_Y > 4.2)
+    beside = _around_corners(0.9)
+    above[_LIPS], below[_LIPS], beside[_UPPER + _LOWER] = 0.0, 0.0, 0.0
+    offsets[:, 1] += 0.16 * above + 0.08 * below + 0.15 * beside
     return offsets
 
 

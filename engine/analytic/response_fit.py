@@ -113,8 +113,10 @@ class _Solver:
         self._whole = self._whitened(self._plain)
         self._gram = self._whole @ self._whole.T
         self._widths = np.diff(LEVELS, prepend=0.0)
-        ends = self._whitened(response.features[:, -1].astype(np.float64))
-        self._length = np.maximum(np.linalg.norm(ends, axis=1), 1e-6)
+        # Where an answer is steepest: many do their most early on, and stay there.
+        levels = self._whitened(response.features.astype(np.float64))
+        steepest = (np.linalg.norm(levels, axis=2) / np.array(LEVELS)).max(axis=1)
+        self._length = np.maximum(steepest, 1e-6)
         names = [FITTED[direction.index] for direction in directions()]
         self._price = np.array([_PART_PRICE if name in _PARTS else 1.0 for name in names])
 

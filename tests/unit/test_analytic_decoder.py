@@ -135,6 +135,7 @@ def test_all_ends_of_the_brows_are_the_brows():
 def test_a_lip_comes_down_as_far_as_there_is_room():
     shut, open_ = amounts(upper_lip=-1.0), amounts(upper_lip=-1.0, mouth_open=0.5)
     assert shut.deformers["lip_raise"] > -0.6 and shut.deformers["press"] > 0.2
+    assert shut.deformers["seam_lower"] > 0.3 and open_.deformers["seam_lower"] == 0.0
     assert open_.deformers["lip_raise"] == pytest.approx(-1.0)
 
 

@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from engine.analytic.renderer import AnalyticRenderer
+from engine.analytic.response_fit import LEVELS, Direction, Response, directions, solve
 from engine.analytic.slider_fit import FITTED
 from engine.clip_reading import performance_of
 from engine.controls import motion_from_controls
+from engine.faces.features import FEATURE_COUNT
 from engine.faces.find import find_faces
 from engine.motion import Face
 from engine.own_face import load_response, response_of, save_response
@@ -112,6 +114,18 @@ def test_most_sliders_that_were_not_moved_stay(tracks, response) -> None:
     for values, pose in zip(held(tracks, response), alone, strict=False):
         others = [abs(values[n]) for n in COLUMNS if n not in pose and not n.startswith("head")]
         assert np.median(others) < 0.1, pose
+
+
+def test_small_moves_come_back_whose_answer_is_soon_over() -> None:
+    """As of corners that go down: what counts as nothing is not measured by the end of the way."""
+    ways = directions()
+    apart = np.linalg.qr(np.random.default_rng(1).normal(size=(FEATURE_COUNT, len(ways))))[0].T
+    answers = np.repeat(0.07 * apart[:, None], len(LEVELS), axis=1)
+    known = Response(answers.astype(np.float32), np.zeros((1, FEATURE_COUNT), np.float32))
+    number = ways.index(Direction(FITTED.index("smile_left"), -1.0))
+    values = solve(0.5 * answers[number, :1], known).values[0]
+    assert values[FITTED.index("smile_left")] == pytest.approx(-0.5 * LEVELS[0], abs=0.02)
+    assert np.count_nonzero(np.abs(values) > 0.01) == 1
 
 
 def test_the_average_face_knows_less(tracks, response) -> None:
