@@ -19,10 +19,10 @@ _TRACED, _LEAST_TRACED = 16, 6  # pixels of straight line that are followed, and
 _STEPS = 5  # pixels along a line that are looked at together
 _UNEVEN = 0.2  # of its contrast by which a line may change along them
 _TOUCHING = 0.4  # cosine between a line and the way into what is hidden
-_MOST = 400  # pixels that are looked at: those of the clearest lines
+_MOST = 900  # pixels that are looked at: those of the clearest lines
 _TURN = 6  # degrees to each side in which a better direction is looked for
 _BESIDE = 4.0  # pixels, around which lines have one direction
-_LEAST_REACH, _REACH = 14.0, 56.0  # pixels that lines go on; they fade in the second half
+_LEAST_REACH, _REACH = 14.0, 56.0  # pixels that lines go on; they fade in the last quarter
 # A line goes on for so many times what is seen of it beyond a shortest one, pixels.
 _FURTHER, _SHORT = 1.6, 4.0
 
@@ -118,12 +118,12 @@ def _straight(
     off[(count < _LEAST_TRACED) | (is_hidden.sum(axis=2) > 1)] = 1.0
     own = off.min(axis=1)
     # A line's own pixels and those beside it go the same way.
-    table = np.ones((len(seeds), 180), np.float32)
-    np.put_along_axis(table, degrees % 180, np.minimum(off, 1.0).astype(np.float32), axis=1)
+    table = np.ones((len(seeds), 360), np.float32)
+    np.put_along_axis(table, degrees % 360, np.minimum(off, 1.0).astype(np.float32), axis=1)
     apart = seeds[:, None] - seeds[None]
     near = np.exp((apart**2).sum(axis=2) * np.float32(-0.5 / _BESIDE**2))
     near /= near.sum(axis=1, keepdims=True)
-    shared = np.take_along_axis(near @ table, degrees % 180, axis=1)
+    shared = np.take_along_axis(near @ table, degrees % 360, axis=1)
     best = np.clip(shared.argmin(axis=1), 1, 2 * _TURN - 1)
     rows = np.arange(len(seeds))
     before, here, after = (shared[rows, best + k] for k in (-1, 0, 1))
@@ -171,7 +171,7 @@ def _cast(
     hidden = ~known.ravel()[flat] & is_in
     # A line ends where it comes out again.
     out = np.cumsum(~hidden & (steps > _BAND), axis=1) > 0
-    opaque = 1.0 - smoothstep(2.0 * steps / np.maximum(reach, 1.0)[:, None] - 1.0)
+    opaque = 1.0 - smoothstep(4.0 * steps / reach[:, None] - 3.0)
     share = opaque / (1.0 + 0.1 * steps)
     share = np.where(hidden & ~out, share, 0.0)
     taken, who = share > 0, np.broadcast_to(np.arange(len(seeds))[:, None], share.shape)
