@@ -175,11 +175,16 @@ def test_takes_are_numbered_strips_and_keep_each_other(face, module) -> None:
     assert bpy.ops.keyportrait.recapture() == {"FINISHED"}, "a take is a capture like others"
 
 
-def test_keep_video_stores_the_take_as_a_movie(face, module) -> None:
+def test_a_take_of_two_portraits_and_its_video(face, module, add_portrait) -> None:
+    _, (other,) = add_portrait()
+    activate(other, face)
     bpy.context.scene.keyportrait_camera.use_video = True
     bpy.ops.keyportrait.camera_start()
     step_until(module, lambda: live_motion(module, face) is not None, "a face")
+    assert live_motion(module, other) is not None, "one performer moves both"
     bpy.ops.keyportrait.camera_record(seconds=1.0)
+    for controller in (face, other):
+        assert [t.name for t in controller.animation_data.nla_tracks] == ["Take 01"]
     folder = Path(bpy.context.scene.keyportrait_camera.folder)
     assert sorted(p.name for p in folder.iterdir()) == ["Take 01.mp4", "Take 01.npz"]
 
