@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import bpy
 from bpy.props import BoolProperty, IntProperty, StringProperty
@@ -18,8 +20,10 @@ from ..rig import (
     portraits,
     selection_order,
 )
-from ..rig.capture_choices import FILE, CaptureChoices, choices_of, store
+from ..rig.capture_choices import CaptureChoices, Choices, choices_of, store
 from ..rig.capture_run import CaptureRun, Summary, jobs_again, jobs_for
+from ..rig.take_choices import FILE
+from ..rig.take_job import TakeJob
 from ._base import ReportsErrors, poll_face
 from ._long_run import RunsLong
 
@@ -43,7 +47,62 @@ class Captures(RunsLong):
             self.report({"INFO"}, summary.text)
 
 
-class KEYPORTRAIT_OT_capture(Captures, CaptureChoices, ImportHelper, bpy.types.Operator):
+class FromFile(Captures, ImportHelper):
+    """Mixin: a Captures whose performance may lie in a file, which a dialog asks for."""
+
+    filter_movie: BoolProperty(
+        default=True, description="The file browser shows movies", options={"HIDDEN"}
+    )
+    filter_folder: BoolProperty(
+        default=True, description="The file browser shows folders", options={"HIDDEN"}
+    )
+    relative_path: BoolProperty(
+        name="Relative Path",
+        description="Store the file's path relative to the .blend file, once that is saved",
+        default=True,
+        options={"SKIP_SAVE"},
+    )
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return poll_face(cls, context)
+
+    def _known(self, context: bpy.types.Context) -> Any:
+        """The choices of the active face, with the strip that is active now."""
+        raise NotImplementedError
+
+    def _store(self, known: Any) -> None:
+        """Take them over where the caller has set nothing."""
+        raise NotImplementedError
+
+    def _jobs(
+        self, context: bpy.types.Context, faces: Sequence[bpy.types.Object]
+    ) -> Sequence[TakeJob]:
+        """What is to be done, by this operator's properties. Raises AddonError."""
+        raise NotImplementedError
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
+        is_given = self.properties.is_property_set("filepath")
+        self._store(self._known(context))
+        if is_given or self.filepath or self.source != FILE:
+            return self.execute(context)
+        if not self.properties.is_property_set("relative_path"):
+            self.relative_path = context.preferences.filepaths.use_relative_paths
+        return ImportHelper.invoke(self, context, event)
+
+    def _begin(self, context: bpy.types.Context) -> CaptureRun:
+        if not self.options.is_invoke and not self.properties.is_property_set("start_frame"):
+            self.start_frame = context.scene.frame_current
+        if self.filepath:
+            is_set = self.properties.is_property_set("relative_path")
+            path = Path(bpy.path.abspath(self.filepath))
+            use_relative = self.relative_path if is_set else None
+            self.filepath = image_files.stored_path(self.filepath, path, use_relative)
+        faces = selection_order.sorted_by_selection(portraits.editable_controllers(context))
+        return CaptureRun(self._jobs(context, faces), is_blocking=self.is_blocking)
+
+
+class KEYPORTRAIT_OT_capture(FromFile, CaptureChoices, bpy.types.Operator):
     """Carry a performance over to the selected faces: a clip or a motion template becomes \
 curves that can be edited"""
 
@@ -63,37 +122,17 @@ curves that can be edited"""
         options={"SKIP_SAVE"},
     )
     filter_glob: StringProperty(default=PERFORMANCES, options={"HIDDEN"})
-    filter_movie: BoolProperty(
-        default=True, description="The file browser shows movies", options={"HIDDEN"}
-    )
     filter_image: BoolProperty(
         default=True, description="The file browser shows pictures", options={"HIDDEN"}
     )
-    filter_folder: BoolProperty(
-        default=True, description="The file browser shows folders", options={"HIDDEN"}
-    )
-    relative_path: BoolProperty(
-        name="Relative Path",
-        description="Store the file's path relative to the .blend file, once that is saved",
-        default=True,
-        options={"SKIP_SAVE"},
-    )
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return poll_face(cls, context)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        is_given = self.properties.is_property_set("filepath")
+    def _known(self, context: bpy.types.Context) -> Choices:
         known = choices_of(portraits.active_controller(context).keyportrait_capture)
         # A strip is remembered for Re-capture; this means the one that is active now.
-        known = replace(known, strip=clip_sources.active_strip_name(context) or known.strip)
+        return replace(known, strip=clip_sources.active_strip_name(context) or known.strip)
+
+    def _store(self, known: Choices) -> None:
         store(known, self, own=self.properties)
-        if is_given or self.filepath or self.source != FILE:
-            return self.execute(context)
-        if not self.properties.is_property_set("relative_path"):
-            self.relative_path = context.preferences.filepaths.use_relative_paths
-        return super().invoke(context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column()
@@ -107,17 +146,10 @@ curves that can be edited"""
         for name in ("use_detail", "use_track", "use_scene_range", "relative_path"):
             column.prop(self, name)
 
-    def _begin(self, context: bpy.types.Context) -> CaptureRun:
-        if not self.options.is_invoke and not self.properties.is_property_set("start_frame"):
-            self.start_frame = context.scene.frame_current
-        if self.filepath:
-            is_set = self.properties.is_property_set("relative_path")
-            path = Path(bpy.path.abspath(self.filepath))
-            use_relative = self.relative_path if is_set else None
-            self.filepath = image_files.stored_path(self.filepath, path, use_relative)
-        faces = selection_order.sorted_by_selection(portraits.editable_controllers(context))
-        jobs = jobs_for(context, faces, choices_of(self))
-        return CaptureRun(jobs, is_blocking=self.is_blocking)
+    def _jobs(
+        self, context: bpy.types.Context, faces: Sequence[bpy.types.Object]
+    ) -> Sequence[TakeJob]:
+        return jobs_for(context, faces, choices_of(self))
 
 
 class KEYPORTRAIT_OT_recapture(Captures, bpy.types.Operator):

@@ -2,36 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import bpy
 from bpy.props import BoolProperty, StringProperty
-from bpy_extras.io_utils import ImportHelper
 
 from .. import compat
 from ..engine.speech_options import SOUND_SUFFIXES
 from ..rig import (
-    image_files,
     portraits,
-    selection_order,
     speech_methods,
     speech_run,
     speech_settings,
     speech_sources,
     viseme_tables,
 )
-from ..rig.capture_choices import FILE
 from ..rig.capture_run import CaptureRun
-from ..rig.speech_choices import SpeechChoices, speech_of, store
+from ..rig.speech_choices import Speech, SpeechChoices, speech_of, store
+from ..rig.take_job import TakeJob
 from ._base import ReportsErrors, poll_face
-from .capture import Captures
+from .capture import Captures, FromFile
 
 # Mouth shapes over time from Rhubarb and Papagayo.
 MOUTH_SHAPES = (".tsv", ".xml", ".json", ".dat")
 
 
-class KEYPORTRAIT_OT_speak(Captures, SpeechChoices, ImportHelper, bpy.types.Operator):
+class KEYPORTRAIT_OT_speak(FromFile, SpeechChoices, bpy.types.Operator):
     """Let the selected faces speak what a sound says: it becomes curves of the mouth with few \
 keys that can be edited"""
 
@@ -55,37 +53,17 @@ keys that can be edited"""
         default=";".join(f"*{suffix}" for suffix in (*SOUND_SUFFIXES, *MOUTH_SHAPES)),
         options={"HIDDEN"},
     )
-    filter_movie: BoolProperty(
-        default=True, description="The file browser shows movies", options={"HIDDEN"}
-    )
     filter_sound: BoolProperty(
         default=True, description="The file browser shows sounds", options={"HIDDEN"}
     )
-    filter_folder: BoolProperty(
-        default=True, description="The file browser shows folders", options={"HIDDEN"}
-    )
-    relative_path: BoolProperty(
-        name="Relative Path",
-        description="Store the file's path relative to the .blend file, once that is saved",
-        default=True,
-        options={"SKIP_SAVE"},
-    )
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return poll_face(cls, context)
-
-    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[str]:
-        is_given = self.properties.is_property_set("filepath")
+    def _known(self, context: bpy.types.Context) -> Speech:
         known = speech_of(portraits.active_controller(context).keyportrait_speech)
         # A strip is remembered for Speak Again; this means the one that is active now.
-        known = replace(known, strip=speech_sources.active_strip_name(context) or known.strip)
+        return replace(known, strip=speech_sources.active_strip_name(context) or known.strip)
+
+    def _store(self, known: Speech) -> None:
         store(known, self, own=self.properties)
-        if is_given or self.filepath or self.source != FILE:
-            return self.execute(context)
-        if not self.properties.is_property_set("relative_path"):
-            self.relative_path = context.preferences.filepaths.use_relative_paths
-        return super().invoke(context, event)
 
     def draw(self, context: bpy.types.Context) -> None:
         column = self.layout.column()
@@ -109,17 +87,10 @@ keys that can be edited"""
         for name in ("mode", "use_track", "use_scene_range", "relative_path"):
             column.prop(self, name)
 
-    def _begin(self, context: bpy.types.Context) -> CaptureRun:
-        if not self.options.is_invoke and not self.properties.is_property_set("start_frame"):
-            self.start_frame = context.scene.frame_current
-        if self.filepath:
-            is_set = self.properties.is_property_set("relative_path")
-            path = Path(bpy.path.abspath(self.filepath))
-            use_relative = self.relative_path if is_set else None
-            self.filepath = image_files.stored_path(self.filepath, path, use_relative)
-        faces = selection_order.sorted_by_selection(portraits.editable_controllers(context))
-        jobs = speech_run.jobs_for(context, faces, speech_of(self))
-        return CaptureRun(jobs, is_blocking=self.is_blocking)
+    def _jobs(
+        self, context: bpy.types.Context, faces: Sequence[bpy.types.Object]
+    ) -> Sequence[TakeJob]:
+        return speech_run.jobs_for(context, faces, speech_of(self))
 
 
 class KEYPORTRAIT_OT_speak_again(Captures, bpy.types.Operator):

@@ -24,9 +24,10 @@ from ..rig import (
     strip_reading,
     strip_rendering,
 )
-from ..rig.capture_choices import STRIP, choices_of
+from ..rig.capture_choices import choices_of
 from ..rig.capture_run import CaptureRun, jobs_for
 from ..rig.errors import AddonError
+from ..rig.take_choices import STRIP
 from ._base import ReportsErrors, poll_object_mode
 from ._detect import LooksRun, Source
 from ._long_run import RunsLong

@@ -20,11 +20,12 @@ from ..engine.take import (
     STORE_SUFFIXES,
 )
 from ..rig import arkit_tables, portraits, selection_order
-from ..rig.capture_choices import MODE_ITEMS, choices_of
+from ..rig.capture_choices import choices_of
 from ..rig.copy_run import CopyRun
 from ..rig.errors import AddonError
 from ..rig.face_curves import key_range
 from ..rig.store_run import StoreRun
+from ..rig.take_choices import MODE_ITEMS
 from ._base import NO_FACE, ReportsErrors
 from ._long_run import RunsLong
 

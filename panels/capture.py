@@ -8,7 +8,8 @@ from ..compat import registration_of
 from ..engine.take import CHOSEN, NETWORKS
 from ..rig import capture_settings, clip_sources, performer_list, portraits
 from ..rig import engine as engine_process
-from ..rig.capture_choices import CLIP, FILE, STRIP
+from ..rig.capture_choices import CLIP
+from ..rig.take_choices import FILE, STRIP
 from .performance import draw_cache, draw_record
 from .source import KeyPortraitPanel, wrapped
 

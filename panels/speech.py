@@ -7,8 +7,8 @@ import bpy
 from ..compat import registration_of
 from ..engine.speech_options import SPEECH_AMOUNTS
 from ..rig import portraits, speech_methods, speech_settings, speech_sources
-from ..rig.capture_choices import STRIP
 from ..rig.speech_choices import SOUND
+from ..rig.take_choices import STRIP
 from .performance import draw_record
 from .source import KeyPortraitPanel, draw_problem
 

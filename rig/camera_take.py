@@ -15,12 +15,13 @@ from ..engine.take import AUTO
 from ..host.client import Engine, Ticket
 from ..preferences import preferences, user_folder
 from . import camera, image_files, pump, take_placing
-from .capture_choices import FILE, Choices, choices_of
+from .capture_choices import Choices, choices_of
 from .capture_command import PropertyDefaults
 from .capture_run import CaptureRun, Summary, jobs_for
 from .clip_sources import scene_fps
 from .errors import AddonError
 from .scene_clock import SceneClock
+from .take_choices import FILE
 
 TAKE = "Take"
 SOUND_TYPES = {"SOUND", "SCENE"}

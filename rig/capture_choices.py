@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import bpy
 
@@ -17,8 +17,9 @@ from .kept_properties import (
     IntProperty,
     StringProperty,
 )
+from .take_choices import FILE, STRIP, WrittenChoices, plain_values, store_values
 
-FILE, STRIP, CLIP = "FILE", "STRIP", "CLIP"
+CLIP = "CLIP"
 SOURCE_ITEMS = (
     (FILE, "File", "A clip, a sequence of pictures or a motion template"),
     (STRIP, "Strip", "The active strip of the Video Sequencer: its clip, range and place"),
@@ -29,48 +30,9 @@ UNIT_ITEMS = (
     (SECONDS, "Seconds", "Seconds of the clip"),
     (FRAMES, "Frames", "Frames of the clip, counted at the scene's frame rate"),
 )
-REPLACE, ADD = "REPLACE", "ADD"
-MODE_ITEMS = (
-    (
-        REPLACE,
-        "Replace",
-        "Between the first and the last frame the captured channels do what the performer did, "
-        "on a clip in place of what its face does by itself; all other keys stay",
-    ),
-    (ADD, "Add", "The performance is added to what the face does already"),
-)
 
 
-class TakeChoices(Protocol):
-    """What decides how a take, from whatever it was made, is written to faces.
-
-    name    what the performance is called
-    region  what is written, as in take_channels.Reach.of
-    is_whole_pose  channels that need no keys go to rest in Replace; else they stay as they are
-    Others as the property of CaptureChoices of the same name.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def region(self) -> str: ...
-    @property
-    def is_whole_pose(self) -> bool: ...
-    @property
-    def use_detail(self) -> bool: ...
-    @property
-    def mode(self) -> str: ...
-    @property
-    def use_track(self) -> bool: ...
-    @property
-    def use_whole_frames(self) -> bool: ...
-    @property
-    def use_markers(self) -> bool: ...
-    @property
-    def use_scene_range(self) -> bool: ...
-
-
-class CaptureChoices:
+class CaptureChoices(WrittenChoices):
     """What can be chosen for a capture; the operator and every face have these properties."""
 
     source: EnumProperty(
@@ -81,9 +43,6 @@ class CaptureChoices:
         description="A clip, the first picture of a sequence, or a motion template",
         subtype="FILE_PATH",
         options=compat.relative_path_options(),
-    )
-    strip: StringProperty(
-        name="Strip", description="Name of a strip of the Video Sequencer; empty for the active one"
     )
     range_unit: EnumProperty(
         name="In and Out", items=UNIT_ITEMS, description="What the range is given in"
@@ -184,33 +143,16 @@ class CaptureChoices:
         description="Also carry over what the sliders cannot say, in curves with a key per frame",
         default=True,
     )
-    mode: EnumProperty(
-        name="Mode", items=MODE_ITEMS, description="What becomes of the keys that are there"
-    )
-    use_track: BoolProperty(
-        name="As NLA Strip",
-        description="Put the performance on a new NLA track; the face's action, if it has one, "
-        "becomes a strip below",
-    )
     use_whole_frames: BoolProperty(
         name="Keys on Whole Frames",
         description="Sample the performance at the scene's frames; off, keys lie where the "
         "clip's frames lie",
         default=True,
     )
-    face_offset: FloatProperty(
-        name="Offset",
-        description="Frames by which each selected face begins after the one selected before it",
-        step=100,
-        precision=1,
-    )
     use_markers: BoolProperty(
         name="Markers",
         description="Set a marker at each cut and wherever the performer's face was lost",
         default=True,
-    )
-    use_scene_range: BoolProperty(
-        name="Set Scene Range", description="Let the scene begin and end with the performance"
     )
 
 
@@ -273,11 +215,7 @@ class Choices:
 
 def choices_of(holder: Any) -> Choices:
     """What an operator or a face's `keyportrait_capture` has chosen."""
-    values = {field.name: getattr(holder, field.name) for field in fields(Choices)}
-    clip = values["clip"]
-    if isinstance(clip, bpy.types.MovieClip):
-        values["clip"] = clip.name
-    return Choices(**{**values, "clip": values["clip"] or ""})
+    return plain_values(Choices, holder, "clip")
 
 
 def store(choices: Choices, holder: Any, *, own: Any = None) -> None:
@@ -285,10 +223,4 @@ def store(choices: Choices, holder: Any, *, own: Any = None) -> None:
 
     own  of an operator: its bpy properties; those that its caller has set are kept
     """
-    for field in fields(Choices):
-        if own is not None and own.is_property_set(field.name):
-            continue
-        value: Any = getattr(choices, field.name)
-        if field.name == "clip" and isinstance(holder, bpy.types.PropertyGroup):
-            value = bpy.data.movieclips.get(value)
-        setattr(holder, field.name, value)
+    store_values(choices, holder, "clip", bpy.data.movieclips, own)

@@ -12,8 +12,9 @@ import bpy
 
 from ..engine.take import READER_ITEMS, REFERENCE_ITEMS, REGION_ITEMS
 from . import portraits
-from .capture_choices import FILE, MODE_ITEMS, Choices, choices_of
+from .capture_choices import Choices, choices_of
 from .capture_run import CaptureRun, jobs_for
+from .take_choices import FILE, MODE_ITEMS
 from .take_job import TakeJob
 from .terminal import OK, Progress, UsageError, save_file, say, say_error, scene_named
 

@@ -29,11 +29,12 @@ from . import (
     take_records,
     takes,
 )
-from .capture_choices import ADD, REPLACE, STRIP, Choices, TakeChoices, choices_of, store
+from .capture_choices import Choices, choices_of, store
 from .clip_sources import active_strip_name, scene_fps, source_of
 from .controllers import complete, control_defaults, face_of
 from .errors import AddonError
 from .take_channels import Sampling, Timing, channels_of, loss_spans
+from .take_choices import ADD, REPLACE, STRIP, TakeChoices
 from .take_job import TakeJob
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import bpy
 
 from .. import compat
-from .capture_choices import CLIP, FRAMES, STRIP, Choices
+from .capture_choices import CLIP, FRAMES, Choices
 from .errors import AddonError
+from .take_choices import STRIP
 
 STRIP_TYPES = {"MOVIE": "movie", "IMAGE": "image", "MOVIECLIP": "movie clip"}
 # A strip whose speed is that far from the two that Blender gives a movie plays at another one.

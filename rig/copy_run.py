@@ -10,10 +10,11 @@ import bpy
 
 from ..engine.take import KEYPORTRAIT
 from . import performance_cache
-from .capture_choices import FILE, Choices
+from .capture_choices import Choices
 from .capture_run import CaptureRun, Summary, jobs_for
 from .errors import AddonError
 from .store_run import StoreRun
+from .take_choices import FILE
 
 STORE_PART = 0.5  # of the progress bar
 

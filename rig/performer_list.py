@@ -17,10 +17,11 @@ from ..engine.take import MOTION_SUFFIXES, PerformanceSource
 from ..host.client import Engine, EngineError, Ticket
 from ..preferences import preferences
 from . import engine, performance_cache
-from .capture_choices import STRIP, Choices, choices_of
+from .capture_choices import Choices, choices_of
 from .clip_sources import active_strip_name, source_of
 from .errors import AddonError
 from .picture_icons import PictureIcons
+from .take_choices import STRIP
 
 # Where in the picture a face is, by thirds of its width.
 PLACES = ("left", "middle", "right")

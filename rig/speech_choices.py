@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from ..engine.speech_options import (
     SPEECH_AMOUNTS,
     SpeechOptions,
 )
-from .capture_choices import FILE, MODE_ITEMS, STRIP
 from .kept_properties import (
     BoolProperty,
     EnumProperty,
@@ -24,6 +23,7 @@ from .kept_properties import (
     IntProperty,
     StringProperty,
 )
+from .take_choices import FILE, STRIP, WrittenChoices, plain_values, store_values
 
 SOUND = "SOUND"
 SOURCE_ITEMS = (
@@ -49,7 +49,7 @@ def _amount(name: str) -> dict[str, Any]:
     }
 
 
-class SpeechChoices:
+class SpeechChoices(WrittenChoices):
     """What can be chosen when a face speaks; the operator and every face have these properties."""
 
     source: EnumProperty(
@@ -60,9 +60,6 @@ class SpeechChoices:
         description="A sound, a movie with sound, or mouth shapes from Rhubarb or Papagayo",
         subtype="FILE_PATH",
         options=compat.relative_path_options(),
-    )
-    strip: StringProperty(
-        name="Strip", description="Name of a strip of the Video Sequencer; empty for the active one"
     )
     range_start: FloatProperty(
         name="In",
@@ -107,27 +104,10 @@ class SpeechChoices:
         subtype="FILE_PATH",
         options=compat.relative_path_options(),
     )
-    mode: EnumProperty(
-        name="Mode", items=MODE_ITEMS, description="What becomes of the keys that are there"
-    )
-    use_track: BoolProperty(
-        name="As NLA Strip",
-        description="Put the speech on a new NLA track; the face's action, if it has one, becomes "
-        "a strip below",
-    )
     use_whole_frames: BoolProperty(
         name="Keys on Whole Frames",
         description="Keys lie on the scene's frames; off, where the sounds are",
         default=True,
-    )
-    face_offset: FloatProperty(
-        name="Offset",
-        description="Frames by which each selected face begins after the one selected before it",
-        step=100,
-        precision=1,
-    )
-    use_scene_range: BoolProperty(
-        name="Set Scene Range", description="Let the scene begin and end with the speech"
     )
 
 
@@ -199,11 +179,7 @@ class Speech:
 
 def speech_of(holder: Any) -> Speech:
     """What an operator or a face's `keyportrait_speech` has chosen."""
-    values = {field.name: getattr(holder, field.name) for field in fields(Speech)}
-    sound = values["sound"]
-    if isinstance(sound, bpy.types.Sound):
-        values["sound"] = sound.name
-    return Speech(**{**values, "sound": values["sound"] or ""})
+    return plain_values(Speech, holder, "sound")
 
 
 def store(speech: Speech, holder: Any, *, own: Any = None) -> None:
@@ -211,10 +187,4 @@ def store(speech: Speech, holder: Any, *, own: Any = None) -> None:
 
     own  of an operator: its bpy properties; those that its caller has set are kept
     """
-    for field in fields(Speech):
-        if own is not None and own.is_property_set(field.name):
-            continue
-        value: Any = getattr(speech, field.name)
-        if field.name == "sound" and isinstance(holder, bpy.types.PropertyGroup):
-            value = bpy.data.sounds.get(value)
-        setattr(holder, field.name, value)
+    store_values(speech, holder, "sound", bpy.data.sounds, own)

@@ -10,10 +10,10 @@ from typing import Any
 import bpy
 
 from ..engine.speech_options import LANGUAGE_ITEMS, MAX_SEED, METHOD_ITEMS, SPEECH_AMOUNTS
-from .capture_choices import FILE, MODE_ITEMS, STRIP
 from .capture_command import PropertyDefaults, add_face_argument, faces_named, finish
 from .speech_choices import SOUND, Speech, speech_of
 from .speech_run import jobs_for
+from .take_choices import FILE, MODE_ITEMS, STRIP
 from .terminal import UsageError, scene_named
 
 NAME = "speak"

@@ -18,11 +18,11 @@ from ..engine.take import (
     TakeOptions,
 )
 from . import arkit_tables, performance_cache, take_placing
-from .capture_choices import STRIP, TakeChoices
 from .errors import AddonError
 from .speech_choices import Speech, speech_of, store
 from .speech_methods import method_problem
 from .speech_sources import SpeechSource, active_strip_name, source_of
+from .take_choices import STRIP, TakeChoices
 from .take_job import TakeJob
 from .takes import FaceTake
 

@@ -14,10 +14,10 @@ from .. import compat
 from ..engine.speech_options import BEST_STREAM
 from ..engine.take import MOTION_SUFFIXES
 from . import strip_mixdown
-from .capture_choices import STRIP
 from .clip_sources import ClipSource, part_of_strip, scene_fps
 from .errors import AddonError
 from .speech_choices import SOUND, Speech
+from .take_choices import STRIP
 
 STRIP_TYPES = ("SOUND", "MOVIE")
 # Frames that differ by less are the same.

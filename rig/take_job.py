@@ -12,9 +12,9 @@ from ..engine.protocol import Message
 from ..engine.take import LANDMARKS, PerformanceSource, TakeOptions
 from ..host.client import Ticket
 from . import live
-from .capture_choices import TakeChoices
 from .clip_sources import ClipSource
 from .controllers import face_of
+from .take_choices import TakeChoices
 from .takes import FaceTake
 
 

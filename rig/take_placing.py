@@ -18,11 +18,11 @@ from .. import compat
 from ..engine.controls import CONTROLS_BY_NAME
 from ..engine.take import EXPRESSION, TRANSLATION
 from . import own_expression
-from .capture_choices import ADD, TakeChoices
 from .controllers import SIZES, control_defaults, face_of
 from .errors import AddonError
 from .keying import control_path
 from .take_channels import Channel, Reach
+from .take_choices import ADD, TakeChoices
 from .take_curves import CurveKey, add_keys, by_key, grown, replace_keys, restore_keys
 from .take_records import above, follow, is_in_use
 
