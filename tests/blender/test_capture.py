@@ -245,6 +245,21 @@ def test_scripts_have_the_defaults_each_time(face, template, module) -> None:
     assert frames_of(curves(module, face)[YAW])[0] == 7
 
 
+def test_every_option_reaches_the_engine(face, template, module) -> None:
+    """Options of upstream's that a renamed property would leave at their defaults unseen."""
+    switches = {
+        "use_relative_motion": False, "is_expression_friendly": True, "use_mirror": True,
+        "use_lip_normalization": True, "use_eye_retargeting": True, "use_lip_retargeting": True,
+    }  # fmt: skip
+    asked = {"region": "exp", "reference": "CHOSEN", "reference_s": 0.4, "multiplier": 0.5}
+    capture(filepath=template, smooth=0.25, **switches, **asked)
+    options = module("rig.capture_choices").choices_of(face.keyportrait_capture).options.to_json()
+    assert {name: options[name] for name in switches} == switches
+    assert {name: options[name] for name in asked} == pytest.approx(asked)
+    settled = {"tolerance", "fps", "first_frame_s"}
+    assert set(options) == set(switches) | set(asked) | settled
+
+
 def test_whole_frames_and_true_ones(face, tmp_path, module) -> None:
     path = write_template(tmp_path / "film.pkl", 101, 30)
     scene = bpy.context.scene
