@@ -20,6 +20,7 @@ MODULES = (
     "rig.pump",
     "rig.cycles_view",
     "rig.highlight",
+    "rig.strip_preview",
     "rig.selection_order",
     "rig.handlers",
     "rig.paint_watch",

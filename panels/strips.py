@@ -44,6 +44,7 @@ class KEYPORTRAIT_PT_strip(StripPanel, bpy.types.Panel):
             layout.label(text="The strip was moved or trimmed", icon="INFO")
             layout.operator("keyportrait.follow_strip", icon="FILE_REFRESH")
         layout.operator("keyportrait.drive_with_strip", icon="OUTLINER_DATA_ARMATURE")
+        layout.prop(compat.sequencer_scene(context).keyportrait_strips, "use_preview")
         draw_bake(layout)
 
 

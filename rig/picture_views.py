@@ -17,6 +17,9 @@ def redraw_pictures() -> None:
     outputs = {item.settings.output for item in portraits.all_portraits()}
     for area in _areas():
         space = area.spaces.active
+        if area.type == "SEQUENCE_EDITOR":
+            _redraw(area, "PREVIEW")
+            continue
         if area.type == "VIEW_3D":
             is_seen = space.shading.type != "WIREFRAME"
         else:

@@ -66,7 +66,7 @@ def redraw() -> None:
     """Redraw what shows portraits or their state."""
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "SEQUENCE_EDITOR", "PREFERENCES"}:
                 area.tag_redraw()
 
 

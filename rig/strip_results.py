@@ -8,7 +8,7 @@ import bpy
 
 from .. import compat
 from ..host.sequence import BakeError
-from . import strip_links, strip_reading
+from . import strip_following, strip_links, strip_reading
 from .baked import BakedFiles
 from .image_files import stored_path
 
@@ -116,21 +116,73 @@ def _show_files(bake_strip: Any, files: BakedFiles) -> None:
 
 def _copy_look(scene: bpy.types.Scene, strip: Any, bake_strip: Any) -> None:
     """Let a bake lie, blend and be cropped as its strip, also where that is animated."""
+    mirror = Mirror(strip)
     for name in _LOOK:
         setattr(bake_strip, name, getattr(strip, name))
-    for part, names in (("transform", _TRANSFORM), ("crop", _CROP)):
-        for name in names:
-            value = getattr(getattr(strip, part), name)
-            setattr(getattr(bake_strip, part), name, value)
+    for name in _TRANSFORM:
+        value = getattr(strip.transform, name)
+        setattr(bake_strip.transform, name, mirror.value(f"transform.{name}", value))
+    for name in _CROP:
+        _, other = mirror.name(f"crop.{name}").split(".")
+        setattr(bake_strip.crop, other, getattr(strip.crop, name))
     start, target = f"{strip.path_from_id()}.", f"{bake_strip.path_from_id()}."
     for holder in compat.curve_holders(scene):
         for curve in list(holder.fcurves):
             name = curve.data_path.removeprefix(start)
             if curve.data_path.startswith(start) and name in _ANIMATED:
-                _copy_curve(holder, curve, target + name)
+                copy = _copy_curve(holder, curve, target + mirror.name(name))
+                mirror.turn(name, copy)
 
 
-def _copy_curve(holder: Any, curve: bpy.types.FCurve, data_path: str) -> None:
+class Mirror:
+    """Where the pictures of a flipped strip lie when they were rendered without its place.
+
+    Blender mirrors the whole frame after it has put the strip in its place.
+    """
+
+    def __init__(self, strip: Any) -> None:
+        is_mirrored = not strip_links.is_bake(strip) and strip_following.is_rendered(strip)
+        flips = (strip.use_flip_x, strip.use_flip_y) if is_mirrored else (False, False)
+        self._signs = tuple(-1.0 if flip else 1.0 for flip in flips)
+
+    def name(self, name: str) -> str:
+        """The property that stands for one of the strip: the crop of the other side."""
+        for axis, sign in zip("xy", self._signs, strict=True):
+            if sign < 0 and name in {f"crop.min_{axis}", f"crop.max_{axis}"}:
+                old, new = ("min", "max") if "min" in name else ("max", "min")
+                return name.replace(old, new)
+        return name
+
+    def value(self, name: str, value: Any) -> Any:
+        """What a property of the strip is without the mirror."""
+        if name == "transform.origin":
+            return [self._single(name, axis, one) for axis, one in enumerate(value)]
+        return self._single(name, 0, value)
+
+    def _single(self, name: str, axis: int, value: Any) -> Any:
+        horizontal, vertical = self._signs
+        if name == "transform.origin":
+            return value if self._signs[axis] > 0 else 1.0 - value
+        signs = {
+            "transform.offset_x": horizontal,
+            "transform.offset_y": vertical,
+            "transform.rotation": horizontal * vertical,
+        }
+        return value * signs[name] if name in signs else value
+
+    def turn(self, name: str, curve: bpy.types.FCurve) -> None:
+        """Give the keys of a copied curve the values without the mirror."""
+        axis = curve.array_index
+        if name.startswith("crop.") or self._single(name, axis, 0.25) == 0.25:
+            return
+        for point in curve.keyframe_points:
+            for part in ("co", "handle_left", "handle_right"):
+                frame, value = getattr(point, part)
+                setattr(point, part, (frame, self._single(name, axis, value)))
+        curve.update()
+
+
+def _copy_curve(holder: Any, curve: bpy.types.FCurve, data_path: str) -> bpy.types.FCurve:
     copy = holder.fcurves.new(data_path, index=curve.array_index)
     copy.extrapolation, copy.mute = curve.extrapolation, curve.mute
     copy.keyframe_points.add(len(curve.keyframe_points))
@@ -138,6 +190,7 @@ def _copy_curve(holder: Any, curve: bpy.types.FCurve, data_path: str) -> None:
     for point, old in zip(copy.keyframe_points, curve.keyframe_points, strict=True):
         for name in (*names, "handle_left", "handle_right"):
             setattr(point, name, getattr(old, name))
+    return copy
 
 
 def _remove_curves(scene: bpy.types.Scene, path_start: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bpy
 
+from . import pump
 from .kept_properties import BoolProperty, EnumProperty, PointerProperty
 
 AUTO, PICTURES, MOVIE = "AUTO", "PICTURES", "MOVIE"
@@ -19,6 +20,10 @@ SOUND_ITEMS = (
     (PERFORMANCE, "Performance's", "The sound of the clip that the face was captured from"),
     (NONE, "None", "A silent movie"),
 )
+
+
+def _on_preview_changed(_settings: bpy.types.PropertyGroup, _context: bpy.types.Context) -> None:
+    pump.redraw()
 
 
 class KEYPORTRAIT_PG_strips(bpy.types.PropertyGroup):
@@ -41,6 +46,13 @@ class KEYPORTRAIT_PG_strips(bpy.types.PropertyGroup):
         name="Mute Original",
         default=True,
         description="Mute the strip that was baked, so that it does not shine through its bake",
+    )
+    use_preview: BoolProperty(
+        name="Live in Preview",
+        default=True,
+        description="Show the moving picture over the Sequencer's preview where the strip lies. "
+        "Off, it shows what lies in the strips: the files, or their bakes",
+        update=_on_preview_changed,
     )
 
 

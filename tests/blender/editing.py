@@ -67,6 +67,21 @@ def files_of(strip: Any) -> list[Path]:
     return [folder / element.filename for element in strip.elements]
 
 
+def edited(pixels: Any, frame: int = LEFT) -> np.ndarray:
+    """(H, W, 4) of a frame of the edit as Blender renders it."""
+    scene = bpy.context.scene
+    scene.frame_set(frame)
+    scene.view_settings.view_transform = "Standard"
+    scene.render.image_settings.file_format = "PNG"
+    scene.render.image_settings.color_mode = "RGBA"
+    scene.render.filepath = bpy.path.abspath("//edited.png")
+    bpy.ops.render.render(write_still=True)
+    image = bpy.data.images.load(scene.render.filepath)
+    found = pixels(image).copy()
+    bpy.data.images.remove(image)
+    return found
+
+
 def everything(module: Any) -> list[Any]:
     return module("compat").all_strips(bpy.context.scene)
 

@@ -162,6 +162,16 @@ def test_strips_that_blender_renders_keep_the_sound_they_are_heard_with(edit, cl
 def test_a_retimed_movie_is_rendered_at_its_own_speed(edit, clip, module, pixels) -> None:
     # Keys that are added by a script crash Blender 4.5 where there are none.
     clip.select = True
+    has_sound = bpy.app.build_options.audaspace
+    if has_sound:
+        beside = (
+            module("compat")
+            .strips(bpy.context.scene)
+            .new_sound(
+                name="voice", filepath=str(edit / "performer.mov"), channel=8, frame_start=16
+            )
+        )
+        beside.select = True
     if hasattr(bpy.context.workspace, "sequencer_scene"):
         bpy.context.workspace.sequencer_scene = bpy.context.scene
     with in_sequencer():
@@ -179,3 +189,9 @@ def test_a_retimed_movie_is_rendered_at_its_own_speed(edit, clip, module, pixels
         shifts = [np.abs(np.roll(first, 2 * n, axis=1) - picture).mean() for n in range(9)]
         steps.append(int(np.argmin(shifts)))
     assert steps == [2, 4]
+    if has_sound:
+        heard = sound_of(module, Path(bpy.path.abspath(bake().filepath)))
+        loudness = [np.ptp(part) for part in np.array_split(heard, clip.frame_final_duration)]
+        # Six frames of two of the clip's, each louder than the last; what comes after them
+        # is the last of it.
+        assert np.diff(loudness[:6]).min() > 0.02 and len(heard) == clip.frame_final_duration * 1920

@@ -160,6 +160,62 @@ def slide_and_key() -> Steps:
     }
 
 
+def preview_look() -> np.ndarray:
+    """(H, W, 3) of the Sequencer's preview, 0..1, without what lies around the frame."""
+    pointer.screenshot(OUT / "look.png")
+    image = bpy.data.images.load(str(OUT / "look.png"))
+    pixels = np.array(image.pixels[:], np.float32).reshape(*tuple(image.size)[::-1], 4)[..., :3]
+    bpy.data.images.remove(image)
+    region = pointer.find_region(sequencer(), "PREVIEW")
+    across, up = region.width // 5, region.height // 8
+    found = pixels[region.y + up : region.y + region.height - up]
+    return found[:, region.x + across : region.x + region.width - across]
+
+
+def look_at_preview() -> Steps:
+    """The preview with the live picture, at rest and with a turned head, and without it."""
+    scene, face = bpy.context.scene, things("FACE")[0]
+    choices = scene.keyportrait_strips
+    sequencer().spaces.active.view_type = "SEQUENCER_PREVIEW"
+    scene.frame_set(1)
+    yield 1.5
+    region = pointer.find_region(sequencer(), "PREVIEW")
+    with bpy.context.temp_override(window=pointer.window(), area=sequencer(), region=region):
+        bpy.ops.sequencer.view_all_preview()
+    looks = {}
+    for name, frame, is_live in (
+        ("rest", 1, True),
+        ("plain", 1, False),
+        ("turned", FRAMES, True),
+        ("back", FRAMES, False),
+    ):
+        choices.use_preview = is_live
+        scene.frame_set(frame)
+        yield 2.0
+        looks[name] = preview_look()
+        if name in {"turned", "plain"}:
+            shoot(f"2_preview_{name}")
+    choices.use_preview = True
+    scene.frame_set(FRAMES)
+    before = preview_look()
+    face["mouth_open"] = 0.8
+    face.update_tag()
+    yield 2.0
+    NOTES["look_at_preview"] = {
+        "picture": float(np.ptp(looks["plain"], axis=(0, 1)).min()),
+        "rest": float(abs(looks["rest"] - looks["plain"]).mean()),
+        "colour": float(abs((looks["rest"] - looks["plain"]).mean(axis=(0, 1))).max()),
+        "turned": float(abs(looks["turned"] - looks["rest"]).mean()),
+        "off": float(abs(looks["back"] - looks["plain"]).max()),
+        "while_it_moves": float(abs(preview_look() - before).max()),
+    }
+    shoot("2_preview_mouth")
+    face["mouth_open"] = 0.0
+    face.update_tag()
+    sequencer().spaces.active.view_type = "SEQUENCER"
+    yield 1.0
+
+
 def bake() -> Steps:
     found = yield from widgets()
     yield from pointer.click(*pointer.find_widget(found, "keyportrait.bake_strip("))
@@ -206,7 +262,7 @@ def bake_again_and_undo() -> Steps:
     NOTES["bake_again_and_undo"] = {"count": count, "undone": len(strips())}
 
 
-STEPS = (prepare, animate, slide_and_key, bake, bake_again_and_undo)
+STEPS = (prepare, animate, slide_and_key, look_at_preview, bake, bake_again_and_undo)
 
 
 def scenario() -> Steps:
