@@ -172,11 +172,20 @@ def preview_look() -> np.ndarray:
     return found[:, region.x + across : region.x + region.width - across]
 
 
+def settle() -> Steps:
+    """Until the live picture has come and is drawn."""
+    yield 0.5
+    live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
+    yield from wait_for(lambda: not live.is_pending(), "the picture")
+    yield 1.5
+
+
 def look_at_preview() -> Steps:
     """The preview with the live picture, at rest and with a turned head, and without it."""
     scene, face = bpy.context.scene, things("FACE")[0]
     choices = scene.keyportrait_strips
     sequencer().spaces.active.view_type = "SEQUENCER_PREVIEW"
+    view, scene.view_settings.view_transform = scene.view_settings.view_transform, "Standard"
     scene.frame_set(1)
     yield 1.5
     region = pointer.find_region(sequencer(), "PREVIEW")
@@ -191,16 +200,16 @@ def look_at_preview() -> Steps:
     ):
         choices.use_preview = is_live
         scene.frame_set(frame)
-        yield 2.0
+        yield from settle()
         looks[name] = preview_look()
         if name in {"turned", "plain"}:
             shoot(f"2_preview_{name}")
     choices.use_preview = True
-    scene.frame_set(FRAMES)
+    yield from settle()
     before = preview_look()
     face["mouth_open"] = 0.8
     face.update_tag()
-    yield 2.0
+    yield from settle()
     NOTES["look_at_preview"] = {
         "picture": float(np.ptp(looks["plain"], axis=(0, 1)).min()),
         "rest": float(abs(looks["rest"] - looks["plain"]).mean()),
@@ -212,6 +221,7 @@ def look_at_preview() -> Steps:
     shoot("2_preview_mouth")
     face["mouth_open"] = 0.0
     face.update_tag()
+    scene.view_settings.view_transform = view
     sequencer().spaces.active.view_type = "SEQUENCER"
     yield 1.0
 
