@@ -27,7 +27,7 @@ PICTURE_FORMATS = (
 )
 # Each thread holds frames of its own: few threads for large frames.
 MAX_THREADS = 6
-THREADS_BYTES = 80_000_000
+THREADS_BYTES = 40_000_000
 # How files of clips begin: MP4 and MOV, Matroska and WebM, AVI, Ogg, FLV, GIF, MPEG.
 _BEGINNINGS = re.compile(
     rb"....(ftyp|moov|mdat|wide|free|skip)|\x1a\x45\xdf\xa3|RIFF....AVI |OggS|FLV|GIF8|"

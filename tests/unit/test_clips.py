@@ -17,6 +17,7 @@ import pytest
 from clip_maker import CORNERS, corners_of, make_clip, number_of
 
 from engine.clips.clip import open_clip
+from engine.clips.decoding import open_container, open_decoder, video_stream
 from engine.clips.errors import ClipError
 
 X265 = {"x265-params": "log-level=none"}
@@ -254,6 +255,23 @@ def test_frames_are_freed_as_they_are_read(tmp_path: Path) -> None:
     finally:
         gc.enable()
     assert len(left) < 4
+
+
+def test_large_frames_are_decoded_by_few_threads(tmp_path: Path, monkeypatch) -> None:
+    # Each thread holds frames of its own, and there may be many cores.
+    monkeypatch.setattr("os.cpu_count", lambda: 32)
+    counts = []
+    for size in ((3840, 2160), (1920, 1080)):
+        path = tmp_path / f"{size[0]}.mp4"
+        with av.open(str(path), "w") as file:
+            stream = file.add_stream("mpeg4", rate=24)
+            stream.width, stream.height = size
+            file.mux(stream.encode(av.VideoFrame(*size, "yuv420p")))
+            file.mux(stream.encode(None))
+        with open_container(path) as container:
+            decoder = open_decoder(video_stream(container, path))
+            counts.append(decoder.thread_count)
+    assert counts == [3, 6]
 
 
 def test_a_long_wait_for_a_part_can_be_ended(tmp_path: Path) -> None:
