@@ -11,7 +11,7 @@ from conftest import OUTPUT as FIRST_OUTPUT
 from conftest import RunInside, drive
 
 OUTPUT = FIRST_OUTPUT.with_name("gui-quick-look")
-SMALL, WHOLE = [1000, 1000], [2000, 2000]
+SMALL, WHOLE = [837, 837], [2000, 2000]
 
 
 @pytest.fixture(scope="module")

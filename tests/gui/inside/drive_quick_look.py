@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import importlib
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import bpy
-import numpy as np
 
 FOLDER = Path(sys.argv[-1])
 OUT = FOLDER / "out"
@@ -21,15 +18,11 @@ sys.path.insert(0, str(FOLDER))
 import pointer  # noqa: E402
 from performing import perform  # noqa: E402
 from pointer import Steps  # noqa: E402
+from stage import face, output_pixels, things, wait_for  # noqa: E402
 
-PATIENCE_S = 60.0
 SIDE = 2000
 NOTES: dict[str, dict] = {}
 live = importlib.import_module("bl_ext.user_default.keyportrait.rig.live")
-
-
-def things(kind: str) -> list[bpy.types.Object]:
-    return [item for item in bpy.data.objects if item.keyportrait.kind == kind]
 
 
 def output() -> bpy.types.Image:
@@ -44,41 +37,21 @@ def size() -> list[int]:
     return list(output().size)
 
 
-def wait_for(condition: Callable[[], object], what: str) -> Steps:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
-        yield 0.02
-
-
-def in_view() -> bpy.types.Context:
-    area = pointer.find_area("VIEW_3D")
-    region = pointer.find_region(area, "WINDOW")
-    return bpy.context.temp_override(window=pointer.window(), area=area, region=region)
-
-
 def move(**values: float) -> Steps:
     """Set sliders, and wait for the first picture of them."""
-    controller = things("FACE")[0]
+    controller = face()
     for name, value in values.items():
         controller[name] = value
     controller.update_tag()
     before = session().shown
     yield 0.02
-    yield from wait_for(lambda: session().shown not in {before, None}, "a picture")
+    yield from wait_for(lambda: session().shown not in {before, None}, "a picture", 0.02)
 
 
 def rest() -> Steps:
     yield 0.1
     yield from wait_for(lambda: not live.is_pending(), "the whole picture")
     yield 0.3
-
-
-def pixels() -> np.ndarray:
-    values = np.empty(output().size[0] * output().size[1] * 4, np.float32)
-    output().pixels.foreach_get(values)
-    return values
 
 
 def prepare() -> Steps:
@@ -89,7 +62,7 @@ def prepare() -> Steps:
     large.filepath_raw, large.file_format = str(FOLDER / "large.png"), "PNG"
     large.save()
     bpy.data.images.remove(large)
-    with in_view():
+    with pointer.override("VIEW_3D"):
         bpy.ops.keyportrait.add_portrait(filepath=str(FOLDER / "large.png"), use_view=False)
         bpy.ops.view3d.view_axis(type="FRONT")
         bpy.ops.view3d.view_selected()
@@ -121,18 +94,18 @@ def drag() -> Steps:
 
 
 def undo_while_small() -> Steps:
-    rested = pixels()
+    rested = output_pixels()
     yield from move(smile=0.0, head_yaw=-10.0)
     small = size()
     bpy.ops.ed.undo_push(message="Turn")
-    with in_view():
+    with pointer.override("VIEW_3D"):
         bpy.ops.ed.undo()
     yield from rest()
-    is_back = len(rested) == len(pixels()) and bool((pixels() == rested).all())
-    with in_view():
+    is_back = len(rested) == len(output_pixels()) and bool((output_pixels() == rested).all())
+    with pointer.override("VIEW_3D"):
         bpy.ops.ed.redo()
     yield from rest()
-    is_turned = len(rested) == len(pixels()) and bool((pixels() != rested).any())
+    is_turned = len(rested) == len(output_pixels()) and bool((output_pixels() != rested).any())
     NOTES["undo"] = {"small": small, "is_back": is_back, "is_turned": is_turned, "size": size()}
 
 

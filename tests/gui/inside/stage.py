@@ -31,12 +31,12 @@ def view_middle() -> tuple[int, int]:
     return area.x + area.width // 3, area.y + area.height // 3
 
 
-def wait_for(condition: Callable[[], object], what: str) -> Steps:
+def wait_for(condition: Callable[[], object], what: str, interval_s: float = 0.1) -> Steps:
     end = time.monotonic() + PATIENCE_S
     while not condition():
         if time.monotonic() > end:
             raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
-        yield 0.1
+        yield interval_s
 
 
 def output_pixels() -> np.ndarray:
