@@ -49,7 +49,6 @@ class Job(TakeJob):
     fps: float
 
     has_markers: ClassVar[bool] = True
-    replaces_own: ClassVar[bool] = True
 
     @property
     def reader(self) -> str:
@@ -304,7 +303,7 @@ def _write_face(
     complete(controller)
     sampling = Sampling(take, timing, use_whole_frames=choices.use_whole_frames)
     channels = channels_of(take, sampling, choices.region, use_detail=choices.use_detail)
-    if job.replaces_own and choices.mode == REPLACE:
+    if choices.mode == REPLACE:
         span = take_placing.span_of(channels)
         channels += own_expression.channels_for(controller, choices.region, *span)
     if not choices.is_whole_pose:

@@ -1,4 +1,4 @@
-"""What a clip's face does by itself, taken out while a captured performance takes its place.
+"""What a clip's face does by itself, taken out while a take is put in its place.
 
 Keys on the holds of `holds.py`: 0 from the first to the last frame of the performance, and what
 was there before just outside, so that other frames stay those of the clip.
@@ -27,8 +27,11 @@ _GROUP = "Clip's Own Motion"
 
 
 def hold_of(region: str) -> str | None:
-    """The hold that makes room for a captured region; None where there is none, as for the head."""
-    return _HOLD_OF_REGION.get(region)
+    """The hold that makes room for a take's region; None where there is none, as for the head.
+
+    region  as in take_channels.Reach.of; what stands after its first word is added to the clip
+    """
+    return _HOLD_OF_REGION.get(region.partition(" ")[0])
 
 
 def hold_path(region: str) -> str | None:

@@ -31,8 +31,6 @@ class TakeJob:
 
     # Cuts and losses of the face get markers.
     has_markers: ClassVar[bool] = False
-    # In Replace it takes the place of what the face of a clip does by itself, too.
-    replaces_own: ClassVar[bool] = False
     # Made again, it goes over takes of another kind that were made later.
     is_on_top: ClassVar[bool] = False
     done_text: ClassVar[str] = "Captured"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import bpy
 import numpy as np
 import pytest
@@ -22,6 +24,7 @@ from pictures import save_picture
 
 __all__ = ["walk"]
 
+SPOKEN = str(Path(__file__).resolve().parents[1] / "data" / "spoken.ogg")
 OWN = '["keep_own_expression"]', 0
 
 
@@ -102,4 +105,9 @@ def test_a_capture_replaces_what_the_face_does_or_is_added(walk, module, tmp_pat
     face["keep_own_mouth"] = 0.5
     assert bpy.ops.keyportrait.capture(**options, region="lip") == {"FINISHED"}
     assert kept("keep_own_mouth") == [0.5, 0.0, 0.0, 0.5]
+    assert OWN not in curves(module, face)
+    face.animation_data_clear()
+    face["keep_own_mouth"] = 1.0
+    assert bpy.ops.keyportrait.speak(filepath=SPOKEN, start_frame=2) == {"FINISHED"}
+    assert kept("keep_own_mouth") == [1.0, 0.0, 0.0, 0.0]
     assert OWN not in curves(module, face)
