@@ -18,7 +18,7 @@ from .performers import FaceTrack, performers_of
 from .tracker import Tracker
 
 # Counts up when the same clip would be read differently.
-READER_VERSION = 6
+READER_VERSION = 7
 _FACE_CM = np.ptp(CANONICAL[:MESH_COUNT, :2], axis=0)  # (width, height) of a face
 
 

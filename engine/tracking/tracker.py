@@ -23,7 +23,7 @@ FACE_LIMIT = 4  # faces that are followed at once, the largest
 _PRESENCE, _RESIDUAL = 0.5, 1.0
 _JUMP = 0.35  # of a view's side in one frame: another face, or another shot
 _ENTANGLED = 0.3  # of a view's side between two faces: one hides the other
-_LOOK_S = 1.0  # between looks for further faces
+_LOOK_S = 0.25  # between looks for further faces
 _LONGEST_SEARCH_S = 0.4  # between looks for lost ones
 # Lost faces are looked for at once, then less often: after this part of the time since.
 _SEARCH_SHARE = 0.1

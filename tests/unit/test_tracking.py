@@ -196,6 +196,17 @@ def test_who_is_who_is_kept_when_two_faces_cross(photo) -> None:
     assert listed[0].box[2] - listed[0].box[0] > listed[1].box[2] - listed[1].box[0]
 
 
+def test_who_comes_later_is_noticed_within_a_quarter_of_a_second(photo) -> None:
+    alone = np.full((260, 640, 3), (60, 90, 70), np.uint8)
+    alone[30:230, 20:220] = photo[20:220, 60:260]
+    both = alone.copy()
+    both[30:230, 400:600] = photo[20:220, 60:260][:, ::-1]
+    tracks = read_tracks(frames_of([alone] * 10 + [both] * 8))
+    _, later = tracks.performers
+    assert later.place[-1, 0] > 400
+    assert 10 <= np.flatnonzero(later.is_seen)[0] <= 10 + 0.25 * 25
+
+
 def test_a_small_face_is_found_where_there_is_no_larger_one(photo) -> None:
     image = np.full((1080, 1200, 3), (60, 90, 70), np.uint8)
     image[300:400, 500:613] = cv2.resize(photo, (113, 100), interpolation=cv2.INTER_AREA)
