@@ -50,9 +50,7 @@ _SLIDER_LIDS: dict[str, dict[str, float]] = {
     "lid_right": {"15y": -4.23, "16y": 14.1},
 }
 # What the lids' own sliders close, but for what looking up does: smiles raise lower lids, too.
-_SLIDER_CLOSING: dict[str, dict[str, float]] = {
-    "left": {"11y": 25.64}, "right": {"15y": 25.64},
-}  # fmt: skip
+_SLIDER_CLOSING = {"left": {"11y": 25.64}, "right": {"15y": 25.64}}
 _CLOSING_OF_UP = 0.808
 # In -1..1, up positive. A smile also moves the lower lids' keypoints: its share is taken out again.
 _SLIDER_GAZE_Y: dict[str, dict[str, float]] = {
@@ -240,7 +238,7 @@ def decode_rows(
     Also "closing": by how many centimetres lips come together that are apart in the source.
 
     lips_wider  by how much the ratio of the lips' opening is to be larger than the offsets say
-    is_limited  keep the mouth's deformers within what a face can do
+    is_limited  keep the mouth's deformers within what a face can do, and pace lids
     """
     asked, offsets = carried.read_carriers(expression)
     captured = captured_share(offsets)
@@ -269,7 +267,7 @@ def decode_rows(
         **mouth,
         **own,
         **_brows(change, asked),
-        **_lids(offsets, captured, source),
+        **_lids(offsets, captured, source, is_limited),
         **_gaze(change, offsets, captured),
         "lips_close": lips_close,
         "lips_round": (1.0 - np.clip(1.0 - purse, 0.0, 1.0) ** 2) * (1.0 - lips_close),
@@ -376,20 +374,22 @@ def _gaze(
     return {"gaze_x": np.clip(right, -1.0, 1.0), "gaze_y": np.clip(up, -1.0, 1.0)}
 
 
-def _lids(offsets: np.ndarray, captured: np.ndarray, source: Measures) -> dict[str, np.ndarray]:
+def _lids(
+    offsets: np.ndarray, captured: np.ndarray, source: Measures, is_paced: bool
+) -> dict[str, np.ndarray]:
     """How far each eye closes."""
     slider, performed = _read(_SLIDER_LIDS, offsets), _read(_CAPTURED_LIDS, offsets)
     closing_sliders, up = _read(_SLIDER_CLOSING, offsets), _read(_SLIDER_GAZE_Y, offsets)["up"]
     blinks = {}
     for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
         from_slider = -slider[f"lid_{side}"] / _TYPICAL_LID_RATIO
-        from_slider = from_slider + _ahead(closing_sliders[side] + _CLOSING_OF_UP * up, ratio)
+        if is_paced:
+            from_slider += _ahead(closing_sliders[side] + _CLOSING_OF_UP * up, ratio)
         from_capture = -performed[f"lid_{side}"] / max(ratio, _LOWEST_LID_RATIO)
         # Captured lids close too little.
         closing = 0.05 + (from_capture - 0.05) / 0.62
         from_capture = np.where(from_capture > 0.05, closing, from_capture)
-        blink = (1.0 - captured) * from_slider + captured * from_capture
-        blinks[f"blink_{side}"] = blink
+        blinks[f"blink_{side}"] = (1.0 - captured) * from_slider + captured * from_capture
     return blinks
 
 
