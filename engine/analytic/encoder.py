@@ -147,7 +147,7 @@ def _shown_trust() -> np.ndarray:
 
 def _decoded(expression: np.ndarray) -> np.ndarray:
     """(T, S) what the decoder reads of (T, 63) offsets on an average face with parted lips."""
-    rows = decode_rows(expression, replace(measure(CANONICAL), lip_gap=_REST_GAP))
+    rows = decode_rows(expression, replace(measure(CANONICAL), lip_gap=_REST_GAP), is_limited=False)
     return np.stack([rows[name] for name in _SHOWN], axis=1)
 
 
