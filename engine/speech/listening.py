@@ -42,7 +42,6 @@ class Heard(NamedTuple):
     vowel     (T,) float32 how likely a vowel is heard, 0..1
     level_db  (T,) float32 loudness, decibels of full scale
     ringing_db  (T,) float32 loudness where open vowels ring, decibels
-    likeness  (T,) float32 log likelihood by which phones explain the sound better than noise does
     """
 
     phones: np.ndarray
@@ -52,7 +51,6 @@ class Heard(NamedTuple):
     vowel: np.ndarray
     level_db: np.ndarray
     ringing_db: np.ndarray
-    likeness: np.ndarray
 
 
 class Listener:
@@ -96,7 +94,7 @@ class Listener:
         if not self._parts:
             nothing = np.zeros(0, np.float32)
             some = np.zeros((0, LIKELY), np.uint8)
-            return Heard(nothing.astype(np.int16), some, some, *[nothing] * 5)
+            return Heard(nothing.astype(np.int16), some, some, *[nothing] * 4)
         return Heard(*(np.concatenate(arrays) for arrays in zip(*self._parts, strict=True)))
 
     def _hear(self, rows: int, wanted: int) -> None:
@@ -112,9 +110,6 @@ class Listener:
         evidence = self._context.evidence(centred)
         shares = phone_shares(self._model, scores, evidence, self._bigram_weight)
         kept = slice(self._margin, self._margin + wanted)
-        best = scores[kept].max(axis=2)
-        quiet = best[:, self._quiet].max(axis=1)
-        best[:, self._quiet] = -np.inf
         spoken = shares[kept].copy()
         spoken[:, self._quiet] = 0.0
         likely = np.argsort(spoken, axis=1)[:, : -LIKELY - 1 : -1]
@@ -127,7 +122,6 @@ class Listener:
                 shares[kept][:, self._vowels].sum(axis=1),
                 (20.0 * np.log10(np.maximum(levels, _LEAST_LEVEL)))[kept].astype(np.float32),
                 _decibels(bands[kept, RINGING]),
-                (best.max(axis=1) - quiet).astype(np.float32),
             )
         )
 
