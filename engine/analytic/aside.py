@@ -49,6 +49,8 @@ def share(works: Sequence[Callable[[], None]]) -> None:
     if _MANY_CORES and len(works) > 1 and len(_drawing) < 2:
         other = _second.submit(go)
         go()
-        other.result()
+        # Not begun: the second thread is busy, or is this one.
+        if not other.cancel():
+            other.result()
     else:
         go()
