@@ -43,7 +43,7 @@ class Reader:
     def detach(self, same: np.ndarray | None) -> None:
         """Read from elsewhere, for the picture changes meanwhile.
 
-        same  a picture; it is read where it is the same in the region, else a copy is
+        same  a picture; it is read where it is the same in the region, else a copy of that is
         """
         rows, columns = self._region
         region = self.pixels[self._region]
@@ -57,7 +57,9 @@ class Reader:
             ):
                 self.pixels = same
                 return
-        self.pixels = self.pixels.copy()
+        own = np.empty_like(self.pixels)
+        own[self._region] = region
+        self.pixels = own
 
     def _reached(self, area: Rectangle, shift: Shift) -> tuple[slice, slice]:
         height, width = self.pixels.shape[:2]
