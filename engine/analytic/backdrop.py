@@ -105,8 +105,8 @@ class Backdrop:
                 del self._seen
             return self._filled
 
-    def begin(self, blocks: Blocks, crop: Crop) -> None:
-        """A frame is drawn next, with these displacements."""
+    def begin(self, _blocks: Blocks, _crop: Crop) -> None:
+        """A frame is drawn next, with these displacements. Nothing depends on that here."""
 
     def part(
         self,
@@ -303,7 +303,8 @@ class LateBackdrop:
         # A frame must not depend on those that were drawn before it.
         self._is_used = self._is_needed(blocks, crop)
         if self._is_used:
-            self._made.begin(blocks, crop)
+            # Made before bands ask for it side by side.
+            _ = self._made
 
     def _is_needed(self, blocks: Blocks, crop: Crop) -> bool:
         step = max(1, int(_LOOKED / (crop.scale * blocks.step)))
