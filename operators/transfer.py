@@ -25,7 +25,7 @@ from ..rig.copy_run import CopyRun
 from ..rig.errors import AddonError
 from ..rig.face_curves import key_range
 from ..rig.store_run import StoreRun
-from ..rig.take_choices import MODE_ITEMS
+from ..rig.take_choices import PlacedChoices
 from ._base import NO_FACE, ReportsErrors
 from ._long_run import RunsLong
 
@@ -139,7 +139,7 @@ def draw_export(self: bpy.types.Menu, context: bpy.types.Context) -> None:
     )
 
 
-class KEYPORTRAIT_OT_copy_performance(HasRange, RunsLong, bpy.types.Operator):
+class KEYPORTRAIT_OT_copy_performance(HasRange, PlacedChoices, RunsLong, bpy.types.Operator):
     """Carry what the active face does over to the other selected faces, as curves of their own"""
 
     bl_idname = "keyportrait.copy_performance"
@@ -167,18 +167,6 @@ class KEYPORTRAIT_OT_copy_performance(HasRange, RunsLong, bpy.types.Operator):
         soft_max=2.0,
     )
     use_mirror: BoolProperty(name="Mirror", description="Left and right swapped")
-    mode: EnumProperty(
-        name="Mode", items=MODE_ITEMS, description="What becomes of the keys that are there"
-    )
-    use_track: BoolProperty(
-        name="As NLA Strip", description="Put the performance on a new NLA track of each face"
-    )
-    face_offset: FloatProperty(
-        name="Offset",
-        description="Frames by which each face begins after the one selected before it",
-        step=100,
-        precision=1,
-    )
 
     @classmethod
     def poll(cls, context: bpy.types.Context) -> bool:

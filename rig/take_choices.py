@@ -53,12 +53,9 @@ class TakeChoices(Protocol):
     def use_scene_range(self) -> bool: ...
 
 
-class WrittenChoices:
-    """Mixin: the properties of all takes that are written to faces."""
+class PlacedChoices:
+    """Mixin: how a performance lies on the faces that it is written to."""
 
-    strip: StringProperty(
-        name="Strip", description="Name of a strip of the Video Sequencer; empty for the active one"
-    )
     mode: EnumProperty(
         name="Mode", items=MODE_ITEMS, description="What becomes of the keys that are there"
     )
@@ -72,6 +69,14 @@ class WrittenChoices:
         description="Frames by which each selected face begins after the one selected before it",
         step=100,
         precision=1,
+    )
+
+
+class WrittenChoices(PlacedChoices):
+    """Mixin: the properties of all takes that are written to faces."""
+
+    strip: StringProperty(
+        name="Strip", description="Name of a strip of the Video Sequencer; empty for the active one"
     )
     use_scene_range: BoolProperty(
         name="Set Scene Range", description="Let the scene begin and end with the take"
