@@ -15,7 +15,7 @@ _panels_due_s: float | None = None  # time.monotonic() at which panels are drawn
 def redraw_pictures() -> None:
     """Draw again what shows pictures, and panels only where somebody has asked for them."""
     outputs = {item.settings.output for item in portraits.all_portraits()}
-    for area in _areas():
+    for area in all_areas():
         space = area.spaces.active
         if area.type == "SEQUENCE_EDITOR":
             _redraw(area, "PREVIEW")
@@ -50,7 +50,7 @@ def redraw_panels() -> None:
     """Draw what tells of portraits again, but for the pictures."""
     global _panels_due_s
     _panels_due_s = None
-    for area in _areas():
+    for area in all_areas():
         if area.type == "VIEW_3D":
             for kind in ("UI", "HEADER"):
                 _redraw(area, kind)
@@ -58,7 +58,8 @@ def redraw_panels() -> None:
             area.tag_redraw()
 
 
-def _areas() -> Iterator[bpy.types.Area]:
+def all_areas() -> Iterator[bpy.types.Area]:
+    """The areas of all windows."""
     for window in bpy.context.window_manager.windows:
         yield from window.screen.areas
 

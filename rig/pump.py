@@ -64,10 +64,11 @@ def _tick() -> float | None:
 
 def redraw() -> None:
     """Redraw what shows portraits or their state."""
-    for window in bpy.context.window_manager.windows:
-        for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "SEQUENCE_EDITOR", "PREFERENCES"}:
-                area.tag_redraw()
+    from . import picture_views
+
+    for area in picture_views.all_areas():
+        if area.type in {"VIEW_3D", "IMAGE_EDITOR", "SEQUENCE_EDITOR", "PREFERENCES"}:
+            area.tag_redraw()
 
 
 def register() -> None:
