@@ -13,7 +13,7 @@ import time
 import bpy
 
 from ..preferences import preferences
-from . import cycles_view
+from . import cycles_view, picture_views
 from .images import Canvas, Picture
 
 # After the last move and the last small picture.
@@ -105,6 +105,5 @@ def _needs_whole(output: bpy.types.Image) -> bool:
         return True
     return any(
         area.type == "IMAGE_EDITOR" and area.spaces.active.image == output
-        for window in bpy.context.window_manager.windows
-        for area in window.screen.areas
+        for area in picture_views.all_areas()
     )
