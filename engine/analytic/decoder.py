@@ -17,10 +17,12 @@ from functools import cache
 import numpy as np
 
 from ..faces.canonical import CANONICAL, MESH_COUNT
-from ..faces.measures import LID_RATIO_PER_EYES_OPEN, MEASURE_NAMES, Measures, measure
+from ..faces.measures import MEASURE_NAMES, Measures, measure
 from ..motion import KEYPOINT_COUNT, Motion
 from . import carried
 from .deformers import MOUTH_DEFORMERS, deformers
+from .eye_amounts import WIDEST_EYES, asked_closing, gaze, lids
+from .offsets import read
 from .shapes import smoothstep
 
 # Change of a measure per unit of exp[keypoint, axis]; lengths in cm, lids in eye widths, gaze in
@@ -38,23 +40,6 @@ _WEIGHTS: dict[str, dict[str, float]] = {
     "brow_distance": {"1x": -5.29, "2x": 12.34},
     "gaze_x": {"11x": 4.81, "15x": 13.84},
     "gaze_y": {"11y": 2.77, "13y": 1.49, "15y": 3.53, "16y": 0.09},
-}
-# Lids of captured performances move the keypoints by far less than the sliders do for the same
-# closing, and mix blinks with looking down; the sliders keep the two apart.
-_CAPTURED_LIDS: dict[str, dict[str, float]] = {
-    "lid_left": {"11y": -15.92, "13y": 12.19},
-    "lid_right": {"15y": -16.29, "16y": 12.09},
-}
-_SLIDER_LIDS: dict[str, dict[str, float]] = {
-    "lid_left": {"11y": -4.23, "13y": 14.1},
-    "lid_right": {"15y": -4.23, "16y": 14.1},
-}
-# What the lids' own sliders close, but for what looking up does: smiles raise lower lids, too.
-_SLIDER_CLOSING = {"left": {"11y": 25.64}, "right": {"15y": 25.64}}
-_CLOSING_OF_UP = 0.808
-# In -1..1, up positive. A smile also moves the lower lids' keypoints: its share is taken out again.
-_SLIDER_GAZE_Y: dict[str, dict[str, float]] = {
-    "up": {"11y": -7.94, "13y": -26.5, "15y": -7.94, "16y": -26.5, "20y": 14.55, "20z": -14.55},
 }
 # Centimetres by which the slider that presses the mouth shut brings the lips together.
 _SLIDER_SHUTTING: dict[str, dict[str, float]] = {"shutting": {"19y": -29.4}}
@@ -109,14 +94,6 @@ _SMIRK_GAP, _SMIRK_PART = 0.28, 0.2
 _FULL_CLOSING = 2.6  # cm of closing that shut the widest mouth
 _SLIDER_SHUTS = 0.4  # cm of the slider's closing that shut any mouth; the rest presses
 _FULL_PRESS = 2.6  # cm of closing beyond shut lips that press them fully
-_TYPICAL_LID_RATIO = 0.33
-_LOWEST_LID_RATIO = 0.12  # narrower eyes blink as if they were this wide open
-_WIDEST_EYES = -0.6
-# By how much lids are ahead a quarter of the way and behind at three quarters of it: what is left
-# of an eye is lost to sight fastest half-way. Narrow eyes have little to lose.
-_LIDS_AHEAD, _NARROW_LIDS_AHEAD = 0.045, -0.01
-_NARROW_LID_RATIO, _OPEN_LID_RATIO = 0.22, 0.32
-_GAZE_X_REACH, _GAZE_Y_REACH = 0.55, 0.25  # decoded half eye widths at the end of the sliders
 
 
 @dataclass(frozen=True)
@@ -135,20 +112,6 @@ class Amounts:
     lips_close: float = 0.0
     lips_round: float = 0.0
     gaze: tuple[float, float] = (0.0, 0.0)
-
-
-def _index(term: str) -> int:
-    return 3 * int(term[:-1]) + "xyz".index(term[-1])
-
-
-def _read(weights: dict[str, dict[str, float]], expression: np.ndarray) -> dict[str, np.ndarray]:
-    return {
-        name: sum(
-            (weight * expression[:, _index(term)] for term, weight in terms.items()),
-            np.zeros(len(expression)),
-        )
-        for name, terms in weights.items()
-    }
 
 
 def captured_share(expression: np.ndarray) -> np.ndarray:
@@ -213,10 +176,8 @@ def decode(motion: Motion, source: Measures, eyes_open: float, lips_open: float)
     for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
         blink = amounts.pop(f"blink_{side}")
         if motion.eyes_open is not None:
-            own = max(ratio, _LOWEST_LID_RATIO) / LID_RATIO_PER_EYES_OPEN
-            closing = 1.0 - motion.eyes_open / (eyes_open if eyes_open > 0.02 else own)
-            blink += closing + float(_ahead(closing, ratio))
-        blinks.append(float(np.clip(blink, _WIDEST_EYES, 1.0)))
+            blink += asked_closing(motion.eyes_open, eyes_open, ratio)
+        blinks.append(float(np.clip(blink, WIDEST_EYES, 1.0)))
     return Amounts(
         blink=(blinks[0], blinks[1]),
         lips_close=amounts.pop("lips_close"),
@@ -242,22 +203,22 @@ def decode_rows(
     """
     asked, offsets = carried.read_carriers(expression)
     captured = captured_share(offsets)
-    change = _read(_WEIGHTS, offsets)
+    change = read(_WEIGHTS, offsets)
     side = carried.amount(asked, "smile_left") - carried.amount(asked, "smile_right")
     smirk = np.abs(side)
     for name, more in _ONE_SIDED.items():
         change[name] = change[name] + more * side
     change["lip_gap"] = change["lip_gap"] - _SMIRK_GAP * smirk
     closing = np.maximum(-change["lip_gap"], 0.0)
-    shutting = (1.0 - captured) * _read(_SLIDER_SHUTTING, offsets)["shutting"]
+    shutting = (1.0 - captured) * read(_SLIDER_SHUTTING, offsets)["shutting"]
     change["lip_gap"] = change["lip_gap"] - _more_closing(shutting, source)
     mouth, lips_close = _mouth(change, source, lips_wider, is_limited)
     mouth["part"] = mouth["part"] - _SMIRK_PART * smirk
     _leave_headroom(mouth, source)
-    purse = (1.0 - captured) * _read(_SLIDER_PURSE, offsets)["purse"]
+    purse = (1.0 - captured) * read(_SLIDER_PURSE, offsets)["purse"]
     _add_purse(mouth, purse, source)
-    _add_grin(mouth, (1.0 - captured) * _read(_SLIDER_GRIN, offsets)["grin"])
-    for name, cheek in _read(_CHEEKS, offsets).items():
+    _add_grin(mouth, (1.0 - captured) * read(_SLIDER_GRIN, offsets)["grin"])
+    for name, cheek in read(_CHEEKS, offsets).items():
         smile = name.replace("cheek", "smile")
         mouth[smile] = mouth[smile] + 0.9 * cheek
         if is_limited:
@@ -267,8 +228,8 @@ def decode_rows(
         **mouth,
         **own,
         **_brows(change, asked),
-        **_lids(offsets, captured, source, is_limited),
-        **_gaze(change, offsets, captured),
+        **lids(offsets, captured, source, is_paced=is_limited),
+        **gaze(change, offsets, captured),
         "lips_close": lips_close,
         "lips_round": (1.0 - np.clip(1.0 - purse, 0.0, 1.0) ** 2) * (1.0 - lips_close),
         "closing": closing,
@@ -362,39 +323,3 @@ def _brows(change: dict[str, np.ndarray], asked: np.ndarray) -> dict[str, np.nda
         for name in names:
             result[name] = result[name] + amount
     return result
-
-
-def _gaze(
-    change: dict[str, np.ndarray], offsets: np.ndarray, captured: np.ndarray
-) -> dict[str, np.ndarray]:
-    slider_up = _read(_SLIDER_GAZE_Y, offsets)["up"]
-    captured_up = -change["gaze_y"] / _GAZE_Y_REACH
-    up = slider_up + captured * (captured_up - slider_up)
-    right = change["gaze_x"] / _GAZE_X_REACH
-    return {"gaze_x": np.clip(right, -1.0, 1.0), "gaze_y": np.clip(up, -1.0, 1.0)}
-
-
-def _lids(
-    offsets: np.ndarray, captured: np.ndarray, source: Measures, is_paced: bool
-) -> dict[str, np.ndarray]:
-    """How far each eye closes."""
-    slider, performed = _read(_SLIDER_LIDS, offsets), _read(_CAPTURED_LIDS, offsets)
-    closing_sliders, up = _read(_SLIDER_CLOSING, offsets), _read(_SLIDER_GAZE_Y, offsets)["up"]
-    blinks = {}
-    for side, ratio in (("left", source.lid_left), ("right", source.lid_right)):
-        from_slider = -slider[f"lid_{side}"] / _TYPICAL_LID_RATIO
-        if is_paced:
-            from_slider += _ahead(closing_sliders[side] + _CLOSING_OF_UP * up, ratio)
-        from_capture = -performed[f"lid_{side}"] / max(ratio, _LOWEST_LID_RATIO)
-        # Captured lids close too little.
-        closing = 0.05 + (from_capture - 0.05) / 0.62
-        from_capture = np.where(from_capture > 0.05, closing, from_capture)
-        blinks[f"blink_{side}"] = (1.0 - captured) * from_slider + captured * from_capture
-    return blinks
-
-
-def _ahead(closing: np.ndarray | float, ratio: float) -> np.ndarray:
-    """What lids of this ratio close beyond what is asked, so that closing looks even."""
-    share = smoothstep((ratio - _NARROW_LID_RATIO) / (_OPEN_LID_RATIO - _NARROW_LID_RATIO))
-    ahead = _NARROW_LIDS_AHEAD + (_LIDS_AHEAD - _NARROW_LIDS_AHEAD) * float(share)
-    return np.asarray(ahead * np.sin(2.0 * np.pi * np.clip(closing, 0.0, 1.0)))
